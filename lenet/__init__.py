@@ -1,0 +1,52 @@
+"""See what a small convolutional network learns; compare activations and optimizers fairly.
+
+    from lenet import TrainConfig, Trainer, load_dataset
+    dataset = load_dataset("digits")
+    trainer = Trainer(TrainConfig(activation="sigmoid", epochs=5), dataset)
+    history = trainer.fit()
+    print(history.test_accuracy, history.run)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lenet.config import TrainConfig
+    from lenet.datasets import Dataset, Split, load_dataset
+    from lenet.models import Classifier, LeNet
+    from lenet.trainer import History, Trainer
+
+__all__ = [
+    "Classifier",
+    "Dataset",
+    "History",
+    "LeNet",
+    "Split",
+    "TrainConfig",
+    "Trainer",
+    "load_dataset",
+]
+
+_HOMES = {
+    "Classifier": "models",
+    "Dataset": "datasets",
+    "History": "trainer",
+    "LeNet": "models",
+    "Split": "datasets",
+    "TrainConfig": "config",
+    "Trainer": "trainer",
+    "load_dataset": "datasets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `--help` needs no TensorFlow."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name] in ("models", "trainer"):
+        from lenet.runtime import start_tensorflow
+
+        start_tensorflow()
+    return getattr(importlib.import_module(f"lenet.{_HOMES[name]}"), name)

@@ -1,0 +1,99 @@
+"""What the command lines share: options from the one dataclass, and errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, get_type_hints
+
+from lenet.config import TrainConfig
+
+USER_ERROR = 2
+
+
+def parse_config(
+    arguments: Sequence[str] | None, prog: str, description: str, default: TrainConfig
+) -> TrainConfig:
+    """Reads a TrainConfig from a command line.
+
+    Args:
+        arguments: the words after the program's name; default those of this process.
+        default: what holds where the user says nothing.
+
+    Raises:
+        ValueError: an option is out of its range.
+        SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
+    """
+    import tyro
+
+    # tyro makes a titled group of each nested dataclass: the flat config becomes one per group
+    # for the parser's eyes, and flat again afterwards.
+    hints = get_type_hints(TrainConfig)
+    groups: dict[str, list[tuple[str, Any, Any]]] = {}
+    for option in dataclasses.fields(TrainConfig):
+        value = getattr(default, option.name)
+        hint = option.metadata["shown_default"] if value is None else str(value)
+        argument = tyro.conf.arg(help=option.metadata["help"], help_behavior_hint=f"(default: {hint})")
+        entry = (option.name, Annotated[hints[option.name], argument], dataclasses.field(default=value))
+        groups.setdefault(option.metadata["group"], []).append(entry)
+    outer = dataclasses.make_dataclass(
+        "Options",
+        [
+            (name, made := dataclasses.make_dataclass(name, entries), dataclasses.field(default_factory=made))
+            for name, entries in groups.items()
+        ],
+    )
+    parsed = tyro.cli(
+        outer,
+        prog=prog,
+        description=description,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    values = {
+        name: value
+        for group in groups
+        for name, value in vars(getattr(parsed, group)).items()
+    }
+    return TrainConfig(**values)
+
+
+def fail(message: object) -> NoReturn:
+    """Ends the program because of a user's mistake: one line on stderr, exit code 2."""
+    print(f"Error: {' '.join(describe(message).split())}", file=sys.stderr)
+    raise SystemExit(USER_ERROR)
+
+
+def describe(problem: object) -> str:
+    """An error's message; of the system's errors, what file and what was wrong with it."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename or 'the disk'}: {problem.strerror}"
+    return str(problem)
+
+
+def tensorboard_command(logdir: Path) -> str:
+    """The command that shows every picture and histogram of a folder, as it can be typed here.
+
+    TensorBoard shows 10 pictures and 500 histograms per tag unless told otherwise.
+    """
+    samples = "images=10000,histograms=10000,scalars=100000"
+    words = [_program("tensorboard"), "--logdir", str(logdir), "--samples_per_plugin", samples]
+    return shlex.join(words)
+
+
+def python_command() -> str:
+    """How this Python can be typed here."""
+    return _program("python")
+
+
+def _program(name: str) -> str:
+    """A program of this Python's environment: its name where that finds it, or else its path."""
+    beside = Path(sys.executable).parent / name
+    on_path = shutil.which(name)
+    if not beside.exists() or (on_path is not None and Path(on_path) == beside):
+        return name
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)

@@ -1,0 +1,142 @@
+"""Fetches data sets into a cache folder: several mirrors, every file checked, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MIRRORS: dict[str, tuple[str, ...]] = {
+    "mnist": (
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    "fashion_mnist": (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+}
+SHA256: dict[str, dict[str, str]] = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+}
+CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $LENET_CACHE, or ~/.cache/lenet."""
+    return Path(os.environ.get("LENET_CACHE") or Path.home() / ".cache" / "lenet")
+
+
+def fetch(
+    name: str,
+    folder: Path,
+    mirrors: tuple[str, ...] | None = None,
+    sha256: dict[str, str] | None = None,
+    timeout: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
+) -> None:
+    """Makes sure that `folder` holds every file of a data set, downloading what is missing.
+
+    A file is written under a temporary name, checked, and moved into place, so that the
+    folder never holds a part of one. A file that is there already is used as it is, gzip
+    or raw: whoever put it there may have packed it otherwise.
+
+    Args:
+        name: a key of MIRRORS.
+        mirrors: base addresses to try in order; default MIRRORS[name].
+        sha256: file name to expected hash; default SHA256[name].
+        timeout: seconds to wait for a connection, and for the next bytes.
+
+    Raises:
+        ConnectionError: no mirror gave the right file; the message says what each one did.
+        OSError: the folder cannot be written.
+    """
+    expected = SHA256[name] if sha256 is None else sha256
+    missing = [
+        file
+        for file in expected
+        if not (folder / file).is_file() and not (folder / file.removesuffix(".gz")).is_file()
+    ]
+    remaining = list(MIRRORS[name] if mirrors is None else mirrors)
+    for file in missing:
+        failures: list[str] = []
+        while remaining:
+            problem = _fetch_file(remaining[0] + file, folder, file, expected[file], timeout)
+            if not problem:
+                break
+            # A mirror that failed once is not asked again: being offline must not take
+            # a time-out for every file.
+            failures.append(f"{remaining.pop(0)}: {problem}")
+        else:
+            raise ConnectionError(f"no mirror gave {file}: " + "; ".join(failures))
+
+
+def _fetch_file(
+    url: str, folder: Path, file: str, sha256: str, timeout: tuple[float, float]
+) -> str:
+    """Downloads one file; returns "" or, where this mirror failed, why."""
+    import pooch
+    import requests
+
+    progress = _ProgressBar(file)
+    downloader = pooch.HTTPDownloader(timeout=timeout, progressbar=progress, chunk_size=2**16)
+    pooch.get_logger().setLevel("ERROR")
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", file, folder, downloader=downloader)
+    except requests.exceptions.Timeout:
+        return "no answer in time"
+    except requests.exceptions.ConnectionError:
+        return "cannot be reached"
+    except requests.exceptions.RequestException as error:
+        return str(error)
+    except ValueError:
+        return "sent a file whose sha256 is wrong or which is cut short"
+    finally:
+        progress.close()
+    return ""
+
+
+class _ProgressBar:
+    """What pooch asks of a progress bar, drawn by rich on a terminal and nowhere else."""
+
+    def __init__(self, file: str) -> None:
+        from rich.console import Console
+        from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+        self._bar = Progress(
+            *Progress.get_default_columns()[:2],
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not Console(stderr=True).is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(f"Downloading {file}", total=None)
+
+    @property
+    def total(self) -> float | None:
+        return self._bar.tasks[0].total
+
+    @total.setter
+    def total(self, num_bytes: int) -> None:
+        self._bar.start()
+        self._bar.update(self._task, total=num_bytes or None)
+
+    def update(self, num_bytes: int) -> None:
+        self._bar.advance(self._task, num_bytes)
+
+    def reset(self) -> None:
+        self._bar.update(self._task, completed=0)
+
+    def close(self) -> None:
+        self._bar.stop()

@@ -1,0 +1,102 @@
+"""Reads TensorBoard's event files back into NumPy, without TensorFlow.
+
+An event file is a row of records: the length as a little-endian 64-bit integer, its checksum,
+the bytes of one `Event` message, and their checksum (TensorFlow's TFRecord format). A record
+that ends early is one still being written, or one a power failure cut: reading stops there.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+PATTERN = "events.out.tfevents.*"
+
+
+def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
+    """Everything one writer wrote.
+
+    Args:
+        folder: e.g. `RUN/train`.
+
+    Returns:
+        For each tag the steps, int64 [n], ascending, and the n values: scalars as arrays of
+        shape [], histograms as [buckets, 3] (left edge, right edge, count), pictures and text
+        as arrays of bytes (for pictures: width, height, then one PNG per picture).
+
+    Raises:
+        FileNotFoundError: the folder holds no event file.
+    """
+    from tensorboard.util import tensor_util
+
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for path in event_files(folder):
+        for event, _ in _read_events(path):
+            for value in event.summary.value:
+                if value.HasField("tensor"):
+                    array = tensor_util.make_ndarray(value.tensor)
+                    found.setdefault(value.tag, {})[event.step] = array
+    return {
+        tag: (np.array(sorted(by_step), np.int64), [by_step[step] for step in sorted(by_step)])
+        for tag, by_step in found.items()
+    }
+
+
+def read_scalars(folder: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The scalars one writer wrote: for each tag steps int64 [n] and values float32 [n].
+
+    Raises:
+        FileNotFoundError: the folder holds no event file.
+    """
+    return {
+        tag: (steps, np.array(values, np.float32))
+        for tag, (steps, values) in read_tensors(folder).items()
+        if all(value.shape == () and value.dtype == np.float32 for value in values)
+    }
+
+
+def event_files(folder: Path | str) -> list[Path]:
+    """The event files of one writer, the oldest first.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    files = sorted(Path(folder).glob(PATTERN))
+    if not files:
+        raise FileNotFoundError(f"There are no event files in {folder}.")
+    return files
+
+
+def cut_after(folder: Path | str, step: int) -> None:
+    """Removes all that a writer wrote past a step, so that a run can go on from there.
+
+    Without it, a run that was killed after its last checkpoint and goes on from that would
+    show the steps between twice.
+
+    Args:
+        folder: e.g. `RUN/train`; nothing happens where it holds no event file.
+        step: the last step to keep.
+    """
+    for path in sorted(Path(folder).glob(PATTERN)):
+        kept = b"".join(record for event, record in _read_events(path) if event.step <= step)
+        if len(kept) != path.stat().st_size:
+            temporary = path.with_name(f".{path.name}.cut")
+            temporary.write_bytes(kept)
+            os.replace(temporary, path)
+
+
+def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:
+    """Each whole event of a file, with the bytes of its record."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    with path.open("rb") as file:
+        while len(header := file.read(12)) == 12:
+            (length,) = struct.unpack("<Q", header[:8])
+            body = file.read(length + 4)
+            if len(body) != length + 4:
+                return
+            yield Event.FromString(body[:-4]), header + body

@@ -1,0 +1,42 @@
+"""Turns SIGINT and SIGTERM into a polite request to stop; a second one ends the process."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class StopRequest:
+    """Whether to stop. `signal` is the number of the signal that asked for it, or 0."""
+
+    signal: int = 0
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Catches the signals while the block runs; outside the main thread it cannot, and does not.
+
+    Python runs a signal's handler only when a compiled call has returned. So that a second
+    signal is not kept waiting, the first gives both back to the system.
+    """
+    request = StopRequest()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        request.signal = number
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(caught, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,204 @@
+"""A run's folder: its name, its lock, and the small files other programs read."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lenet.config import TrainConfig
+from lenet.registry import KNOWN_DATASETS
+
+CONFIG, STATUS, METRICS, LOCK, CHECKPOINTS = (
+    "config.json",
+    "status.json",
+    "metrics.csv",
+    ".lock",
+    "checkpoints",
+)
+METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
+
+# What may differ when a run is resumed: how long it goes on, what is looked at, how fast it is,
+# and where the images lie (that they are the same is checked by their sha256).
+MAY_CHANGE = frozenset(
+    "epochs max_steps log_every inspect_every eval_every checkpoint_every keep profile quiet "
+    "threads resume dataset data_dir".split()
+)
+MAY_ONLY_GROW = ("epochs", "max_steps")
+
+
+class RunError(ValueError):
+    """A run's folder is not as it must be, in a way the user can mend; the message says how."""
+
+
+def default_name(config: TrainConfig, dataset_name: str, now: datetime) -> str:
+    """`<dataset>-<model>-<activation>-<optimizer>-seed<seed>-<YYYYmmdd-HHMMSS>`."""
+    return (
+        f"{dataset_name}-{config.model}-{config.activation}-{config.optimizer}"
+        f"-seed{config.seed}-{now:%Y%m%d-%H%M%S}"
+    )
+
+
+def create(logdir: Path, name: str | None, default: str) -> Path:
+    """Makes the folder of a new run.
+
+    Args:
+        name: what the user called it, or None for `default`, which then gets a number
+            behind it where it is taken.
+
+    Raises:
+        RunError: there is a run of that name already.
+        OSError: the folder cannot be made.
+    """
+    run = logdir / (name or default)
+    number = 2
+    while True:
+        try:
+            run.mkdir(parents=True, exist_ok=name is not None)
+            break
+        except FileExistsError:
+            if not run.is_dir():
+                raise
+            run = logdir / f"{default}-{number}"
+            number += 1
+    if (run / CONFIG).exists():
+        raise RunError(
+            f"{run} holds a run already: go on with it by --resume {run}, or choose another "
+            "--run-name."
+        )
+    return run
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Holds a run's lock; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    with (run / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise RunError(
+                f"{run} is being written by another process (number {holder}): wait for it or stop it."
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def write_config(
+    run: Path, config: TrainConfig, dataset: dict[str, Any], environment: dict[str, Any]
+) -> None:
+    """Writes `config.json`: every option as it turned out, the data set, the machine."""
+    _replace(
+        run / CONFIG, {**config.to_json(), "dataset": dataset, "environment": environment}
+    )
+
+
+def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """Reads a run's options and the description of its data set.
+
+    Returns:
+        The config, which names a data set known by name by that name, and the `dataset`
+        entry: name, sha256, sizes.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: its config.json cannot be read.
+    """
+    if not (run / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"There is no run in {run} (it has no {CONFIG}): give the folder of one run, "
+            "e.g. summary_logs/<run>."
+        )
+    try:
+        values = json.loads((run / CONFIG).read_text())
+        dataset = values["dataset"]
+        name = dataset["name"] if dataset["name"] in KNOWN_DATASETS else "auto"
+        return TrainConfig.from_json({**values, "dataset": name}), dataset
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{run / CONFIG} is damaged: {error}") from error
+
+
+def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:
+    """Refuses options that would make the steps already taken untrue.
+
+    Raises:
+        ValueError: names the options that differ, with what the run was started with.
+    """
+    before, now = saved.to_json(), wanted.to_json()
+    changed = [name for name in before if name not in MAY_CHANGE and before[name] != now[name]]
+    for name in MAY_ONLY_GROW:
+        if (now[name] or math.inf) < (before[name] or math.inf) and before[name] is not None:
+            changed.append(name)
+    if changed:
+        differences = ", ".join(f"{name} (was {before[name]}, now {now[name]})" for name in changed)
+        raise ValueError(
+            f"This run cannot go on with other options: {differences}. Leave them out, or start "
+            "a new run."
+        )
+    if saved.schedule != "constant" and saved.epochs != wanted.epochs:
+        raise ValueError(
+            f"This run cannot go on to {wanted.epochs} epochs: with schedule={saved.schedule} the "
+            f"rates of the steps already taken depend on the total, which was {saved.epochs}. "
+            "Start a new run."
+        )
+
+
+def write_status(run: Path, status: dict[str, Any]) -> None:
+    """Replaces `status.json` as a whole; numbers that are not finite become null."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in status.items()
+    }
+    _replace(run / STATUS, finite)
+
+
+def read_status(run: Path) -> dict[str, Any]:
+    """Reads `status.json`; {} where there is none yet."""
+    with contextlib.suppress(FileNotFoundError):
+        return json.loads((run / STATUS).read_text())
+    return {}
+
+
+def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]) -> None:
+    """Adds rows of step, epoch, split, loss and accuracy to `metrics.csv`."""
+    path = run / METRICS
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(METRICS_HEADER)
+        writer.writerows(rows)
+
+
+def cut_metrics_after(run: Path, step: int) -> None:
+    """Removes the rows past a step, and a last line that was cut short."""
+    path = run / METRICS
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = [row for row in csv.reader(file) if len(row) == len(METRICS_HEADER)]
+    kept = [row for row in rows[1:] if int(row[0]) <= step]
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([METRICS_HEADER, *kept])
+    os.replace(temporary, path)
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, path)

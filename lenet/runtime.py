@@ -1,0 +1,97 @@
+"""Starts TensorFlow once, quietly, with threads that change the speed and never the bits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def start_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
+    """Imports TensorFlow and sets its threads: one within an operation, `threads` between them.
+
+    Each operation runs on one thread, so its sums are always made in the same order; the
+    towers of a batch run side by side. Where TensorFlow has already started (a notebook),
+    its own settings stay.
+
+    Args:
+        threads: how many operations may run at once.
+        deterministic: refuse operations whose result may differ from run to run.
+
+    Returns:
+        What the user should know, or "".
+    """
+    with quiet_stderr():
+        import tensorflow as tf
+
+        note = ""
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            threading = tf.config.threading
+            if threading.get_intra_op_parallelism_threads() != 1:
+                note = (
+                    "TensorFlow was already running, so its own thread settings stay: the same "
+                    "seed may give other bits than on the command line."
+                )
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+        tf.constant(0)  # The devices start here, and talk while they do.
+    return note
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps what C++ libraries print on stderr off the screen, unless the block fails.
+
+    TensorFlow's import prints past every log level it offers, straight to the file descriptor.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            captured.seek(0)
+            os.write(2, captured.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+def describe_environment() -> dict[str, Any]:
+    """The versions and the machine a run's bits and speed depend on, as JSON values."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "cpu_model": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+    }
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,138 @@
+"""The compiled functions: many training steps in one call, and an exact evaluation.
+
+The idea of a compiled inner loop under a plain Python outer loop is Orbit's
+(tensorflow/models); keeping the data set in memory and gathering each batch from it inside
+the graph follows KellerJordan/cifar10-airbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from lenet.datasets import Split
+from lenet.models import Classifier
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The compiled functions of one run.
+
+    Attributes:
+        train: (order int32 [n], first int32 [], rates float32 [k]) → losses float32 [k],
+            accuracies float32 [k]. Makes k updates: update i takes batch number first + i of
+            the epoch whose order of images is given, at learning rate rates[i]. The loss and
+            the accuracy are those of the batch just before its update.
+        evaluate: () → loss, accuracy, float64 []: the means over all test images.
+        one_step_graph: () → the graph of one update with one tower, for a person to read.
+    """
+
+    train: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    evaluate: Callable[[], tuple[tf.Tensor, tf.Tensor]]
+    one_step_graph: Callable[[], tf.Graph]
+
+
+def compile_steps(
+    model: Classifier,
+    optimizer: keras.optimizers.Optimizer,
+    train: Split,
+    test: Split,
+    batch_size: int,
+    towers: int = 2,
+) -> Steps:
+    """Makes fresh compiled functions; nothing is traced until they are called.
+
+    Each batch is cut into `towers` parts whose gradients are computed side by side, then added
+    in a fixed order: the number of threads changes how long that takes, not what comes out.
+    The last batch of an epoch may be smaller; every image counts the same within its batch.
+
+    Args:
+        model: built.
+        optimizer: not yet built; it is built here, for the model's variables.
+        train, test: uint8 images; they are kept in memory once and not copied per step.
+        batch_size: images per update.
+        towers: parts per batch.
+    """
+    optimizer.build(model.trainable_variables)
+    images, labels = tf.constant(train.images), tf.constant(train.labels)
+    test_images, test_labels = tf.constant(test.images), tf.constant(test.labels)
+    variables = model.trainable_variables
+
+    def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            logits, _ = model(_to_float(tf.gather(images, indices)), training=True)
+            loss, hits = loss_and_hits(logits, tf.gather(labels, indices))
+            loss = tf.reduce_sum(loss) / batch
+        return loss, tf.reduce_sum(hits) / batch, tape.gradient(loss, variables)
+
+    def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        size = tf.shape(indices)[0]
+        bounds = [size * part // towers for part in range(towers + 1)]
+        batch = tf.cast(size, tf.float32)
+        losses, hits, gradients = zip(
+            *(tower(indices[bounds[k] : bounds[k + 1]], batch) for k in range(towers)),
+            strict=True,
+        )
+        optimizer.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], variables)
+        return tf.add_n(losses), tf.add_n(hits)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([len(train)], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([None], tf.float32),
+        ]
+    )
+    def train_steps(
+        order: tf.Tensor, first: tf.Tensor, rates: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        count = tf.size(rates)
+        losses = tf.TensorArray(tf.float32, count)
+        accuracies = tf.TensorArray(tf.float32, count)
+        for i in tf.range(count):
+            start = (first + i) * batch_size
+            optimizer.learning_rate.assign(rates[i])
+            loss, accuracy = train_step(order[start : start + batch_size])
+            losses = losses.write(i, loss)
+            accuracies = accuracies.write(i, accuracy)
+        return losses.stack(), accuracies.stack()
+
+    @tf.function(input_signature=[])
+    def evaluate() -> tuple[tf.Tensor, tf.Tensor]:
+        total_loss = tf.constant(0.0, tf.float64)
+        total_hits = tf.constant(0.0, tf.float64)
+        for start in tf.range(0, len(test), EVALUATION_BATCH):
+            stop = start + EVALUATION_BATCH
+            logits, _ = model(_to_float(test_images[start:stop]), training=False)
+            loss, hits = loss_and_hits(logits, test_labels[start:stop])
+            total_loss += tf.cast(tf.reduce_sum(loss), tf.float64)
+            total_hits += tf.cast(tf.reduce_sum(hits), tf.float64)
+        return total_loss / len(test), total_hits / len(test)
+
+    def one_step_graph() -> tf.Graph:
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")])
+        def train_step_on_one_tower(indices: tf.Tensor) -> tf.Tensor:
+            loss, _, gradients = tower(indices, tf.cast(tf.shape(indices)[0], tf.float32))
+            with tf.name_scope("optimizer"):
+                optimizer.apply(gradients, variables)
+            return loss
+
+        return train_step_on_one_tower.get_concrete_function().graph
+
+    return Steps(train_steps, evaluate, one_step_graph)
+
+
+def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Per image: the cross-entropy in nats, and 1.0 where the largest logit is the label's."""
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
+    return loss, tf.cast(tf.equal(predicted, labels), tf.float32)
+
+
+def _to_float(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) / 255.0

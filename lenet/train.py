@@ -1,0 +1,127 @@
+"""`python -m lenet.train`: trains one activation and optimizer on real images, and shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenet import cli, diagnosis, runs
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset, load_dataset
+from lenet.progress import Reporter, make_reporter
+
+if TYPE_CHECKING:
+    from lenet.trainer import History, Trainer
+
+DESCRIPTION = (
+    "Trains a LeNet on real images and records it for TensorBoard: losses, accuracies, "
+    "histograms and pictures of the kernels, checkpoints to resume from."
+)
+DIVERGED = 3
+SIGNAL_BASE = 128
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program.
+
+    Returns:
+        0 done, 3 diverged, 130 or 143 interrupted; a user's mistake ends it with 2.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        config = cli.parse_config(words, "python -m lenet.train", DESCRIPTION, _defaults(words))
+        dataset = load_dataset(config.dataset, config.data_dir)
+        reporter = make_reporter(config.quiet)
+        if dataset.note:
+            reporter.warn(f"Note: {dataset.note}")
+        trainer = _build(config, dataset, reporter)
+    except KeyboardInterrupt:
+        print("Interrupted before training began: nothing was saved.", file=sys.stderr)
+        return SIGNAL_BASE + signal.SIGINT
+    except (ValueError, OSError) as error:
+        cli.fail(error)
+    try:
+        history = trainer.fit()
+    except (runs.RunError, OSError) as error:
+        cli.fail(error)
+    _report(trainer, history)
+    if history.state == "interrupted":
+        return SIGNAL_BASE + history.signal
+    return DIVERGED if history.state == "diverged" else 0
+
+
+def _defaults(words: Sequence[str]) -> TrainConfig:
+    """The saved options of the run to resume, if there is one, or else the stated defaults."""
+    resume = None
+    for place, word in enumerate(words):
+        if word == "--resume" and place + 1 < len(words):
+            resume = Path(words[place + 1])
+        elif word.startswith("--resume="):
+            resume = Path(word.removeprefix("--resume="))
+    return TrainConfig() if resume is None else runs.read_config(resume)[0]
+
+
+def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer:
+    """Starts TensorFlow and makes the trainer, telling the user what takes so long."""
+    from lenet.runtime import start_tensorflow
+
+    reporter.line(
+        f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, "
+        f"{len(dataset.class_names)} classes. Loading TensorFlow …"
+    )
+    note = start_tensorflow(config.threads, config.deterministic)
+    if note:
+        reporter.warn(f"Note: {note}")
+    from lenet.trainer import Trainer
+
+    trainer = Trainer(config, dataset, reporter)
+    chosen = trainer.config
+    reporter.line(
+        f"{chosen.model}, {chosen.activation}, {chosen.optimizer} at rate {chosen.learning_rate:g}"
+        f", batch {chosen.batch_size}, {chosen.epochs} epochs, seed {chosen.seed}: "
+        f"{trainer.model.count_params():,} parameters"
+    )
+    return trainer
+
+
+def _report(trainer: Trainer, history: History) -> None:
+    """Prints the outcome, and where to see it all."""
+    if history.state == "interrupted":
+        print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To go on:")
+        print(f"  {cli.python_command()} -m lenet.train --resume {shlex.quote(str(history.run))}")
+    print(f"Run folder     {history.run}")
+    if history.evaluations:
+        print(
+            f"Test accuracy  {100 * history.test_accuracy:.2f} % on {trainer.dataset.name} "
+            f"(loss {history.test_loss:.4f})"
+        )
+    print(f"Weights        sha256 {history.weights_sha256}")
+    print(f"See it all     {cli.tensorboard_command(history.run)}")
+    classes = len(trainer.dataset.class_names)
+    if history.state == "done" and diagnosis.has_not_begun(history.test_loss, classes):
+        print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
+        print(f"One that does learn: {_learning_command(trainer.config, trainer.dataset)}")
+
+
+def _learning_command(config: TrainConfig, dataset: Dataset) -> str:
+    """The same training with another optimizer or, where that was the advice, activation too."""
+    learns = {"optimizer": "adam"} if config.optimizer != "adam" else {"activation": "relu"}
+    advised = dataclasses.replace(
+        config, **learns, learning_rate=None, fc2_activation=None, run_name=None, resume=None
+    ).resolved(dataset.name)
+    words = [cli.python_command(), "-m", "lenet.train"]
+    defaults = TrainConfig().resolved(dataset.name)
+    for option in ("dataset", "data_dir", "activation", "optimizer", "epochs", "batch_size", "seed"):
+        value = getattr(advised, option)
+        if value != getattr(defaults, option) or option in ("activation", "optimizer"):
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
