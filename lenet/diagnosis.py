@@ -20,6 +20,5 @@ def not_begun_sentence(loss: float, accuracy: float, num_classes: int) -> str:
     """Says that a network has not begun to learn, and from which numbers one sees it."""
     return (
         f"This network has not begun to learn: its test loss of {loss:.4f} is still that of "
-        f"guessing, ln {num_classes} = {math.log(num_classes):.4f}, and its accuracy "
-        f"{100 * accuracy:.2f} % is what one answer for every image gives."
+        f"guessing, ln {num_classes} = {math.log(num_classes):.4f} (accuracy {100 * accuracy:.2f} %)."
     )

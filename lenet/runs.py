@@ -16,13 +16,8 @@ from typing import Any
 from lenet.config import TrainConfig
 from lenet.registry import KNOWN_DATASETS
 
-CONFIG, STATUS, METRICS, LOCK, CHECKPOINTS = (
-    "config.json",
-    "status.json",
-    "metrics.csv",
-    ".lock",
-    "checkpoints",
-)
+CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
+CHECKPOINTS, INSPECTIONS, FIGURES = "checkpoints", "inspections", "figures"
 METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
 
 # What may differ when a run is resumed: how long it goes on, what is looked at, how fast it is,

@@ -1,8 +1,14 @@
-"""The order in which images are seen: one permutation per epoch, made from the seed alone."""
+"""Which images are seen when: one permutation per epoch, and the images inspections look at."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from lenet.datasets import Split
+
+PROBE_IMAGES = 100
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
@@ -22,11 +28,26 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(size).astype(np.int32)
 
 
-def probe_indices(size: int, count: int) -> np.ndarray:
-    """Images spread evenly over a data set: the same in every run on it, whatever its seed.
+@dataclass(frozen=True)
+class Probe:
+    """The images every inspection looks at: the same in every run on a data set.
 
-    Returns:
-        int32 [min(count, size)], ascending.
+    Attributes:
+        images: uint8 [n, height, width, channels], training images, class by class.
+        labels: int32 [n], ascending.
+        shown: uint8 [height, width, channels], the one test image whose feature maps are shown.
+        shown_label: its label.
     """
-    count = min(count, size)
-    return (np.arange(count) * size // max(count, 1)).astype(np.int32)
+
+    images: np.ndarray
+    labels: np.ndarray
+    shown: np.ndarray
+    shown_label: int
+
+
+def choose_probe(train: Split, test: Split, count: int = PROBE_IMAGES) -> Probe:
+    """The first images of each class, as many of each as `count` allows, and the first test image."""
+    classes = np.unique(train.labels)
+    per_class = max(1, count // len(classes))
+    chosen = np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes])
+    return Probe(train.images[chosen], train.labels[chosen], test.images[0], int(test.labels[0]))

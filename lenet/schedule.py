@@ -52,15 +52,19 @@ class Schedule:
         return math.ceil(step / self.steps_per_epoch)
 
     def next_boundary(self, step: int) -> int:
-        """The first step after `step` at which something is due."""
+        """The first step after `step` at which something is due.
+
+        The step before an inspection counts too: the update between them is measured by itself.
+        """
         periods = (
             self.steps_per_epoch,
             self.inspect_every,
             self.eval_every,
             self.checkpoint_every,
         )
-        ahead = (period - step % period for period in periods if period)
-        return min(self.last_step, step + min(ahead))
+        due = min(step + period - step % period for period in periods if period)
+        boundary = min(self.last_step, due)
+        return boundary - 1 if self.inspection_due(boundary) and boundary - 1 > step else boundary
 
     def is_epoch_end(self, step: int) -> bool:
         return step > 0 and step % self.steps_per_epoch == 0

@@ -15,8 +15,11 @@ import tensorflow as tf
 
 from lenet.datasets import Split
 from lenet.models import Classifier
+from lenet.sampling import Probe
 
 EVALUATION_BATCH = 500
+# An activation is saturated where its slope is below this: hardly any gradient passes there.
+SATURATED_SLOPE = 0.01
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class Steps:
             the accuracy are those of the batch just before its update.
         evaluate: () → loss, accuracy, float64 []: the means over all test images.
         one_step_graph: () → the graph of one update with one tower, for a person to read.
+        inspect: () → what the network does with the probe images, by kind, then by layer; see
+            `inspections.Inspection`.
     """
 
     train: Callable[..., tuple[tf.Tensor, tf.Tensor]]
     evaluate: Callable[[], tuple[tf.Tensor, tf.Tensor]]
     one_step_graph: Callable[[], tf.Graph]
+    inspect: Callable[[], dict[str, dict[str, tf.Tensor]]]
 
 
 def compile_steps(
@@ -42,6 +48,7 @@ def compile_steps(
     optimizer: keras.optimizers.Optimizer,
     train: Split,
     test: Split,
+    probe: Probe,
     batch_size: int,
     towers: int = 2,
 ) -> Steps:
@@ -55,6 +62,7 @@ def compile_steps(
         model: built.
         optimizer: not yet built; it is built here, for the model's variables.
         train, test: uint8 images; they are kept in memory once and not copied per step.
+        probe: the images `inspect` looks at.
         batch_size: images per update.
         towers: parts per batch.
     """
@@ -124,7 +132,36 @@ def compile_steps(
 
         return train_step_on_one_tower.get_concrete_function().graph
 
-    return Steps(train_steps, evaluate, one_step_graph)
+    probe_images, probe_labels = tf.constant(probe.images), tf.constant(probe.labels)
+    shown_image = tf.constant(probe.shown[None])
+
+    @tf.function(input_signature=[])
+    def inspect() -> dict[str, dict[str, tf.Tensor]]:
+        layers = model.weight_layers
+        with tf.GradientTape(persistent=True) as tape:
+            outputs, before = model.forward(_to_float(probe_images))
+            losses, _ = loss_and_hits(outputs[model.logits_layer], probe_labels)
+            loss = tf.reduce_mean(losses)
+        kernels = [layer.kernel for layer in layers.values()]
+        biases = [layer.bias for layer in layers.values()]
+        # Each output depends on its own pre-activation alone, so this is the slope of the
+        # activation function there.
+        slopes = {name: tape.gradient(outputs[name], before[name]) for name in layers}
+        shown, shown_before = model.forward(_to_float(shown_image))
+        convolutions = [name for name in layers if len(shown[name].shape) == 4]
+        return {
+            "kernel_gradient": dict(zip(layers, tape.gradient(loss, kernels), strict=True)),
+            "bias_gradient": dict(zip(layers, tape.gradient(loss, biases), strict=True)),
+            "activation": {name: outputs[name] for name in layers},
+            "saturated_fraction": {
+                name: tf.reduce_mean(tf.cast(tf.abs(slope) < SATURATED_SLOPE, tf.float32))
+                for name, slope in slopes.items()
+            },
+            "feature_maps": {name: shown[name][0] for name in convolutions},
+            "pre_activations": {name: shown_before[name][0] for name in convolutions},
+        }
+
+    return Steps(train_steps, evaluate, one_step_graph, inspect)
 
 
 def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

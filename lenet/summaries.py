@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.histogram import metadata as histogram_metadata
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
 
 from lenet import tiles
-from lenet.models import Classifier
+from lenet.datasets import Split
+from lenet.inspections import DIAGNOSTICS, Inspection
+from lenet.tiles import png
 
 STEP_TAGS = ("loss", "accuracy", "learning_rate")
+HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
+BUCKETS = 30
+NUM_INPUTS = 25
+# A larger matrix makes a picture no screen can show.
+LARGEST_MATRIX = 4_000_000
+
+# What tf.summary.histogram, .image and .scalar attach; they do their sums in small TensorFlow
+# operations, which take ten times as long as NumPy does here.
+HISTOGRAM_METADATA = histogram_metadata.create_summary_metadata("", "")
+IMAGE_METADATA = image_metadata.create_summary_metadata("", "")
+SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
 
 
 class Summaries:
@@ -71,18 +87,61 @@ class Summaries:
             tf.summary.scalar("accuracy", accuracy, step=step)
         self._test.flush()
 
-    def write_weights(self, step: int, model: Classifier) -> None:
-        """Writes a histogram of every kernel and bias, and the kernels of convolutions as pictures."""
+    def write_inspection(self, inspection: Inspection) -> None:
+        """Writes histograms, diagnostics and pictures of every layer, and sends them off."""
+        step = inspection.step
         with self._train.as_default():
-            for name, layer in model.weight_layers.items():
-                kernel = np.asarray(layer.kernel)
-                tf.summary.histogram(f"{name}/kernel", kernel, step=step)
-                tf.summary.histogram(f"{name}/bias", np.asarray(layer.bias), step=step)
-                if kernel.ndim == 4:
-                    self._picture(f"{name}/kernels", tiles.kernels_as_rgb(kernel), step)
-                    self._picture(
-                        f"{name}/kernels_by_channel", tiles.kernels_by_channel(kernel), step
-                    )
+            for name, layer in inspection.layers.items():
+                for kind in HISTOGRAMS:
+                    _write_histogram(f"{name}/{kind}", getattr(layer, kind), step)
+                for kind, value in layer.diagnostics().items():
+                    _write_scalar(f"{name}/{kind}", value, step)
+                if layer.kernel.ndim == 4:
+                    _write_pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel), step=step)
+                    by_channel = tiles.kernels_by_channel(layer.kernel)
+                    _write_pictures(f"{name}/kernels_by_channel", by_channel, step=step)
+                elif layer.kernel.size <= LARGEST_MATRIX:
+                    # Outputs as rows: it is the wider picture, as screens are.
+                    _write_pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T), step=step)
+            for name, maps in inspection.feature_maps.items():
+                _write_pictures(f"{name}/feature_maps", tiles.maps(maps), step=step)
+                before = tiles.maps(inspection.pre_activations[name])
+                _write_pictures(f"{name}/pre_activations", before, step=step)
+            by_class = tiles.matrix(inspection.features)
+            _write_pictures(f"{inspection.feature_layer}/by_class", by_class, step=step)
+        self._train.flush()
+
+    def write_inputs(self, train: Split, test: Split, class_names: Sequence[str]) -> None:
+        """Writes the first 25 images of both splits, one by one and as a grid with their classes."""
+        for writer, split in ((self._train, train), (self._test, test)):
+            images, labels = split.images[:NUM_INPUTS], split.labels[:NUM_INPUTS]
+            titles = [class_names[label] for label in labels]
+            with writer.as_default():
+                _write_pictures("inputs/each", *images, step=0)
+                _write_pictures("inputs/grid", tiles.titled_grid(images, titles), step=0)
+            writer.flush()
+
+    def write_layout(self, layers: Sequence[str]) -> None:
+        """Writes what TensorBoard's Custom Scalars page shows: train and test in one chart each."""
+        from tensorboard.plugins.custom_scalar import layout_pb2, summary
+
+        def chart(title: str, *tags: str) -> layout_pb2.Chart:
+            return layout_pb2.Chart(
+                title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags))
+            )
+
+        curves = [chart(tag, f"^{tag}$") for tag in ("loss", "accuracy", "learning_rate")]
+        diagnostics = [
+            chart(kind, *(f"^{layer}/{kind}$" for layer in layers)) for kind in DIAGNOSTICS
+        ]
+        layout = layout_pb2.Layout(
+            category=[
+                layout_pb2.Category(title="train and test", chart=curves),
+                layout_pb2.Category(title="layer by layer", chart=diagnostics),
+            ]
+        )
+        with self._train.as_default():
+            tf.summary.experimental.write_raw_pb(summary.pb(layout).SerializeToString(), step=0)
 
     def write_config(self, options: Mapping[str, Any]) -> None:
         """Writes the run's options as a table."""
@@ -105,5 +164,41 @@ class Summaries:
         self._train.close()
         self._test.close()
 
-    def _picture(self, tag: str, picture: np.ndarray, step: int) -> None:
-        tf.summary.image(tag, picture[None], step=step)
+
+def histogram(values: np.ndarray) -> np.ndarray:
+    """Counts values in 30 buckets of one width, as TensorBoard's histograms want them.
+
+    Args:
+        values: float, any shape; those not finite are left out.
+
+    Returns:
+        float64 [30, 3]: left edge, right edge, count. Where all values are equal the buckets
+        span one unit around them; with none at all the counts are 0.
+    """
+    flat = values.ravel()
+    least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if not np.isfinite(greatest - least):
+        flat = flat[np.isfinite(flat)]
+        least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if least == greatest:
+        least, greatest = least - 0.5, greatest + 0.5
+    edges = np.linspace(least, greatest, BUCKETS + 1)
+    # Faster than numpy.histogram, which looks at every edge again.
+    places = ((flat - least) * (BUCKETS / (greatest - least))).astype(np.intp)
+    counts = np.bincount(np.clip(places, 0, BUCKETS - 1), minlength=BUCKETS)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)
+
+
+def _write_histogram(tag: str, values: np.ndarray, step: int) -> None:
+    tf.summary.write(tag, tf.constant(histogram(values)), step, HISTOGRAM_METADATA)
+
+
+def _write_scalar(tag: str, value: float, step: int) -> None:
+    tf.summary.write(tag, tf.constant(value, tf.float32), step, SCALAR_METADATA)
+
+
+def _write_pictures(tag: str, *pictures: np.ndarray, step: int) -> None:
+    """Writes pictures of one size, uint8 [h, w, channels], under one tag."""
+    height, width, _ = pictures[0].shape
+    encoded = [str(width).encode(), str(height).encode(), *map(png, pictures)]
+    tf.summary.write(tag, tf.constant(encoded), step, IMAGE_METADATA)

@@ -5,11 +5,17 @@ NumPy only: it runs inside the training loop, where a matplotlib figure would co
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
+
 import numpy as np
 
 BORDER, BORDER_VALUE, MID_GRAY = 2, 255, 128
-TILE_PIXELS = 40
+TILE_PIXELS = 60
 COLUMNS = 8
+MATRIX_PIXELS = 300
+PNG_COMPRESSION = 3  # Of 9: a sixth of the time for a tenth more bytes.
+TITLED_PIXELS, TITLE_HEIGHT, TITLE_GAP, TITLE_SIZE = 84, 22, 6, 13
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -39,7 +45,7 @@ def tile(pictures: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
     Returns:
         uint8 [rows * (height * f + 2) + 2, columns * (width * f + 2) + 2, channels], where
-        f is such that a picture is about 40 pixels high. Places left over are white.
+        f is such that a picture is at most 60 pixels high. Places left over are white.
     """
     count, height, width, channels = pictures.shape
     factor = enlargement(height)
@@ -57,9 +63,23 @@ def tile(pictures: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     return canvas
 
 
-def enlargement(height: int) -> int:
-    """How many screen pixels stand for one pixel of a picture `height` pixels high."""
-    return max(1, TILE_PIXELS // height)
+def enlargement(height: int, pixels: int = TILE_PIXELS) -> int:
+    """How many screen pixels stand for one of a picture, so that it is at most `pixels` high."""
+    return max(1, pixels // height)
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A picture as the bytes of a PNG file.
+
+    Args:
+        picture: uint8 [height, width, 1 or 3].
+    """
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    flat = picture[..., 0] if picture.shape[-1] == 1 else picture
+    Image.fromarray(flat).save(buffer, "png", compress_level=PNG_COMPRESSION)
+    return buffer.getvalue()
 
 
 def kernels_as_rgb(kernel: np.ndarray) -> np.ndarray:
@@ -92,3 +112,79 @@ def kernels_by_channel(kernel: np.ndarray) -> np.ndarray:
     height, width, inputs, outputs = kernel.shape
     pictures = to_uint8(kernel).transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1)
     return tile(pictures, columns=outputs)
+
+
+def maps(feature_maps: np.ndarray) -> np.ndarray:
+    """The feature maps of one image in gray, each over its own range.
+
+    Args:
+        feature_maps: float [height, width, channels].
+
+    Returns:
+        uint8 [h, w, 1]: channel 0 at the top left, then row by row.
+    """
+    return tile(np.stack([to_uint8(m) for m in np.moveaxis(feature_maps, -1, 0)])[..., None])
+
+
+def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
+    """A whole matrix in gray, over its own range, enlarged by a whole factor.
+
+    Args:
+        values: float [rows, columns].
+        pixels: how high it may become by enlarging.
+
+    Returns:
+        uint8 [rows * f, columns * f, 1].
+    """
+    factor = enlargement(values.shape[0], pixels)
+    return to_uint8(values).repeat(factor, axis=0).repeat(factor, axis=1)[..., None]
+
+
+def titled_grid(pictures: np.ndarray, titles: Sequence[str], columns: int = 5) -> np.ndarray:
+    """Pictures in rows, each enlarged by a whole factor, with its title above it.
+
+    Args:
+        pictures: uint8 [n, height, width, 1 or 3].
+        titles: one for each.
+
+    Returns:
+        uint8 [h, w, 3], on white.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    count, height, width, channels = pictures.shape
+    factor = enlargement(height, TITLED_PIXELS)
+    tile_height, tile_width = height * factor + TITLE_HEIGHT, width * factor + 2 * TITLE_GAP
+    rows = -(-count // columns)
+    canvas = Image.new("RGB", (columns * tile_width, rows * tile_height + TITLE_GAP), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(TITLE_SIZE)
+    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
+        row, column = divmod(place, columns)
+        left, top = column * tile_width + TITLE_GAP, row * tile_height
+        fitting = title
+        while draw.textlength(fitting, font) > width * factor and len(fitting) > 2:
+            fitting = fitting.rstrip("…")[:-1] + "…"
+        middle = left + width * factor // 2
+        draw.text((middle, top + TITLE_HEIGHT // 2), fitting, "black", font, anchor="mm")
+        enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        if channels == 1:
+            enlarged = enlarged.repeat(3, axis=2)
+        canvas.paste(Image.fromarray(enlarged), (left, top + TITLE_HEIGHT))
+    return np.asarray(canvas)
+
+
+def sprite(pictures: np.ndarray) -> np.ndarray:
+    """Thumbnails side by side in a square, row by row, as TensorBoard's projector reads them.
+
+    Args:
+        pictures: uint8 [n, height, width, channels].
+
+    Returns:
+        uint8 [s * height, s * width, channels] for the least s with s * s >= n.
+    """
+    count, height, width, channels = pictures.shape
+    side = int(np.ceil(np.sqrt(count)))
+    padded = np.full((side * side, height, width, channels), BORDER_VALUE, np.uint8)
+    padded[:count] = pictures
+    rows = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return rows.reshape(side * height, side * width, channels)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from lenet import cli, diagnosis, runs
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, load_dataset
-from lenet.progress import Reporter, make_reporter
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
+    from lenet.datasets import Dataset
+    from lenet.progress import Reporter
     from lenet.trainer import History, Trainer
 
 DESCRIPTION = (
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         config = cli.parse_config(words, "python -m lenet.train", DESCRIPTION, _defaults(words))
+        from lenet.datasets import load_dataset
+        from lenet.progress import make_reporter
+
         dataset = load_dataset(config.dataset, config.data_dir)
         reporter = make_reporter(config.quiet)
         if dataset.note:
@@ -74,7 +77,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
         f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, "
         f"{len(dataset.class_names)} classes. Loading TensorFlow …"
     )
-    note = start_tensorflow(config.threads, config.deterministic)
+    note = start_tensorflow(config.threads, config.deterministic, lean=True)
     if note:
         reporter.warn(f"Note: {note}")
     from lenet.trainer import Trainer
@@ -103,7 +106,7 @@ def _report(trainer: Trainer, history: History) -> None:
     print(f"Weights        sha256 {history.weights_sha256}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
     classes = len(trainer.dataset.class_names)
-    if history.state == "done" and diagnosis.has_not_begun(history.test_loss, classes):
+    if history.step >= trainer.schedule.steps_per_epoch and diagnosis.has_not_begun(history.test_loss, classes):
         print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
         print(f"One that does learn: {_learning_command(trainer.config, trainer.dataset)}")
 

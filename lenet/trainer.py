@@ -12,14 +12,14 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from lenet import checkpoints, events, runs
+from lenet import checkpoints, events, inspections, runs
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset
 from lenet.interrupts import StopRequest, stop_on_signals
 from lenet.models import build_model, build_optimizer
 from lenet.progress import Reporter
 from lenet.runtime import describe_environment
-from lenet.sampling import epoch_order
+from lenet.sampling import choose_probe, epoch_order
 from lenet.schedule import Schedule, learning_rates, logged_steps
 from lenet.steps import compile_steps
 from lenet.summaries import Summaries
@@ -141,11 +141,13 @@ class Trainer:
         self.peak_rate = config.learning_rate
         self.model = build_model(config, dataset.image_shape, len(dataset.class_names))
         self.optimizer = build_optimizer(config.optimizer, self.peak_rate)
+        self.probe = choose_probe(dataset.train, dataset.test)
         self.steps = compile_steps(
             self.model,
             self.optimizer,
             dataset.train,
             dataset.test,
+            self.probe,
             config.batch_size,
             config.towers,
         )
@@ -188,6 +190,7 @@ class Trainer:
         self.earlier_seconds = 0.0
         self.epoch_sums = _EpochSums()
         self.order: tf.Tensor | None = None
+        self.kernels_before: dict[str, np.ndarray] | None = None
         self.steps_per_call = 1
         self.call_seconds, self.call_images = 0.0, 0
         checkpoint = checkpoints.newest_valid(run / runs.CHECKPOINTS)
@@ -201,6 +204,7 @@ class Trainer:
             self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
         if self.config.resume is not None:
             runs.cut_metrics_after(run, self.step)
+            inspections.cut_after(run / runs.INSPECTIONS, self.step)
             for split in ("train", "test"):
                 events.cut_after(run / split, self.step)
             self.reporter.line(f"Going on with {run} after step {self.step:,}")
@@ -227,6 +231,10 @@ class Trainer:
         schedule = self.schedule
         if self.step == 0:
             self.summaries.write_config(self.config.to_json())
+            self.summaries.write_layout(list(self.model.weight_layers))
+            self.summaries.write_inputs(
+                self.dataset.train, self.dataset.test, self.dataset.class_names
+            )
             self._look()
         graph_due = self.step == 0
         profile_at = schedule.last_step // 2 if self.config.profile else schedule.last_step
@@ -235,6 +243,8 @@ class Trainer:
                 self._save()
                 return "interrupted"
             count = min(schedule.next_boundary(self.step) - self.step, self.steps_per_call)
+            if schedule.inspection_due(self.step + 1):
+                self.kernels_before = inspections.kernels(self.model)
             with contextlib.ExitStack() as profiled:
                 if self.step >= profile_at:
                     profiled.enter_context(tf.profiler.experimental.Profile(str(self.history.run / "train")))
@@ -314,8 +324,11 @@ class Trainer:
                 self._report_divergence("test", loss)
                 return False
         if self.schedule.inspection_due(self.step):
-            self.summaries.write_weights(self.step, self.model)
-            self.summaries.flush()
+            found = inspections.inspect(
+                self.step, self.model, self.steps, self.probe, self.kernels_before
+            )
+            self.summaries.write_inspection(found)
+            inspections.save(self.history.run / runs.INSPECTIONS, found)
         return True
 
     def _save(self) -> None:
