@@ -184,7 +184,12 @@ def _from_files(name: str, place: Path) -> Dataset:
             "or one .npz file."
         )
     train, test = (
-        _split(arrays[part, "images"], arrays[part, "labels"], names[part, "images"], names[part, "labels"])
+        _split(
+            arrays[part, "images"],
+            arrays[part, "labels"],
+            names[part, "images"],
+            names[part, "labels"],
+        )
         for part in ("train", "test")
     )
     dataset = _checked(name, train, test)
@@ -193,10 +198,17 @@ def _from_files(name: str, place: Path) -> Dataset:
             f"{place} does not hold MNIST: its images or labels differ from the original's. "
             "To train on these images under their own name, say --dataset auto."
         )
+    if name == "fashion_mnist" and dataset.sha256 == MNIST_SHA256:
+        raise ValueError(f"{place} holds MNIST, not Fashion-MNIST: say --dataset mnist.")
     if name == "auto":
         folder_name = (place.resolve() if place.is_dir() else place).stem
-        own = "mnist" if dataset.sha256 == MNIST_SHA256 else _slug(folder_name)
-        dataset = _checked(own, train, test)
+        own, note = _slug(folder_name), ""
+        if dataset.sha256 == MNIST_SHA256:
+            own = "mnist"
+        elif own in ("mnist", "digits"):
+            note = f"{place} does not hold the original {own}, so it goes by {own}_images here."
+            own = f"{own}_images"
+        dataset = _checked(own, train, test, note)
     return dataset
 
 
@@ -214,17 +226,20 @@ NPZ_KEYS = {
 
 
 def _read_npz(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"Expected {path} to be an .npz file. It is none, or not whole.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in NPZ_KEYS.values() if key not in archive]
-            if missing:
-                raise ValueError(
-                    f"Expected {path} to hold x_train, y_train, x_test and y_test. "
-                    f"It lacks {', '.join(missing)}."
-                )
-            return {key: archive[entry] for key, entry in NPZ_KEYS.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            arrays = {key: archive[entry] for key, entry in NPZ_KEYS.items() if not missing}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise ValueError(f"Expected {path} to be a whole .npz file: {error}") from error
+    if missing:
+        raise ValueError(
+            f"Expected {path} to hold x_train, y_train, x_test and y_test. "
+            f"It lacks {', '.join(missing)}."
+        )
+    return arrays
 
 
 def _split(images: np.ndarray, labels: np.ndarray, images_name: str, labels_name: str) -> Split:
@@ -246,6 +261,11 @@ def _split(images: np.ndarray, labels: np.ndarray, images_name: str, labels_name
         )
     if images.size == 0:
         raise ValueError(f"Expected at least one image in {images_name}. It is empty.")
+    outside = labels[(labels < 0) | (labels > np.iinfo(np.int32).max)]
+    if outside.size:
+        raise ValueError(
+            f"Expected {labels_name} to hold labels from 0 on. Received: label {outside[0]}"
+        )
     if images.ndim == 3:
         images = images[..., None]
     return Split(np.ascontiguousarray(images), labels.astype(np.int32))
@@ -262,7 +282,7 @@ def _checked(name: str, train: Split, test: Split, note: str = "") -> Dataset:
     present = np.unique(train.labels)
     num_classes = len(class_names) if class_names else len(present)
     for split_name, labels in (("training", train.labels), ("test", test.labels)):
-        outside = labels[(labels < 0) | (labels >= num_classes)]
+        outside = labels[labels >= num_classes]
         if outside.size:
             raise ValueError(
                 f"Expected {split_name} labels from 0 to {num_classes - 1}, one for each of the "
@@ -277,5 +297,3 @@ def _checked(name: str, train: Split, test: Split, note: str = "") -> Dataset:
 def _slug(name: str) -> str:
     """A folder's name as it may stand inside a run's name."""
     return "".join(c if c.isalnum() or c in "_." else "_" for c in name).strip("._") or "images"
-
-

@@ -1,0 +1,182 @@
+"""What the tests share: small data sets, runs in this process, and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from lenet import runs
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset, Split, fingerprint
+from lenet.progress import Reporter
+
+if TYPE_CHECKING:
+    from lenet.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+MNIST = ROOT.parent / "shared" / "mnist"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whatever else is ignored: a warning that one of our own modules causes is an error."""
+    config.addinivalue_line("filterwarnings", r"error:::(lenet|experiments)(\..*)?$")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tensorflow_as_on_the_command_line() -> None:
+    """Gives TensorFlow the threads a run has, where the collected tests import it at all."""
+    if "tensorflow" in sys.modules:
+        from lenet.runtime import start_tensorflow
+
+        start_tensorflow()
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The four IDX files of MNIST, which no clone brings along."""
+    if not MNIST.is_dir():
+        pytest.skip("needs the MNIST files in ../shared/mnist, beside the repository")
+    return MNIST
+
+
+def make_split(size: int, pixels: int, channels: int, classes: int, seed: int) -> Split:
+    """Noise in which the column that is bright tells the class: easy, but not at once."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(size) % classes).astype(np.int32)
+    images = rng.integers(0, 200, (size, pixels, pixels, channels), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, label * pixels // classes] = 255
+    return Split(images, labels)
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[..., Dataset]:
+    """Makes a small data set; by default 70 training images, so that the last batch is smaller."""
+
+    def make(
+        train: int = 70,
+        test: int = 30,
+        pixels: int = 12,
+        channels: int = 1,
+        classes: int = 3,
+        name: str = "tiny",
+    ) -> Dataset:
+        splits = [make_split(n, pixels, channels, classes, n) for n in (train, test)]
+        names = tuple("abcdefghij"[:classes])
+        return Dataset(name, *splits, names, fingerprint(*splits))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(make_dataset: Callable[..., Dataset]) -> Dataset:
+    """70 training images of 12x12 pixels and 30 test images, three classes."""
+    return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def save_npz() -> Callable[[Path, Dataset], Path]:
+    """Writes a data set as the one .npz file that `--data-dir` takes."""
+
+    def save(path: Path, dataset: Dataset) -> Path:
+        np.savez(
+            path,
+            x_train=dataset.train.images,
+            y_train=dataset.train.labels,
+            x_test=dataset.test.images,
+            y_test=dataset.test.labels,
+        )
+        return path
+
+    return save
+
+
+class Notes(Reporter):
+    """Keeps what a run says, instead of printing it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """A reporter whose lines and warnings a test can read."""
+    return Notes()
+
+
+@pytest.fixture(scope="session")
+def fit(tmp_path_factory: pytest.TempPathFactory, tiny: Dataset) -> Callable[..., Trainer]:
+    """Trains in this process: three epochs of three steps, unless told otherwise."""
+
+    def run(dataset: Dataset = tiny, reporter: Reporter | None = None, **options: Any) -> Trainer:
+        from lenet.trainer import Trainer
+
+        defaults: dict[str, Any] = {"epochs": 3, "batch_size": 32, "inspect_every": 0}
+        if "logdir" not in options:
+            defaults["logdir"] = tmp_path_factory.mktemp("logdir")
+        trainer = Trainer(TrainConfig(**(defaults | options)), dataset, reporter or Notes())
+        trainer.fit()
+        return trainer
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def go_on(tiny: Dataset) -> Callable[..., Trainer]:
+    """Resumes a run in this process, with the options it was started with."""
+
+    def resume(
+        run: Path, dataset: Dataset = tiny, reporter: Reporter | None = None, **changes: Any
+    ) -> Trainer:
+        from lenet.trainer import Trainer
+
+        saved, _ = runs.read_config(run)
+        config = dataclasses.replace(saved, resume=run, **changes)
+        trainer = Trainer(config, dataset, reporter or Notes())
+        trainer.fit()
+        return trainer
+
+    return resume
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `python -m lenet.train` with the given words, as a user would, from the repository."""
+
+    def run(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lenet.train", *map(str, words)]
+        environment = {**os.environ, "COLUMNS": "100", **options.pop("env", {})}
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=environment,
+            check=False,
+            **options,
+        )
+
+    return run
