@@ -94,12 +94,15 @@ def _fetch_file(
         pooch.retrieve(url, f"sha256:{sha256}", file, folder, downloader=downloader)
     except requests.exceptions.Timeout:
         return "no answer in time"
-    except requests.exceptions.ConnectionError:
-        return "cannot be reached"
+    except requests.exceptions.ChunkedEncodingError:
+        return "sent a file that is cut short"
+    except requests.exceptions.ConnectionError as error:
+        # requests gives this, not Timeout, to a connection that falls silent half way.
+        return "no answer in time" if "timed out" in str(error) else "cannot be reached"
     except requests.exceptions.RequestException as error:
         return str(error)
     except ValueError:
-        return "sent a file whose sha256 is wrong or which is cut short"
+        return "sent a file whose sha256 is wrong"
     finally:
         progress.close()
     return ""

@@ -28,6 +28,7 @@ MNIST = ROOT.parent / "shared" / "mnist"
 def pytest_configure(config: pytest.Config) -> None:
     """Whatever else is ignored: a warning that one of our own modules causes is an error."""
     config.addinivalue_line("filterwarnings", r"error:::(lenet|experiments)(\..*)?$")
+    os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # Some tests talk to servers of their own.
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,185 @@
+"""Downloads against a real HTTP server on this machine that misbehaves in every usual way."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lenet import downloads
+from lenet.datasets import load_dataset
+from lenet.downloads import fetch
+
+FILES = {"images.gz": b"images" * 30_000, "labels.gz": b"labels" * 500}
+SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+TIMEOUT = (0.5, 0.5)
+
+
+@dataclass
+class Mirrors:
+    """A server whose folders behave differently: `/good/`, `/missing/`, `/wrong/` …"""
+
+    address: str
+    asked: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __getitem__(self, behaviour: str) -> str:
+        return f"{self.address}/{behaviour}/"
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Does what the first folder of the path says."""
+        self.asked.append(request.path)
+        _, behaviour, name = request.path.split("/")
+        content = FILES[name]
+        if behaviour == "silent":
+            self.over.wait()
+            return
+        if behaviour == "missing":
+            request.send_error(404)
+            return
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        if behaviour == "wrong":
+            content = content[::-1]
+        if behaviour in ("cut", "stalling"):
+            content = content[: len(content) // 2]
+        request.wfile.write(content)
+        request.wfile.flush()
+        if behaviour == "stalling":
+            self.over.wait()
+
+
+def serve(handler: type[BaseHTTPRequestHandler] | partial) -> ThreadingHTTPServer:
+    """Starts a server on a free port of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+    return server
+
+
+@pytest.fixture
+def mirrors() -> Iterator[Mirrors]:
+    """The misbehaving server."""
+    found: Mirrors
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.answer(self)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """The server keeps quiet."""
+
+    server = serve(Handler)
+    found = Mirrors(f"http://127.0.0.1:{server.server_port}")
+    yield found
+    found.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything a folder holds, hidden and half-written files included."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def test_all_files_are_fetched(tmp_path: Path, mirrors: Mirrors) -> None:
+    fetch("mnist", tmp_path / "new" / "folder", (mirrors["good"],), SHA256, TIMEOUT)
+    assert contents(tmp_path / "new" / "folder") == FILES
+
+
+BAD = {
+    "wrong": "sha256",
+    "silent": "no answer in time",
+    "stalling": "no answer in time",
+    "cut": "cut short",
+    "missing": "404",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_the_second_mirror_helps_out_where_the_first_fails(
+    tmp_path: Path, mirrors: Mirrors, bad: str
+) -> None:
+    fetch("mnist", tmp_path, (mirrors[bad], mirrors["good"]), SHA256, TIMEOUT)
+    assert contents(tmp_path) == FILES
+    assert [path for path in mirrors.asked if bad in path] == [f"/{bad}/images.gz"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_failure_names_the_mirror_and_leaves_nothing_behind(
+    tmp_path: Path, mirrors: Mirrors, bad: str
+) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        fetch("mnist", tmp_path, (mirrors[bad],), SHA256, TIMEOUT)
+    assert f"no mirror gave images.gz: {mirrors[bad]}: " in str(caught.value)
+    assert BAD[bad] in str(caught.value)
+    assert contents(tmp_path) == {}
+
+
+def test_a_failure_says_what_each_mirror_did(tmp_path: Path, mirrors: Mirrors) -> None:
+    dead = "http://127.0.0.1:9/"
+    with pytest.raises(ConnectionError) as caught:
+        fetch("mnist", tmp_path, (mirrors["missing"], dead, mirrors["wrong"]), SHA256, TIMEOUT)
+    message = str(caught.value)
+    assert message.index(mirrors["missing"]) < message.index(dead) < message.index(mirrors["wrong"])
+    assert f"{dead}: cannot be reached" in message
+
+
+def test_files_that_are_there_are_not_asked_for(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / "images.gz").write_bytes(b"packed otherwise")
+    (tmp_path / "labels").write_bytes(b"not packed")
+    fetch("mnist", tmp_path, (mirrors["good"],), SHA256, TIMEOUT)
+    assert mirrors.asked == []
+    assert contents(tmp_path) == {"images.gz": b"packed otherwise", "labels": b"not packed"}
+
+
+def test_a_second_try_fetches_only_what_is_missing(tmp_path: Path, mirrors: Mirrors) -> None:
+    (tmp_path / "images.gz").write_bytes(FILES["images.gz"])
+    fetch("mnist", tmp_path, (mirrors["good"],), SHA256, TIMEOUT)
+    assert mirrors.asked == ["/good/labels.gz"]
+    assert contents(tmp_path) == FILES
+
+
+def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENET_CACHE", str(tmp_path))
+    assert downloads.cache_folder() == tmp_path
+    monkeypatch.delenv("LENET_CACHE")
+    assert downloads.cache_folder().parts[-2:] == (".cache", "lenet")
+
+
+def test_every_data_set_has_two_mirrors_and_four_hashes() -> None:
+    assert downloads.MIRRORS.keys() == downloads.SHA256.keys()
+    for name, mirrors in downloads.MIRRORS.items():
+        assert len({mirror.split("/")[2] for mirror in mirrors}) >= 2
+        assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in mirrors)
+        assert len(downloads.SHA256[name]) == 4
+
+
+def test_mnist_is_loaded_from_a_mirror_into_the_cache(
+    tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            """The server keeps quiet."""
+
+    server = serve(partial(Quiet, directory=str(mnist_folder)))
+    hashes = {
+        file: hashlib.sha256((mnist_folder / file).read_bytes()).hexdigest()
+        for file in downloads.SHA256["mnist"]
+    }
+    address = f"http://127.0.0.1:{server.server_port}/"
+    monkeypatch.setitem(downloads.MIRRORS, "mnist", (address,))
+    monkeypatch.setitem(downloads.SHA256, "mnist", hashes)
+    try:
+        loaded = load_dataset("auto", cache=tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (loaded.name, loaded.note) == ("mnist", "")
+    assert sorted(contents(tmp_path / "mnist")) == sorted(hashes)
