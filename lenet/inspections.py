@@ -16,8 +16,6 @@ from lenet.sampling import Probe
 from lenet.steps import Steps
 
 DIAGNOSTICS = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
-# A unit whose output moves less than this over all probe images tells nothing about them.
-DEAD_RANGE = 1e-6
 # Larger kernels (a fully connected layer on big photographs) stay out of the files.
 MOST_SAVED = 1_000_000
 
@@ -111,7 +109,7 @@ def inspect(
             activation=found["activation"][name],
             gradient_norm=float(np.linalg.norm(gradient)),
             update_ratio=None if before is None else update_ratio(before[name], kernel),
-            dead_fraction=dead_fraction(found["activation"][name]),
+            dead_fraction=float(found["dead_fraction"][name]),
             saturated_fraction=float(found["saturated_fraction"][name]),
         )
     return Inspection(
@@ -128,16 +126,6 @@ def inspect(
 def update_ratio(before: np.ndarray, after: np.ndarray) -> float:
     """|after - before| / |before| in L2 norms."""
     return float(np.linalg.norm(after - before) / max(np.linalg.norm(before), 1e-12))
-
-
-def dead_fraction(activation: np.ndarray) -> float:
-    """The share of units that give one and the same output everywhere.
-
-    Args:
-        activation: float [n, …, units].
-    """
-    over = tuple(range(activation.ndim - 1))
-    return float(np.mean(activation.max(over) - activation.min(over) <= DEAD_RANGE))
 
 
 def save(folder: Path, inspection: Inspection) -> Path:

@@ -1,0 +1,1 @@
+"""Programs built on `lenet`: comparisons, reports and benchmarks."""

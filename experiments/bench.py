@@ -1,0 +1,213 @@
+"""`python -m experiments.bench`: how fast `lenet` trains beside Keras's `model.fit`.
+
+Each contestant is a process of its own, alive for the whole measurement. It trains epoch after
+epoch of the same images, one whenever it is told to; the first is warm-up and is not counted.
+The contestants take turns, so that a machine whose speed drifts slows all of them alike: read
+the ratios, not the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+NEVER = 10**9
+CONTESTANTS = {
+    "model.fit": "Keras model.fit on float32 arrays, TensorFlow's own thread settings",
+    "bare": "lenet without logging: no train points, no inspections",
+    "scalars": "lenet with the scalars of every step, no inspections",
+    "full": "lenet with all logging at its defaults",
+}
+
+
+def main() -> int:
+    """Runs the benchmark, or one contestant of it."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, help="images to train on (default: as lenet.train)")
+    parser.add_argument("--rounds", type=int, default=5, help="counted epochs (default: 5)")
+    parser.add_argument("--batch-size", type=int, default=128, help="default: 128")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.contestant:
+        _compete(options)
+    else:
+        _measure(options)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> None:
+    words = [sys.executable, "-m", "experiments.bench", "--batch-size", str(options.batch_size)]
+    words += ["--rounds", str(options.rounds)]
+    words += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    print("Time from process start to the first optimizer step …", flush=True)
+    first = [_seconds_to_first_step(options.data_dir) for _ in range(3)]
+    print(f"Warming up, then {options.rounds} rounds of one epoch each …", flush=True)
+    processes = {
+        name: subprocess.Popen(
+            [*words, "--contestant", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in CONTESTANTS
+    }
+    training: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    whole: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    for round_number in range(options.rounds + 1):
+        for name, process in processes.items():
+            train_seconds, all_seconds = map(float, _ask(process).split())
+            if round_number > 0:
+                training[name].append(train_seconds)
+                whole[name].append(all_seconds)
+    num_images, *peaks = (_ask(process) for process in processes.values())
+    images = int(num_images.split()[0])
+    print(f"{_environment()}, batch {options.batch_size}, {images:,} images an epoch\n")
+    print(f"{'contestant':12}{'images/s':>10}{'epoch, s':>10}{'peak, MB':>10}")
+    for name, report in zip(CONTESTANTS, [num_images, *peaks], strict=True):
+        speed = images / statistics.median(training[name])
+        epoch = statistics.median(whole[name])
+        print(f"{name:12}{speed:10,.0f}{epoch:10.2f}{float(report.split()[1]):10,.0f}")
+    print("\nratios, round by round: median (least to greatest)")
+    _print_ratio("speed, bare / model.fit, training alone", training["model.fit"], training["bare"])
+    _print_ratio("time, full / bare, whole epochs", whole["full"], whole["bare"])
+    _print_ratio("time, full / scalars, whole epochs", whole["full"], whole["scalars"])
+    print(f"first step after {statistics.median(first):.1f} s ({min(first):.1f} to {max(first):.1f})")
+
+
+def _ask(process: subprocess.Popen[str]) -> str:
+    assert process.stdin and process.stdout
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise SystemExit(f"A contestant ended early: {process.args!r}")
+    return answer
+
+
+def _print_ratio(name: str, above: list[float], below: list[float]) -> None:
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    print(f"{name:42}{statistics.median(ratios):6.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _environment() -> str:
+    import importlib.metadata as metadata
+
+    from lenet.runtime import cpu_model
+
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras"))
+    return f"{cpu_model()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}"
+
+
+def _seconds_to_first_step(data_dir: Path | None) -> float:
+    """Starts `lenet.train` for one step and waits for the row that step leaves in metrics.csv."""
+    with tempfile.TemporaryDirectory() as logdir:
+        words = [sys.executable, "-m", "lenet.train", "--max-steps", "1", "--quiet"]
+        words += ["--logdir", logdir, "--run-name", "first"]
+        words += ["--data-dir", str(data_dir)] if data_dir else []
+        metrics = Path(logdir) / "first" / "metrics.csv"
+        started = time.perf_counter()
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                if metrics.exists() and ",train," in metrics.read_text():
+                    return time.perf_counter() - started
+                time.sleep(0.01)
+        raise SystemExit("lenet.train ended before its first step")
+
+
+class _Gate:
+    """Lets one epoch pass for each line on standard input, and reports how long it took."""
+
+    def __init__(self, rounds: int, num_images: int) -> None:
+        self._left, self._num_images = rounds + 1, num_images
+        sys.stdin.readline()
+        self._started = self.trained = time.perf_counter()
+
+    def epoch_over(self) -> None:
+        """The epoch and all that belongs to it is done; `trained` says when its last update was."""
+        print(self.trained - self._started, time.perf_counter() - self._started, flush=True)
+        self._left -= 1
+        sys.stdin.readline()
+        if not self._left:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(self._num_images, peak, flush=True)
+        self._started = time.perf_counter()
+
+
+def _compete(options: argparse.Namespace) -> None:
+    from lenet.datasets import load_dataset
+
+    dataset = load_dataset("auto", options.data_dir)
+    if options.contestant == "model.fit":
+        _compete_as_keras(options, dataset)
+    else:
+        _compete_as_lenet(options, dataset)
+
+
+def _compete_as_keras(options: argparse.Namespace, dataset: Any) -> None:
+    from lenet.runtime import quiet_stderr
+
+    with quiet_stderr():
+        import keras
+    from lenet.models import LeNet
+
+    # The same network as a functional model with one output, as people write it for model.fit.
+    inputs = keras.Input(dataset.image_shape)
+    outputs = LeNet(dataset.image_shape, len(dataset.class_names))(inputs)[0]
+    model = keras.Model(inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
+    gate = _Gate(options.rounds, len(dataset.train))
+
+    class Turns(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            gate.trained = time.perf_counter()
+            gate.epoch_over()
+
+    model.fit(
+        dataset.train.images.astype("float32") / 255,
+        dataset.train.labels,
+        batch_size=options.batch_size,
+        epochs=options.rounds + 1,
+        verbose=0,
+        callbacks=[Turns()],
+    )
+
+
+def _compete_as_lenet(options: argparse.Namespace, dataset: Any) -> None:
+    from lenet.runtime import start_tensorflow
+
+    start_tensorflow(lean=True)
+    from lenet import TrainConfig, Trainer
+    from lenet.progress import Reporter
+
+    gate = _Gate(options.rounds, len(dataset.train))
+
+    class Turns(Reporter):
+        def update(self, *_: float) -> None:
+            gate.trained = time.perf_counter()
+
+        def line(self, text: str) -> None:
+            if text.startswith("Epoch"):
+                gate.epoch_over()
+
+    logging = {"bare": (NEVER, 0), "scalars": (1, 0), "full": (1, 200)}
+    log_every, inspect_every = logging[options.contestant]
+    with tempfile.TemporaryDirectory() as logdir:
+        config = TrainConfig(
+            epochs=options.rounds + 1,
+            batch_size=options.batch_size,
+            log_every=log_every,
+            inspect_every=inspect_every,
+            logdir=Path(logdir),
+        )
+        Trainer(config, dataset, Turns()).fit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
