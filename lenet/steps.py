@@ -75,7 +75,7 @@ def compile_steps(
 
     def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            logits, _ = model(_to_float(tf.gather(images, indices)), training=True)
+            logits, _ = model(to_float(tf.gather(images, indices)), training=True)
             loss, hits = loss_and_hits(logits, tf.gather(labels, indices))
             loss = tf.reduce_sum(loss) / batch
         return loss, tf.reduce_sum(hits) / batch, tape.gradient(loss, variables)
@@ -118,7 +118,7 @@ def compile_steps(
         total_hits = tf.constant(0.0, tf.float64)
         for start in tf.range(0, len(test), EVALUATION_BATCH):
             stop = start + EVALUATION_BATCH
-            logits, _ = model(_to_float(test_images[start:stop]), training=False)
+            logits, _ = model(to_float(test_images[start:stop]), training=False)
             loss, hits = loss_and_hits(logits, test_labels[start:stop])
             total_loss += tf.cast(tf.reduce_sum(loss), tf.float64)
             total_hits += tf.cast(tf.reduce_sum(hits), tf.float64)
@@ -141,7 +141,7 @@ def compile_steps(
     def inspect() -> dict[str, dict[str, tf.Tensor]]:
         layers = model.weight_layers
         with tf.GradientTape(persistent=True) as tape:
-            outputs, before = model.forward(_to_float(probe_images))
+            outputs, before = model.forward(to_float(probe_images))
             losses, _ = loss_and_hits(outputs[model.logits_layer], probe_labels)
             loss = tf.reduce_mean(losses)
         kernels = [layer.kernel for layer in layers.values()]
@@ -149,7 +149,7 @@ def compile_steps(
         # Each output depends on its own pre-activation alone, so this is the slope of the
         # activation function there.
         slopes = {name: tape.gradient(outputs[name], before[name]) for name in layers}
-        shown, shown_before = model.forward(_to_float(shown_image))
+        shown, shown_before = model.forward(to_float(shown_image))
         convolutions = [name for name in layers if len(shown[name].shape) == 4]
         return {
             "kernel_gradient": dict(zip(layers, tape.gradient(loss, kernels), strict=True)),
@@ -190,5 +190,6 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(span <= DEAD_RANGE, tf.float32))
 
 
-def _to_float(images: tf.Tensor) -> tf.Tensor:
+def to_float(images: tf.Tensor) -> tf.Tensor:
+    """What the network sees of uint8 images: float32 from 0 to 1."""
     return tf.cast(images, tf.float32) / 255.0

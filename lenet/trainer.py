@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from lenet import checkpoints, events, inspections, runs
+from lenet import checkpoints, events, inspections, projector, runs
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset
 from lenet.interrupts import StopRequest, stop_on_signals
@@ -23,6 +23,7 @@ from lenet.sampling import choose_probe, epoch_order
 from lenet.schedule import Schedule, learning_rates, logged_steps
 from lenet.steps import compile_steps
 from lenet.summaries import Summaries
+from lenet.trained import predict
 
 # A signal is seen only between compiled calls, so none may take much longer than this.
 SECONDS_PER_CALL = 0.3
@@ -258,8 +259,11 @@ class Trainer:
                 return "diverged"
             if schedule.is_epoch_end(self.step):
                 self._report_epoch()
+                if self.step == schedule.steps_per_epoch:
+                    self._project()
             if schedule.checkpoint_due(self.step):
                 self._save()
+        self._project()
         return "done"
 
     def _train_call(self, count: int) -> bool:
@@ -330,6 +334,22 @@ class Trainer:
             self.summaries.write_inspection(found)
             inspections.save(self.history.run / runs.INSPECTIONS, found)
         return True
+
+    def _project(self) -> None:
+        """Writes the points of TensorBoard's projector: after one epoch, so that there is something
+        to see while training runs, and at the end."""
+        images = self.dataset.test.images[: projector.NUM_POINTS]
+        labels = self.dataset.test.labels[: projector.NUM_POINTS]
+        logits, features = predict(self.model, images)
+        projector.write(
+            self.history.run / "test",
+            self.model.feature_layer,
+            features,
+            images,
+            labels,
+            logits.argmax(1),
+            self.dataset.class_names,
+        )
 
     def _save(self) -> None:
         checkpoints.save(

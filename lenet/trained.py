@@ -1,0 +1,130 @@
+"""A trained run, read back: its options, its network, and what that makes of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lenet import checkpoints, runs
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset, load_dataset
+from lenet.models import Classifier, build_model
+from lenet.steps import to_float
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run as its newest whole checkpoint has it.
+
+    Attributes:
+        path: the run's folder.
+        config: its options.
+        dataset_name, class_names, image_shape: of the images it was trained on.
+        dataset_sha256: of those images.
+        step: updates made when the checkpoint was saved.
+        model: the network, with its trained weights.
+    """
+
+    path: Path
+    config: TrainConfig
+    dataset_name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    dataset_sha256: str
+    step: int
+    model: Classifier
+
+    @property
+    def title(self) -> str:
+        """What was trained on what, in a few words."""
+        return f"{self.dataset_name}, {self.config.activation} + {self.config.optimizer}"
+
+    def load_dataset(self, data_dir: Path | None = None) -> Dataset:
+        """The images the run was trained on.
+
+        Args:
+            data_dir: where they lie now, if not where they did.
+
+        Raises:
+            FileNotFoundError: they are not there.
+            ValueError: what is there are other images.
+        """
+        dataset = load_dataset(self.config.dataset, data_dir or self.config.data_dir)
+        if dataset.sha256 != self.dataset_sha256:
+            raise ValueError(
+                f"{self.path} was trained on other images ({self.dataset_name}) than these "
+                f"({dataset.name}): name its own with --data-dir."
+            )
+        return dataset
+
+
+def load_run(path: Path) -> TrainedRun:
+    """Reads a run and restores its network.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        RunError: the run has no whole checkpoint.
+        ValueError: its config.json is damaged.
+    """
+    config, dataset = runs.read_config(path)
+    checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
+    if checkpoint is None:
+        raise runs.RunError(
+            f"{path} has no checkpoint yet: let it train to the end of an epoch, or go on with "
+            f"it by --resume {path}."
+        )
+    height, width, channels = dataset["image_shape"]
+    class_names = tuple(dataset["class_names"])
+    model = build_model(config, (height, width, channels), len(class_names))
+    checkpoints.restore(checkpoint, model)
+    return TrainedRun(
+        path,
+        config,
+        dataset["name"],
+        class_names,
+        (height, width, channels),
+        dataset["sha256"],
+        checkpoint.step,
+        model,
+    )
+
+
+def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs a network over images, 500 at a time.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+
+    Returns:
+        logits float32 [n, classes] and features float32 [n, d].
+    """
+    run = tf.function(lambda batch: model(to_float(batch), training=False), reduce_retracing=True)
+    parts = [run(tf.constant(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    logits, features = zip(*parts, strict=True)
+    return np.concatenate(logits), np.concatenate(features)
+
+
+def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarray:
+    """One layer's output, after its activation, for many images.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        layer: a name from `model.activations`.
+
+    Returns:
+        float32 [n, …].
+    """
+    run = tf.function(lambda batch: model.activations(to_float(batch))[layer])
+    parts = [run(tf.constant(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    return np.concatenate(parts)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits, along the last axis."""
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
