@@ -1,0 +1,110 @@
+"""What the command lines share: every option of the one dataclass, and errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenet import cli
+from lenet.config import TrainConfig
+
+
+def parse(*words: str, default: TrainConfig | None = None) -> TrainConfig:
+    """Reads a command line."""
+    return cli.parse_config(words, "program", "What it does.", default or TrainConfig())
+
+
+def test_no_words_give_the_stated_defaults() -> None:
+    assert parse() == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--activation sigmoid --optimizer sgd", {"activation": "sigmoid", "optimizer": "sgd"}),
+        ("--learning-rate 1e-2", {"learning_rate": 0.01}),
+        ("--fc2-activation tanh", {"fc2_activation": "tanh"}),
+        ("--init truncated_normal --init-stddev 0.2", {"init": "truncated_normal", "init_stddev": 0.2}),
+        ("--data-dir some/where --logdir logs", {"data_dir": Path("some/where"), "logdir": Path("logs")}),
+        ("--epochs 3 --max-steps 7 --seed 9", {"epochs": 3, "max_steps": 7, "seed": 9}),
+        ("--no-deterministic --quiet --profile", {"deterministic": False, "quiet": True, "profile": True}),
+        ("--resume=runs/one --keep 4", {"resume": Path("runs/one"), "keep": 4}),
+    ],
+)  # fmt: skip
+def test_words_become_options(words: str, expected: dict[str, Any]) -> None:
+    assert parse(*words.split()) == TrainConfig(**expected)
+
+
+def test_what_is_typed_wins_over_what_was_saved() -> None:
+    saved = TrainConfig(activation="tanh", epochs=3, seed=5)
+    assert parse("--epochs", "9", default=saved) == dataclasses.replace(saved, epochs=9)
+
+
+def test_a_saved_choice_can_be_taken_back() -> None:
+    assert parse("--max-steps", "None", default=TrainConfig(max_steps=3)).max_steps is None
+
+
+def test_help_names_every_option_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("--help")
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for option in dataclasses.fields(TrainConfig):
+        assert f"--{option.name.replace('_', '-')}" in shown
+        assert f"{option.metadata['group']} options" in shown
+    assert "adam 0.001" in shown
+    assert "60 for" in shown
+
+
+def test_an_unknown_choice_lists_the_valid_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("--activation", "rellu")
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    for name in ("rellu", "relu", "leaky_relu"):
+        assert name in shown
+
+
+def test_an_option_out_of_its_range_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="batch_size"):
+        parse("--batch-size", "0")
+
+
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        (ValueError("two\n  lines"), "Error: two lines\n"),
+        (FileNotFoundError("Nothing there."), "Error: Nothing there.\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "Error: a/b: No space left on device\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Error: the disk: No space left on device\n"),
+    ],
+    ids=["value", "missing", "named", "nameless"],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], problem: Exception, line: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.fail(problem)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["on the path", "beside python"])
+def test_the_tensorboard_command_can_be_typed_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    programs = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", programs if installed else "/usr/bin:/bin")
+    command = cli.tensorboard_command(tmp_path / "my runs")
+    words = shlex.split(command)
+    assert words[1:3] == ["--logdir", str(tmp_path / "my runs")]
+    assert "images=10000" in words[4]
+    shown = subprocess.run([words[0], "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("2.")

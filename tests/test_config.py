@@ -1,0 +1,149 @@
+"""The options of a run: what is refused, what survives JSON, and which defaults are put in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenet.config import TrainConfig
+from lenet.registry import OPTIMIZERS
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("activation", "rellu", "one of relu, sigmoid, tanh, elu, selu, gelu, silu, softplus, leak"),
+        ("fc2_activation", "", "one of relu, sigmoid"),
+        ("optimizer", "Adam", "one of sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad"),
+        ("schedule", "step", "one of constant, cosine, one_cycle"),
+        ("init", "zeros", "one of glorot_uniform, he_normal, truncated_normal"),
+        ("model", "alexnet9", "one of lenet"),
+        ("dataset", "cifar", "one of auto, mnist, fashion_mnist, digits"),
+        ("epochs", 0, "a whole number of at least 1"),
+        ("batch_size", 0, "a whole number of at least 1"),
+        ("batch_size", 32.0, "a whole number of at least 1"),
+        ("max_steps", -1, "a whole number of at least 1"),
+        ("log_every", 0, "a whole number of at least 1"),
+        ("inspect_every", -1, "a whole number of at least 0"),
+        ("eval_every", -1, "a whole number of at least 0"),
+        ("checkpoint_every", -5, "a whole number of at least 0"),
+        ("warmup_steps", -1, "a whole number of at least 0"),
+        ("seed", -1, "a whole number of at least 0"),
+        ("keep", 1, "a whole number of at least 2"),
+        ("threads", 0, "a whole number of at least 1"),
+        ("towers", 0, "a whole number of at least 1"),
+        ("learning_rate", -0.1, "a finite number above 0"),
+        ("learning_rate", 0.0, "a finite number above 0"),
+        ("learning_rate", float("nan"), "a finite number above 0"),
+        ("learning_rate", float("inf"), "a finite number above 0"),
+        ("init_stddev", 0.0, "a finite number above 0"),
+        ("init_bias", float("inf"), "a finite number"),
+        ("run_name", "a/b", "the name of one folder"),
+        ("run_name", "..", "the name of one folder"),
+        ("run_name", "", "the name of one folder"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_was_expected(
+    option: str, value: Any, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Expected {option} to be {expected}") as caught:
+        TrainConfig(**{option: value})
+    assert f"Received: {option}={value!r}" in str(caught.value)
+
+
+FULL = TrainConfig(
+    activation="tanh",
+    fc2_activation="sigmoid",
+    init="truncated_normal",
+    init_bias=0.25,
+    data_dir=Path("/images"),
+    learning_rate=0.5,
+    schedule="cosine",
+    epochs=7,
+    logdir=Path("/runs"),
+    run_name="one",
+    resume=Path("/runs/one"),
+    deterministic=False,
+)
+
+
+@pytest.mark.parametrize("config", [TrainConfig(logdir=Path("/logs")), FULL], ids=["plain", "full"])
+def test_options_survive_json(config: TrainConfig) -> None:
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_paths_in_json_can_be_read_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert TrainConfig().to_json()["logdir"] == str(tmp_path / "summary_logs")
+
+
+def test_json_names_every_option() -> None:
+    assert list(TrainConfig().to_json()) == [field.name for field in dataclasses.fields(TrainConfig)]
+
+
+def test_names_in_json_that_are_no_options_are_passed_over() -> None:
+    assert TrainConfig.from_json({"seed": 3, "environment": {}}) == TrainConfig(seed=3)
+
+
+def test_a_bad_value_in_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="Expected optimizer to be one of"):
+        TrainConfig.from_json({"optimizer": "adamax"})
+
+
+class TestResolved:
+    """What `None` turns into once the data set is known."""
+
+    @pytest.mark.parametrize(
+        ("dataset", "batch_size", "epochs"), [("digits", 32, 60), ("mnist", 100, 5), ("mine", 100, 5)]
+    )
+    def test_a_data_set_has_its_own_length_and_batch(
+        self, dataset: str, batch_size: int, epochs: int
+    ) -> None:
+        resolved = TrainConfig().resolved(dataset)
+        assert (resolved.batch_size, resolved.epochs) == (batch_size, epochs)
+
+    @pytest.mark.parametrize(
+        ("optimizer", "rate"),
+        [
+            ("sgd", 0.01),
+            ("momentum", 0.01),
+            ("nesterov", 0.01),
+            ("adam", 0.001),
+            ("adamw", 0.001),
+            ("rmsprop", 0.001),
+            ("adagrad", 0.01),
+        ],
+    )
+    def test_an_optimizer_has_its_own_rate(self, optimizer: Any, rate: float) -> None:
+        assert TrainConfig(optimizer=optimizer).resolved("mnist").learning_rate == rate
+
+    def test_every_optimizer_has_a_rate(self) -> None:
+        assert all(spec["learning_rate"] > 0 for spec in OPTIMIZERS.values())
+
+    @pytest.mark.parametrize(
+        ("init", "bias"), [("glorot_uniform", 0.0), ("he_normal", 0.0), ("truncated_normal", 0.1)]
+    )
+    def test_an_initializer_has_its_own_bias(self, init: Any, bias: float) -> None:
+        assert TrainConfig(init=init).resolved("mnist").init_bias == bias
+
+    def test_fc2_follows_the_rest_unless_told_otherwise(self) -> None:
+        assert TrainConfig(activation="tanh").resolved("mnist").fc2_activation == "tanh"
+        both = TrainConfig(activation="tanh", fc2_activation="sigmoid")
+        assert both.resolved("mnist").fc2_activation == "sigmoid"
+
+    def test_what_the_user_says_wins(self) -> None:
+        own = TrainConfig(batch_size=7, epochs=2, learning_rate=0.3, init_bias=0.0)
+        resolved = own.resolved("digits")
+        assert (resolved.batch_size, resolved.epochs, resolved.learning_rate) == (7, 2, 0.3)
+        own = dataclasses.replace(own, init="truncated_normal")
+        assert own.resolved("digits").init_bias == 0.0
+
+    def test_it_is_the_same_the_second_time(self) -> None:
+        once = TrainConfig(init="truncated_normal").resolved("digits")
+        assert once.resolved("digits") == once

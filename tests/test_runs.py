@@ -1,0 +1,220 @@
+"""A run's folder: its name, its lock, and the small files other programs read."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenet import runs
+from lenet.config import TrainConfig
+
+DATASET = {"name": "digits", "sha256": "ab" * 32, "train": 797, "test": 1000}
+
+
+def rows(run: Path) -> list[list[str]]:
+    """What a spreadsheet would show of metrics.csv."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.reader(file))
+
+
+class TestNames:
+    """Where a new run goes."""
+
+    def test_the_default_name_says_what_was_trained(self) -> None:
+        config = TrainConfig(activation="tanh", optimizer="sgd", seed=7)
+        name = runs.default_name(config, "digits", datetime(2026, 1, 2, 3, 4, 5))
+        assert name == "digits-lenet-tanh-sgd-seed7-20260102-030405"
+
+    def test_a_default_name_that_is_taken_gets_a_number(self, tmp_path: Path) -> None:
+        logdir = tmp_path / "not" / "there" / "yet"
+        names = [runs.create(logdir, None, "run").name for _ in range(3)]
+        assert names == ["run", "run-2", "run-3"]
+
+    def test_a_chosen_name_that_is_taken_is_refused(self, tmp_path: Path) -> None:
+        run = runs.create(tmp_path, "mine", "default")
+        runs.write_config(run, TrainConfig(), DATASET, {})
+        with pytest.raises(runs.RunError, match="mine holds a run already.*--resume"):
+            runs.create(tmp_path, "mine", "default")
+
+    def test_an_empty_folder_of_the_chosen_name_is_used(self, tmp_path: Path) -> None:
+        (tmp_path / "mine").mkdir()
+        assert runs.create(tmp_path, "mine", "default") == tmp_path / "mine"
+
+    def test_a_file_in_the_way_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "logs").write_text("")
+        with pytest.raises(OSError, match="logs"):
+            runs.create(tmp_path / "logs", None, "default")
+        (tmp_path / "mine").write_text("")
+        with pytest.raises(FileExistsError, match="mine"):
+            runs.create(tmp_path, "mine", "default")
+
+
+class TestLock:
+    """One process writes to a run at a time."""
+
+    HOLD = (
+        "import sys; from pathlib import Path; from lenet.runs import locked\n"
+        "with locked(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
+    )
+
+    def test_a_second_writer_in_one_process_is_refused(self, tmp_path: Path) -> None:
+        with runs.locked(tmp_path):
+            with pytest.raises(runs.RunError, match="is being written by another process"):
+                with runs.locked(tmp_path):
+                    pass
+        with runs.locked(tmp_path):
+            pass
+
+    def test_another_process_is_named_and_its_death_frees_the_run(
+        self, tmp_path: Path, root: Path
+    ) -> None:
+        command = [sys.executable, "-c", self.HOLD, str(tmp_path)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=root, text=True, **pipes) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(runs.RunError, match=f"number {other.pid}"):
+                with runs.locked(tmp_path):
+                    pass
+            other.send_signal(signal.SIGKILL)
+            other.wait()
+            with runs.locked(tmp_path):
+                pass
+
+
+class TestConfig:
+    """config.json, and what a resume may change of it."""
+
+    def test_options_data_set_and_machine_are_in_one_file(self, tmp_path: Path) -> None:
+        config = TrainConfig(seed=4, epochs=2).resolved("digits")
+        runs.write_config(tmp_path, config, DATASET, {"python": "3"})
+        written = json.loads((tmp_path / "config.json").read_text())
+        assert written["seed"] == 4
+        assert written["dataset"] == DATASET
+        assert written["environment"] == {"python": "3"}
+        saved, dataset = runs.read_config(tmp_path)
+        assert dataset == DATASET
+        expected = dataclasses.replace(config, dataset="digits", logdir=config.logdir.resolve())
+        assert saved == expected
+
+    def test_images_of_ones_own_are_found_again_by_their_place(self, tmp_path: Path) -> None:
+        config = TrainConfig(data_dir=tmp_path).resolved("mine")
+        runs.write_config(tmp_path, config, {**DATASET, "name": "mine"}, {})
+        saved, _ = runs.read_config(tmp_path)
+        assert (saved.dataset, saved.data_dir) == ("auto", tmp_path)
+
+    def test_a_folder_without_a_run_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="There is no run in .*config.json"):
+            runs.read_config(tmp_path)
+
+    @pytest.mark.parametrize(
+        "content",
+        ["", "{", "[]", "{}", '{"dataset": 3}', '{"dataset": {"name": "digits"}, "optimizer": "x"}'],
+    )
+    def test_a_damaged_config_is_refused(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(ValueError, match=r"config\.json is damaged"):
+            runs.read_config(tmp_path)
+
+    SAVED = TrainConfig(epochs=5, max_steps=100).resolved("digits")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"epochs": 10},
+            {"max_steps": 200},
+            {"max_steps": None},
+            {"log_every": 7, "inspect_every": 0, "eval_every": 3, "checkpoint_every": 2, "keep": 5},
+            {"threads": 1, "quiet": True, "profile": True, "data_dir": Path("/elsewhere")},
+        ],
+        ids=lambda changes: " ".join(changes) or "nothing",
+    )
+    def test_what_leaves_the_steps_so_far_true_may_change(self, changes: dict[str, Any]) -> None:
+        runs.check_resumable(self.SAVED, dataclasses.replace(self.SAVED, **changes))
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"seed": 1}, r"seed \(was 0, now 1\)"),
+            ({"epochs": 4}, r"epochs \(was 5, now 4\)"),
+            ({"max_steps": 99}, r"max_steps \(was 100, now 99\)"),
+            ({"deterministic": False}, r"deterministic \(was True, now False\)"),
+            ({"towers": 1}, r"towers \(was 2, now 1\)"),
+            (
+                {"activation": "tanh", "batch_size": 7},
+                r"activation \(was relu, now tanh\), batch_size \(was 32, now 7\)",
+            ),
+        ],
+    )
+    def test_what_would_make_them_untrue_is_refused_by_name(
+        self, changes: dict[str, Any], expected: str
+    ) -> None:
+        with pytest.raises(ValueError, match=expected):
+            runs.check_resumable(self.SAVED, dataclasses.replace(self.SAVED, **changes))
+
+    @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+    def test_a_schedule_that_depends_on_the_total_cannot_be_stretched(self, schedule: Any) -> None:
+        saved = dataclasses.replace(self.SAVED, schedule=schedule)
+        with pytest.raises(ValueError, match=f"cannot go on to 6 epochs.*schedule={schedule}.*5"):
+            runs.check_resumable(saved, dataclasses.replace(saved, epochs=6))
+        runs.check_resumable(saved, dataclasses.replace(saved, max_steps=None))
+
+
+class TestStatus:
+    """status.json."""
+
+    def test_it_is_replaced_as_a_whole(self, tmp_path: Path) -> None:
+        assert runs.read_status(tmp_path) == {}
+        runs.write_status(tmp_path, {"state": "running", "step": 1})
+        runs.write_status(tmp_path, {"state": "done"})
+        assert runs.read_status(tmp_path) == {"state": "done"}
+        assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+    def test_numbers_that_are_not_finite_are_null(self, tmp_path: Path) -> None:
+        runs.write_status(tmp_path, {"test_loss": float("nan"), "seconds": float("inf")})
+        written = json.loads((tmp_path / "status.json").read_text(), parse_constant=pytest.fail)
+        assert written == {"test_loss": None, "seconds": None}
+
+
+class TestMetrics:
+    """metrics.csv."""
+
+    ROWS = [(0, 0, "test", 1.5, 0.25), (1, 1, "train", 1.25, 0.5), (2, 1, "train", 0.1, 1.0)]
+    HEADER = ["step", "epoch", "split", "loss", "accuracy"]
+
+    def test_rows_are_appended_under_one_header(self, tmp_path: Path) -> None:
+        for row in self.ROWS:
+            runs.append_metrics(tmp_path, [row])
+        assert rows(tmp_path) == [self.HEADER, *([str(v) for v in row] for row in self.ROWS)]
+
+    def test_numbers_keep_every_digit(self, tmp_path: Path) -> None:
+        loss = 0.1 + 0.2
+        runs.append_metrics(tmp_path, [(1, 1, "train", loss, 1 / 3)])
+        assert [float(value) for value in rows(tmp_path)[1][3:]] == [loss, 1 / 3]
+
+    @pytest.mark.parametrize("torn", ["", "3,1,tr", "2,1,train,0.", "\n", "2,1,train,,"])
+    def test_rows_past_a_step_and_a_torn_one_are_cut(self, tmp_path: Path, torn: str) -> None:
+        runs.append_metrics(tmp_path, self.ROWS)
+        with (tmp_path / "metrics.csv").open("a") as file:
+            file.write(torn)
+        runs.cut_metrics_after(tmp_path, 1)
+        assert rows(tmp_path) == [self.HEADER, *([str(v) for v in row] for row in self.ROWS[:2])]
+        runs.append_metrics(tmp_path, self.ROWS[2:])
+        assert len(rows(tmp_path)) == 4
+
+    def test_a_header_alone_or_no_file_is_left_in_peace(self, tmp_path: Path) -> None:
+        runs.cut_metrics_after(tmp_path, 0)
+        assert list(tmp_path.iterdir()) == []
+        runs.append_metrics(tmp_path, [])
+        runs.cut_metrics_after(tmp_path, 0)
+        assert rows(tmp_path) == [self.HEADER]

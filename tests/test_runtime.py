@@ -1,0 +1,40 @@
+"""TensorFlow starts quietly, with settings that never change the bits."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+import tensorflow as tf
+
+from lenet.runtime import describe_environment, quiet_stderr, start_tensorflow
+
+
+def test_what_a_library_says_is_kept_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet_stderr():
+        os.write(2, b"noise from below\n")
+    print("a message", file=sys.stderr)
+    assert capfd.readouterr().err == "a message\n"
+
+
+def test_where_it_fails_everything_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImportError), quiet_stderr():
+        os.write(2, b"the reason\n")
+        raise ImportError
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_one_thread_within_an_operation_and_deterministic_ones_alone() -> None:
+    assert start_tensorflow() == ""
+    assert tf.config.threading.get_intra_op_parallelism_threads() == 1
+    with pytest.raises(RuntimeError, match="determinism is enabled"):
+        tf.random.normal((1,))
+
+
+def test_the_environment_names_what_bits_depend_on() -> None:
+    environment = describe_environment()
+    assert environment["tensorflow"] == tf.__version__
+    assert environment["intra_op_threads"] == 1
+    assert environment["cpu_model"]
+    assert set(environment) >= {"python", "keras", "numpy", "cpus", "inter_op_threads"}

@@ -1,0 +1,93 @@
+"""Weights as small pictures, pixel by pixel."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lenet import tiles
+
+
+def test_the_least_is_black_and_the_greatest_white() -> None:
+    shown = tiles.to_uint8(np.array([[-2.0, -1.0], [0.0, 2.0]], np.float32))
+    assert shown.dtype == np.uint8
+    assert shown.tolist() == [[0, 64], [128, 255]]
+
+
+@pytest.mark.parametrize("value", [0.0, 3.5, np.nan, np.inf])
+def test_what_has_no_range_is_gray(value: float) -> None:
+    values = np.full((2, 3), value, np.float32)
+    assert (tiles.to_uint8(values) == tiles.MID_GRAY).all()
+
+
+def test_one_value_that_is_not_finite_spoils_no_pixel_with_noise() -> None:
+    assert (tiles.to_uint8(np.array([0.0, 1.0, np.nan])) == tiles.MID_GRAY).all()
+
+
+def cell(canvas: np.ndarray, row: int, column: int, pixels: int, factor: int) -> np.ndarray:
+    """The picture at one place of a tiling, made small again."""
+    step, border = pixels * factor + tiles.BORDER, tiles.BORDER
+    top, left = row * step + border, column * step + border
+    enlarged = canvas[top : top + pixels * factor, left : left + pixels * factor]
+    small = enlarged[::factor, ::factor]
+    assert (small.repeat(factor, 0).repeat(factor, 1) == enlarged).all(), "smoothed"
+    return small
+
+
+def test_pictures_are_laid_out_row_by_row_with_a_border() -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (5, 4, 4, 1), dtype=np.uint8)
+    factor = tiles.enlargement(4)
+    canvas = tiles.tile(pictures, columns=3)
+    step = 4 * factor + tiles.BORDER
+    assert canvas.shape == (2 * step + tiles.BORDER, 3 * step + tiles.BORDER, 1)
+    for place, picture in enumerate(pictures):
+        np.testing.assert_array_equal(cell(canvas, place // 3, place % 3, 4, factor), picture)
+    assert (cell(canvas, 1, 2, 4, factor) == tiles.BORDER_VALUE).all(), "the place left over"
+    borders = np.arange(canvas.shape[0]) % step < tiles.BORDER
+    assert (canvas[borders] == tiles.BORDER_VALUE).all()
+
+
+@pytest.mark.parametrize("height", [1, 3, 5, 28, 60, 61, 500])
+def test_enlarging_is_by_a_whole_factor_and_never_shrinks(height: int) -> None:
+    factor = tiles.enlargement(height)
+    assert factor >= 1
+    assert factor == 1 or height * factor <= tiles.TILE_PIXELS < height * (factor + 1)
+
+
+@pytest.mark.parametrize(("inputs", "channels"), [(1, 1), (2, 3), (3, 3), (6, 3)])
+def test_kernels_show_their_first_three_channels_as_colours(inputs: int, channels: int) -> None:
+    kernel = np.random.default_rng(0).normal(size=(5, 5, inputs, 4)).astype(np.float32)
+    canvas = tiles.kernels_as_rgb(kernel)
+    assert canvas.shape[2] == channels
+    shown = kernel[:, :, :3]
+    scaled = np.round((shown - shown.min()) * (255 / (shown.max() - shown.min())))
+    for place in range(4):
+        found = cell(canvas, 0, place, 5, tiles.enlargement(5))[..., : min(inputs, 3)]
+        np.testing.assert_array_equal(found, scaled[..., place])
+
+
+def test_with_two_channels_blue_stands_for_a_weight_of_zero() -> None:
+    kernel = np.array([-1.0, 0.0, 0.5, 3.0], np.float32).reshape(1, 2, 2, 1)
+    blue = tiles.kernels_as_rgb(kernel)[tiles.BORDER, tiles.BORDER, 2]
+    assert blue == 64
+
+
+def test_every_channel_of_every_kernel_has_its_place() -> None:
+    kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 4)).astype(np.float32)
+    canvas = tiles.kernels_by_channel(kernel)
+    scaled = np.round((kernel - kernel.min()) * (255 / (kernel.max() - kernel.min())))
+    for channel in range(3):
+        for place in range(4):
+            found = cell(canvas, channel, place, 5, tiles.enlargement(5))[..., 0]
+            np.testing.assert_array_equal(found, scaled[:, :, channel, place])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_holds_the_very_pixels(channels: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (7, 9, channels), dtype=np.uint8)
+    with Image.open(io.BytesIO(tiles.png(picture))) as opened:
+        assert opened.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(opened).reshape(picture.shape), picture)
