@@ -2,7 +2,8 @@
 
 An event file is a row of records: the length as a little-endian 64-bit integer, its checksum,
 the bytes of one `Event` message, and their checksum (TensorFlow's TFRecord format). A record
-that ends early is one still being written, or one a power failure cut: reading stops there.
+that ends early is one still being written, and one that makes no sense is what a power failure
+left: reading stops there.
 """
 
 from __future__ import annotations
@@ -91,12 +92,20 @@ def cut_after(folder: Path | str, step: int) -> None:
 
 def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:
     """Each whole event of a file, with the bytes of its record."""
+    from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
     with path.open("rb") as file:
         while len(header := file.read(12)) == 12:
-            (length,) = struct.unpack("<Q", header[:8])
+            length, checksum = struct.unpack("<QI", header)
+            if checksum != masked_crc32c(header[:8]):
+                return
             body = file.read(length + 4)
             if len(body) != length + 4:
                 return
-            yield Event.FromString(body[:-4]), header + body
+            try:
+                event = Event.FromString(body[:-4])
+            except DecodeError:
+                return
+            yield event, header + body
