@@ -48,7 +48,7 @@ class Checkpoint:
         return _read_arrays(self.path / MODEL)
 
     def optimizer_arrays(self) -> dict[str, np.ndarray]:
-        """The optimizer's variables by path."""
+        """The optimizer's variables by path, e.g. "lenet_conv1_kernel_momentum"."""
         return _read_arrays(self.path / OPTIMIZER)
 
 
@@ -104,7 +104,8 @@ def save(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for _, older in _found(folder)[keep:]:
+    # Those of later steps, which a resume skipped because they are damaged, do not count.
+    for older in [path for found, path in _found(folder) if found <= step][keep:]:
         shutil.rmtree(older, ignore_errors=True)
     return target
 
@@ -203,8 +204,17 @@ def _problem(path: Path) -> str | None:
 
 def _pack(variables: list[Any]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **{variable.path: np.asarray(variable) for variable in variables})
+    np.savez(buffer, **{_key(variable): np.asarray(variable) for variable in variables})
     return buffer.getvalue()
+
+
+def _key(variable: Any) -> str:
+    """A variable's path without the name of its model or optimizer.
+
+    Keras numbers the optimizers of a process (adam, adam_1, …): the second run in a notebook
+    could not go on with what the first one saved.
+    """
+    return variable.path.split("/", 1)[-1]
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -213,7 +223,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> None:
-    expected = {variable.path: tuple(variable.shape) for variable in variables}
+    expected = {_key(variable): tuple(variable.shape) for variable in variables}
     received = {name: array.shape for name, array in arrays.items()}
     if expected != received:
         different = sorted(
@@ -223,4 +233,4 @@ def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> 
             f"{path} does not fit this run: {', '.join(different)} differ in name or shape."
         )
     for variable in variables:
-        variable.assign(arrays[variable.path])
+        variable.assign(arrays[_key(variable)])
