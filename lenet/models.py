@@ -45,6 +45,17 @@ class Classifier(keras.Model):
         outputs = self.activations(images, training)
         return outputs[self.logits_layer], outputs[self.feature_layer]
 
+    def shown_layers(self) -> dict[str, str]:
+        """Each layer with weights, and the name under which `activations` has what it passes on:
+        of a convolution with a pooling behind it, that pooling's output."""
+        passed_on: dict[str, str] = {}
+        for layer in self.layers:
+            if layer.weights:
+                passed_on[layer.name] = layer.name
+            elif isinstance(layer, keras.layers.MaxPool2D):
+                passed_on[next(reversed(passed_on))] = layer.name
+        return passed_on
+
     @property
     def weight_layers(self) -> dict[str, keras.Layer]:
         """The layers that have a kernel and a bias, by name, in order."""
@@ -102,8 +113,12 @@ class LeNet(Classifier):
             for place in range(5)
         ]
         layers = keras.layers
-        self.activation = keras.activations.get(activation)
-        self.fc2_activation = keras.activations.get(fc2_activation or activation)
+        kinds = dict.fromkeys(("conv1", "conv2", "fc1"), activation)
+        kinds["fc2"] = fc2_activation or activation
+        # Layers of their own, so that diagrams and graphs name them.
+        self.act = {
+            name: layers.Activation(kind, name=f"{name}_{kind}") for name, kind in kinds.items()
+        }
         self.conv1 = layers.Conv2D(6, 5, padding="same", name="conv1", **options[0])
         self.pool1 = layers.MaxPool2D(2, name="pool1")
         self.conv2 = layers.Conv2D(16, 5, padding="valid", name="conv2", **options[1])
@@ -120,15 +135,15 @@ class LeNet(Classifier):
         out: dict[str, Any] = {}
         before: dict[str, Any] = {}
         before["conv1"] = self.conv1(images)
-        out["conv1"] = self.activation(before["conv1"])
+        out["conv1"] = self.act["conv1"](before["conv1"])
         out["pool1"] = self.pool1(out["conv1"])
         before["conv2"] = self.conv2(out["pool1"])
-        out["conv2"] = self.activation(before["conv2"])
+        out["conv2"] = self.act["conv2"](before["conv2"])
         out["pool2"] = self.pool2(out["conv2"])
         before["fc1"] = self.fc1(self.flatten(out["pool2"]))
-        out["fc1"] = self.activation(before["fc1"])
+        out["fc1"] = self.act["fc1"](before["fc1"])
         before["fc2"] = self.fc2(out["fc1"])
-        out["fc2"] = self.fc2_activation(before["fc2"])
+        out["fc2"] = self.act["fc2"](before["fc2"])
         before["fc3"] = out["fc3"] = self.fc3(out["fc2"])
         return out, before
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from lenet import checkpoints, runs
 from lenet.config import TrainConfig
@@ -103,8 +102,7 @@ def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarr
     Returns:
         logits float32 [n, classes] and features float32 [n, d].
     """
-    run = tf.function(lambda batch: model(to_float(batch), training=False), reduce_retracing=True)
-    parts = [run(tf.constant(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    parts = [model(to_float(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
     logits, features = zip(*parts, strict=True)
     return np.concatenate(logits), np.concatenate(features)
 
@@ -119,9 +117,8 @@ def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarr
     Returns:
         float32 [n, …].
     """
-    run = tf.function(lambda batch: model.activations(to_float(batch))[layer])
-    parts = [run(tf.constant(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
-    return np.concatenate(parts)
+    batches = (to_float(images[i : i + BATCH]) for i in range(0, len(images), BATCH))
+    return np.concatenate([model.activations(batch)[layer] for batch in batches])
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -13,6 +14,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 CLASS_COLORS = (*COLORS[:7], "#8B4513", "#7F7F7F", "#B8B000")
 TRAIN_COLOR, TEST_COLOR = COLORS[0], COLORS[1]
 GRAY, PERCEPTUAL, DIVERGING = "gray", "viridis", "RdBu_r"
+GAP_COLOR = "#F4E9CD"  # Between pictures: in none of the colour maps, so no weight looks like it.
 WIDTH = 12.0  # inches; 1,200 pixels at the default 100 dots per inch.
 
 
@@ -46,8 +48,9 @@ def show_matrix(
         bar: what the colour bar measures; without it there is none.
     """
     least, greatest = limits or (None, None)
+    colors = colormaps[colormap].with_extremes(bad=GAP_COLOR)
     image = ax.imshow(
-        values, cmap=colormap, vmin=least, vmax=greatest, interpolation="nearest", aspect="auto"
+        values, cmap=colors, vmin=least, vmax=greatest, interpolation="nearest", aspect="auto"
     )
     if bar is not None:
         figure_of(ax).colorbar(image, ax=ax, label=bar, fraction=0.04, pad=0.01)
@@ -71,7 +74,7 @@ def mosaic(
         gap: empty pixels between two pictures.
 
     Returns:
-        float [h, w(, 3)] with NaN (white where there are colours) in the gaps, and the place of
+        float [h, w(, 3)] with NaN (white in a picture of colours) in the gaps, and the place of
         the top middle of each picture, x and y in pixels.
     """
     count, height, width = pictures.shape[:3]

@@ -1,0 +1,195 @@
+"""What goes in and what layers make of it: input grids, feature maps, fc2 maps of each class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lenet.figures.style import (
+    GRAY,
+    PERCEPTUAL,
+    WIDTH,
+    mosaic,
+    new_axes,
+    show_matrix,
+    without_ticks,
+)
+
+
+def image(picture: np.ndarray, ax: Axes, title: str = "") -> Axes:
+    """One image of a data set, gray or in colour.
+
+    Args:
+        picture: uint8 or float from 0 to 1, [height, width, 1 or 3].
+    """
+    ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY)
+    without_ticks(ax)
+    ax.set_title(title, fontsize=10)
+    return ax
+
+
+def inputs(
+    images: np.ndarray, labels: Sequence[str], columns: int = 10, title: str = ""
+) -> Figure:
+    """A grid of images, the class of each above it.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        labels: n class names.
+    """
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(WIDTH, 0.6 + 1.45 * rows), layout="constrained")
+    figure.suptitle(title)
+    for place, (picture, label) in enumerate(zip(images, labels, strict=True)):
+        image(picture, figure.add_subplot(rows, columns, place + 1), label)
+    return figure
+
+
+def feature_maps(
+    maps: np.ndarray, name: str = "conv", ax: Axes | None = None, when: str = "after the activation"
+) -> Axes:
+    """The feature maps of one image, numbered, each over its own range as a picture is.
+
+    Args:
+        maps: float [height, width, channels].
+        when: before or after the activation, for the title.
+    """
+    height, width, channels = maps.shape
+    columns = math.ceil(math.sqrt(channels))
+    rows = -(-channels // columns)
+    ax = new_axes(ax, width=8.0, height=0.7 + 8.0 * rows / columns)
+    low, high = maps.min((0, 1)), maps.max((0, 1))
+    scaled = np.where(high > low, (maps - low) / np.maximum(high - low, 1e-12), 0.5)
+    canvas, places = mosaic(np.moveaxis(scaled, -1, 0), columns, gap=max(2, height // 5))
+    show_matrix(canvas, ax, limits=(0, 1))
+    ax.set_aspect("equal")
+    without_ticks(ax)
+    ax.set_frame_on(False)
+    for number, (x, y) in enumerate(places):
+        ax.text(x, y, f"{number}", ha="center", va="bottom", fontsize=8)
+    ax.set_title(f"{name}: {channels} maps of {height}×{width}, {when}", pad=12)
+    return ax
+
+
+def all_feature_maps(
+    shown: np.ndarray,
+    before: Mapping[str, np.ndarray],
+    after: Mapping[str, np.ndarray],
+    title: str = "",
+) -> Figure:
+    """What every convolution makes of one image, before and after its activation.
+
+    Args:
+        shown: the image, uint8 [height, width, channels].
+        before, after: by layer: float [height, width, channels].
+    """
+    figure = Figure(figsize=(WIDTH, 0.8 + 4.2 * len(after)), layout="constrained")
+    figure.suptitle(f"{title}\neach map from black (its least) to white (its greatest value)")
+    grid = figure.add_gridspec(len(after), 3, width_ratios=[1, 2, 2])
+    image(shown, figure.add_subplot(grid[0, 0]), "input")
+    for row, name in enumerate(after):
+        for column, (maps, when) in enumerate(
+            ((before[name], "before the activation"), (after[name], "after the activation"))
+        ):
+            feature_maps(maps, name, figure.add_subplot(grid[row, column + 1]), when)
+    return figure
+
+
+def feature_map_of_class(
+    features: np.ndarray,
+    name: str = "",
+    ax: Axes | None = None,
+    colormap: str = GRAY,
+    limits: tuple[float, float] | None = None,
+    bar: str | None = "activation",
+) -> Axes:
+    """The features of many images of one class: a row per image, a column per unit.
+
+    Columns that stay the same from row to row are what the network says of the whole class.
+
+    Args:
+        features: float [images, units].
+        limits: the activations shown black and white; default the least and the greatest.
+    """
+    ax = new_axes(ax, width=8.0, height=8.0)
+    show_matrix(features, ax, colormap=colormap, limits=limits, bar=bar)
+    ax.set_xlabel("unit")
+    ax.set_ylabel("test image")
+    ax.set_title(name)
+    return ax
+
+
+def feature_maps_of_classes(
+    maps: Mapping[str, np.ndarray], colormap: str = PERCEPTUAL, title: str = ""
+) -> Figure:
+    """All classes side by side over one scale, in gray above and in colour below.
+
+    Args:
+        maps: by class name: float [images, units].
+        colormap: of the lower row.
+    """
+    limits = (
+        float(min(m.min() for m in maps.values())),
+        float(max(m.max() for m in maps.values())),
+    )
+    figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
+    figure.suptitle(title)
+    for row, colors in enumerate((GRAY, colormap)):
+        row_axes = []
+        for column, (name, features) in enumerate(maps.items()):
+            ax = figure.add_subplot(2, len(maps), row * len(maps) + column + 1)
+            picture = show_matrix(features, ax, colormap=colors, limits=limits)
+            if row == 0:
+                ax.set_title(name, fontsize=10)
+            else:
+                ax.set_xlabel("unit", fontsize=8)
+            if column == 0:
+                ax.set_ylabel("test image", fontsize=8)
+            else:
+                ax.set_yticks([])
+            ax.tick_params(labelsize=7)
+            row_axes.append(ax)
+        figure.colorbar(picture, ax=row_axes, label="activation", fraction=0.02, pad=0.01)
+    return figure
+
+
+def class_means(means: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
+    """The mean features of each class, and how far apart they are.
+
+    Args:
+        means: float [classes, units].
+    """
+    figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    show_matrix(means, left, colormap=PERCEPTUAL, bar="mean activation")
+    left.set_yticks(range(len(class_names)), class_names)
+    left.set_xlabel("unit")
+    left.set_ylabel("class")
+    left.set_title("mean activation of each unit", fontsize=11)
+    distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
+    show_matrix(distances, right, colormap=PERCEPTUAL, bar="distance")
+    right.set_aspect("equal")
+    right.set_xticks(range(len(class_names)), class_names, rotation=_tilt(class_names))
+    right.set_yticks(range(len(class_names)), class_names)
+    if len(class_names) <= 12:
+        _write_numbers(distances, right, "{:.1f}")
+    right.set_title("Euclidean distance between the means", fontsize=11)
+    return figure
+
+
+def _tilt(names: Sequence[str]) -> float:
+    return 90 if max(map(len, names)) > 2 else 0
+
+
+def _write_numbers(values: np.ndarray, ax: Axes, form: str) -> None:
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        color = "white" if value < middle else "black"
+        ax.text(column, row, form.format(value), ha="center", va="center", fontsize=7, color=color)
+
+

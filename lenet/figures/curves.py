@@ -1,0 +1,125 @@
+"""Numbers over the steps of a training: loss, accuracy, and the diagnostics of each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from lenet.figures.style import COLORS, TEST_COLOR, TRAIN_COLOR, WIDTH, new_axes
+
+Curve = tuple[np.ndarray, np.ndarray]
+DIAGNOSTICS = {
+    "gradient_norm": ("gradient norm", "L2 norm of the kernel's gradient"),
+    "update_ratio": ("update ratio", "size of one update / size of the kernel"),
+    "dead_fraction": ("dead units", "share that give one output for every image"),
+    "saturated_fraction": ("saturated outputs", "share where the activation's slope is below 0.01"),
+}
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """The running mean over `window` values, the window cut at both ends; float [n]."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    first = np.maximum(np.arange(len(values)) - window // 2, 0)
+    last = np.minimum(np.arange(len(values)) + window - window // 2, len(values))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def learning_curve(
+    train: Curve,
+    test: Curve,
+    name: str = "loss",
+    ax: Axes | None = None,
+    guess: float | None = None,
+) -> Axes:
+    """One quantity on the training batches and on the test images, over the steps.
+
+    Args:
+        train: steps and the value of each batch; drawn pale, with its running mean.
+        test: steps and the value over the whole test set.
+        name: "loss" (in nats) or "accuracy" (from 0 to 1).
+        guess: the value of guessing, drawn as a dotted line.
+    """
+    ax = new_axes(ax, width=WIDTH / 2, height=4.5)
+    steps, values = train
+    window = max(1, len(values) // 50)
+    ax.plot(steps, values, color=TRAIN_COLOR, alpha=0.25, linewidth=0.7)
+    label = "training batches" if window == 1 else f"training, mean of {window} batches"
+    ax.plot(steps, smooth(values, window), color=TRAIN_COLOR, linewidth=1.6, label=label)
+    # Dashed where the line only joins a few measurements.
+    looks = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
+    ax.plot(*test, color=TEST_COLOR, markersize=5, label="all test images", **looks)
+    if guess is not None:
+        ax.axhline(guess, color=COLORS[7], linestyle=":", label=f"guessing: {guess:.3g}")
+    if name == "accuracy":
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    else:
+        ax.set_ylim(bottom=0)
+    ax.set_xlabel("step (optimizer updates)")
+    ax.set_ylabel("cross-entropy loss (nats)" if name == "loss" else name)
+    ax.set_title(name)
+    ax.grid(alpha=0.3)
+    ax.legend(loc="center right")
+    return ax
+
+
+def learning_curves(
+    train: Mapping[str, Curve], test: Mapping[str, Curve], num_classes: int, title: str = ""
+) -> Figure:
+    """Loss and accuracy side by side.
+
+    Args:
+        train, test: by tag, "loss" and "accuracy".
+    """
+    figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+    figure.suptitle(title)
+    guesses = {"loss": float(np.log(num_classes)), "accuracy": 1 / num_classes}
+    for place, (name, guess) in enumerate(guesses.items()):
+        ax = figure.add_subplot(1, 2, place + 1)
+        learning_curve(train[name], test[name], name, ax, guess)
+    return figure
+
+
+def diagnostic(
+    layers: Mapping[str, Curve], kind: str = "gradient_norm", ax: Axes | None = None
+) -> Axes:
+    """One diagnostic of every layer over the steps.
+
+    Args:
+        layers: by layer: steps and values.
+        kind: a key of DIAGNOSTICS.
+    """
+    ax = new_axes(ax, width=WIDTH / 2, height=3.8)
+    title, meaning = DIAGNOSTICS[kind]
+    for place, (name, (steps, values)) in enumerate(layers.items()):
+        ax.plot(
+            steps, values, color=COLORS[place % len(COLORS)], marker=".", markersize=5, label=name
+        )
+    if kind in ("gradient_norm", "update_ratio"):
+        if any((values > 0).any() for _, values in layers.values()):
+            ax.set_yscale("log")
+    else:
+        ax.set_ylim(-0.03, 1.03)
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.set_xlabel("step (optimizer updates)")
+    ax.set_ylabel(meaning, fontsize=9)
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=8, ncols=3)
+    return ax
+
+
+def diagnostics(kinds: Mapping[str, Mapping[str, Curve]], title: str = "") -> Figure:
+    """The four diagnostics of every layer.
+
+    Args:
+        kinds: by diagnostic, then by layer: steps and values.
+    """
+    figure = Figure(figsize=(WIDTH, 8.0), layout="constrained")
+    figure.suptitle(title)
+    for place, (kind, layers) in enumerate(kinds.items()):
+        diagnostic(layers, kind, figure.add_subplot(2, 2, place + 1))
+    return figure

@@ -1,0 +1,82 @@
+"""What a network gets right and wrong: the confusion matrix and the most confident mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from lenet.figures.activity import image
+from lenet.figures.style import PERCEPTUAL, WIDTH, figure_of, new_axes
+
+
+def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """How often each class (row) was taken for each (column); int64 [classes, classes]."""
+    pairs = labels.astype(np.int64) * num_classes + predicted
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusion_matrix(
+    counts: np.ndarray, class_names: Sequence[str], ax: Axes | None = None, title: str = ""
+) -> Axes:
+    """How often each class was taken for each other one.
+
+    Args:
+        counts: int [classes, classes], rows the true, columns the predicted class.
+    """
+    ax = new_axes(ax, width=9.0, height=8.0)
+    # On a linear scale the diagonal would hide every mistake.
+    shown = np.ma.masked_equal(counts, 0)
+    picture = ax.imshow(shown, cmap=PERCEPTUAL, norm=LogNorm(1, max(2, counts.max())))
+    figure_of(ax).colorbar(picture, ax=ax, label="test images (logarithmic)", fraction=0.045)
+    places = range(len(class_names))
+    ax.set_xticks(places, class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
+    ax.set_yticks(places, class_names)
+    if len(class_names) <= 20:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                color = "white" if count < counts.max() ** 0.6 else "black"
+                ax.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class")
+    ax.set_title(title)
+    return ax
+
+
+def mistakes(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    count: int = 24,
+    title: str = "",
+) -> Figure:
+    """The wrong answers the network was surest of, the surest first.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        labels: int [n].
+        probabilities: float [n, classes].
+        count: how many to show at most.
+    """
+    predicted = probabilities.argmax(1)
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:count]
+    columns = 8
+    rows = max(1, -(-len(wrong) // columns))
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.95 * rows), layout="constrained")
+    figure.suptitle(title)
+    for place, index in enumerate(wrong):
+        guess, truth = predicted[index], labels[index]
+        image(
+            images[index],
+            figure.add_subplot(rows, columns, place + 1),
+            f"says {class_names[guess]} ({100 * probabilities[index, guess]:.0f} %)\n"
+            f"is {class_names[truth]} ({100 * probabilities[index, truth]:.0f} %)",
+        ).title.set_fontsize(9)
+    if not len(wrong):
+        figure.text(0.5, 0.4, "no mistakes", ha="center")
+    return figure

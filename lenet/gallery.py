@@ -1,0 +1,426 @@
+"""All figures of one trained run: reads what the run recorded, draws, and writes them to a folder."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lenet import embeddings, events, inspections, runs
+from lenet.datasets import Dataset
+from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
+from lenet.trained import TrainedRun, layer_outputs, predict, softmax
+
+MAP_ROWS = 100
+# What `lenet.train` draws at its end: the quick part.
+QUICK = ("learning_curves", "kernels", "feature_maps", "fc2_maps")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One file of the gallery.
+
+    Attributes:
+        name: without its ending, e.g. "kernels_conv1".
+        content: a matplotlib figure, or the bytes of a file that is no figure.
+        suffix: "" for a figure, which is saved in the format asked for; else e.g. ".gif".
+        still: for an animation, its last frame as a PNG.
+        caption: what a student should look for.
+    """
+
+    name: str
+    content: Figure | bytes
+    caption: str
+    suffix: str = ""
+    still: bytes = b""
+
+
+@dataclass
+class Gallery:
+    """Draws a run's figures, one by one, as they are asked for.
+
+    Args:
+        run: the trained run.
+        dataset: its images.
+        samples: test images in the embeddings, at most.
+        colormap: of the fc2 maps in colour.
+        warn: called with what the user should know.
+    """
+
+    run: TrainedRun
+    dataset: Dataset
+    samples: int = 5_000
+    colormap: str = style.PERCEPTUAL
+    warn: Callable[[str], None] = print
+    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    @cached_property
+    def outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and features of all test images."""
+        return predict(self.run.model, self.dataset.test.images)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        return softmax(self.outputs[0])
+
+    @cached_property
+    def recorded(self) -> dict[int, dict[str, np.ndarray]]:
+        """What the run's inspections recorded, by step, up to the checkpoint shown."""
+        found = inspections.load_all(self.run.path / runs.INSPECTIONS)
+        return {step: arrays for step, arrays in found.items() if step <= self.run.step}
+
+    @property
+    def _features(self) -> str:
+        return self.run.model.feature_layer
+
+    def groups(self) -> dict[str, Callable[[], Iterator[Picture]]]:
+        """Every group of figures by name, in the order of the page; a group is drawn as a whole."""
+        return {
+            "architecture": self.architecture,
+            "inputs": self.inputs,
+            "learning_curves": self.learning_curves,
+            "diagnostics": self.diagnostics,
+            "kernels": self.kernels,
+            "feature_maps": self.feature_maps,
+            "fc_matrices": self.fc_matrices,
+            f"{self._features}_maps": self.class_maps,
+            f"{self._features}_means": self.class_means,
+            "confusion_matrix": self.confusion_matrix,
+            "mistakes": self.mistakes,
+            "evolution": self.evolution,
+            "embeddings": self.embeddings,
+        }
+
+    def architecture(self) -> Iterator[Picture]:
+        from lenet.diagram import draw
+
+        png = draw(self.run.model, self.run.image_shape)
+        yield Picture(
+            "architecture",
+            png,
+            "The network from the image at the top to the logits at the bottom. The shapes say how "
+            "a picture becomes a short list of numbers: maps grow smaller and more numerous, then "
+            "vectors grow shorter.",
+            ".png",
+        )
+
+    def inputs(self) -> Iterator[Picture]:
+        names = self.run.class_names
+        split = self.dataset.test
+        title = f"{self.run.dataset_name}: the first 50 test images and their classes"
+        figure = activity.inputs(
+            split.images[:50], [names[label] for label in split.labels[:50]], title=title
+        )
+        yield Picture(
+            "inputs", figure, "What the network is given, exactly: this size, this sharpness."
+        )
+
+    def learning_curves(self) -> Iterator[Picture]:
+        read = {split: events.read_scalars(self.run.path / split) for split in ("train", "test")}
+        num_classes = len(self.run.class_names)
+        title = f"Learning curves: {self.run.title}"
+        yield Picture(
+            "learning_curves",
+            curves.learning_curves(read["train"], read["test"], num_classes, title),
+            "Blue is each training batch, orange all test images. Both falling together: it "
+            "learns. Blue falling while orange turns up: it has begun to learn the training images "
+            "by heart. Both flat on the dotted line: it has not begun to learn.",
+        )
+
+    def diagnostics(self) -> Iterator[Picture]:
+        kinds = {
+            kind: {
+                name: curve
+                for name in self.run.model.weight_layers
+                if (curve := self._recorded_curve(f"{name}/{kind}"))[0].size
+            }
+            for kind in curves.DIAGNOSTICS
+        }
+        if not any(kinds.values()):
+            self.warn("no diagnostics: the run recorded no inspections (--inspect-every 0)")
+            return
+        yield Picture(
+            "diagnostics",
+            curves.diagnostics(kinds, f"Layer by layer: {self.run.title}"),
+            "A gradient norm that falls from the last layer to the first by powers of ten is a "
+            "vanishing gradient. An update ratio near 1/1,000 is healthy. Dead units never answer; "
+            "saturated ones hardly let a gradient through (for ReLU: every output at zero).",
+        )
+
+    def kernels(self) -> Iterator[Picture]:
+        for name, layer in self.run.model.weight_layers.items():
+            kernel = np.asarray(layer.kernel)
+            if kernel.ndim != 4:
+                continue
+            title = f"{name} after step {self.run.step:,}"
+            figure = style.figure_of(weights.kernels(kernel, title))
+            yield Picture(
+                f"kernels_{name}",
+                figure,
+                "Look for bars and edges: a kernel answers where the image looks like it. Kernels "
+                "that still look like noise have learned little.",
+            )
+            if kernel.shape[2] > 1:
+                figure = style.figure_of(weights.kernels_by_channel(kernel, title))
+                yield Picture(
+                    f"kernels_{name}_by_channel",
+                    figure,
+                    "Each column is one kernel, each row what it looks for in one map of the "
+                    "layer below.",
+                )
+
+    def feature_maps(self) -> Iterator[Picture]:
+        from lenet.steps import to_float
+
+        image = self.dataset.test.images[:1]
+        after, before = self.run.model.forward(to_float(image))
+        convolutions = [name for name in before if len(before[name].shape) == 4]
+        label = self.run.class_names[self.dataset.test.labels[0]]
+        yield Picture(
+            "feature_maps",
+            activity.all_feature_maps(
+                image[0],
+                {name: np.asarray(before[name])[0] for name in convolutions},
+                {name: np.asarray(after[name])[0] for name in convolutions},
+                f"What each kernel makes of one test image, a {label}: {self.run.title}",
+            ),
+            "One map per kernel: bright where it found what it looks for. Left before the "
+            "activation, right after it: see what the activation throws away.",
+        )
+
+    def fc_matrices(self) -> Iterator[Picture]:
+        matrices = {
+            name: np.asarray(layer.kernel)
+            for name, layer in self.run.model.weight_layers.items()
+            if layer.kernel.ndim == 2
+        }
+        figure = Figure(figsize=(style.WIDTH, 3.6 * len(matrices)), layout="constrained")
+        for place, (name, kernel) in enumerate(matrices.items()):
+            weights.matrix(kernel, name, figure.add_subplot(len(matrices), 1, place + 1))
+        yield Picture(
+            "fc_matrices",
+            figure,
+            "Every weight of the fully connected layers. Blocks of stripes in the first come from "
+            "its input being maps laid end to end; a pale column is an input that hardly matters.",
+        )
+
+    def class_maps(self) -> Iterator[Picture]:
+        layer, features, labels = self._features, self.outputs[1], self.dataset.test.labels
+        maps = {
+            name: features[np.flatnonzero(labels == place)[:MAP_ROWS]]
+            for place, name in enumerate(self.run.class_names)
+        }
+        self.arrays[f"{layer}_maps"] = {
+            f"map_{place}": values for place, values in enumerate(maps.values())
+        }
+        rows = sorted({len(values) for values in maps.values()})
+        number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
+        shortfall = "" if rows[0] == MAP_ROWS else " (some have no more)"
+        title = (
+            f"{layer}: {number} test images of each class{shortfall} × {features.shape[1]} units"
+        )
+        yield Picture(
+            f"{layer}_maps",
+            activity.feature_maps_of_classes(
+                {name: values for name, values in maps.items() if len(values)},
+                self.colormap,
+                f"{title} ({self.run.title})",
+            ),
+            "A row is one image, a column one unit. Vertical stripes that differ from class to "
+            "class are the code by which the last layer tells classes apart.",
+        )
+        for place, (name, values) in enumerate(maps.items()):
+            if not len(values):
+                self.warn(f"no {layer} map of class {name}: it has no test images")
+                continue
+            shortfall = "" if len(values) == MAP_ROWS else ", all there are"
+            ax = activity.feature_map_of_class(
+                values,
+                f"{layer} for class {name}: {len(values)} test images{shortfall} × "
+                f"{values.shape[1]} units\nblack is the least, white the greatest value",
+            )
+            yield Picture(
+                f"{layer}_map_{place}",
+                style.figure_of(ax),
+                f"Class {name} alone, from its own least to its own greatest value.",
+            )
+
+    def class_means(self) -> Iterator[Picture]:
+        features, labels = self.outputs[1], self.dataset.test.labels
+        present = [place for place in range(len(self.run.class_names)) if (labels == place).any()]
+        means = np.stack([features[labels == place].mean(0) for place in present])
+        names = [self.run.class_names[place] for place in present]
+        yield Picture(
+            f"{self._features}_means",
+            activity.class_means(
+                means, names, f"{self._features} class by class: {self.run.title}"
+            ),
+            "Classes whose means lie close together are those the network confuses.",
+        )
+
+    def confusion_matrix(self) -> Iterator[Picture]:
+        labels, names = self.dataset.test.labels, self.run.class_names
+        predicted = self.outputs[0].argmax(1)
+        counts = outcomes.confusion_counts(labels, predicted, len(names))
+        title = (
+            f"{self.run.title}: {100 * np.mean(predicted == labels):.2f} % of {len(labels):,} "
+            "test images right"
+        )
+        yield Picture(
+            "confusion_matrix",
+            style.figure_of(outcomes.confusion_matrix(counts, names, title=title)),
+            "Right answers are on the diagonal. The scale is logarithmic, or they would hide "
+            "everything else.",
+        )
+
+    def mistakes(self) -> Iterator[Picture]:
+        test = self.dataset.test
+        wrong = int(np.sum(self.outputs[0].argmax(1) != test.labels))
+        yield Picture(
+            "mistakes",
+            outcomes.mistakes(
+                test.images,
+                test.labels,
+                self.probabilities,
+                self.run.class_names,
+                title=f"The most confident of {wrong:,} mistakes among {len(test):,} test images",
+            ),
+            "Would you have known? Some are hard for people too, some labels are doubtful.",
+        )
+
+    def evolution(self) -> Iterator[Picture]:
+        if len(self.recorded) < 2:
+            self.warn("no animations: the run recorded fewer than two inspections")
+            return
+        stamps = self._stamps()
+        for name, layer in self.run.model.weight_layers.items():
+            if layer.kernel.ndim != 4:
+                continue
+            kinds = {
+                "kernel_evolution": (
+                    animation.kernel_frames([r[f"{name}/kernel"] for r in self.recorded.values()]),
+                    f"{name}: its kernels through training",
+                    "From random noise to detectors: most of it happens in the first steps.",
+                ),
+                "feature_map_evolution": (
+                    animation.feature_map_frames(
+                        [r[f"{name}/feature_maps"] for r in self.recorded.values()]
+                    ),
+                    f"{name}: what it makes of one test image, after the activation",
+                    "The same test image all along: watch strokes and edges come out.",
+                ),
+            }
+            for kind, (frames, title, caption) in kinds.items():
+                yield Picture(
+                    f"{kind}_{name}",
+                    animation.gif(frames, stamps, title),
+                    caption,
+                    ".gif",
+                    animation.still(frames[-1], stamps[-1], title),
+                )
+
+    def embeddings(self) -> Iterator[Picture]:
+        """PCA and t-SNE of every layer, the t-SNE of two layers at a time in processes of their own."""
+        count = min(self.samples, len(self.dataset.test))
+        images, labels = self.dataset.test.images[:count], self.dataset.test.labels[:count]
+        wrong = self.outputs[0][:count].argmax(1) != labels
+        shown = np.flatnonzero(wrong)[:8]
+        layers = self.run.model.shown_layers()
+        outputs = {
+            name: embeddings.flatten(layer_outputs(self.run.model, images, source))
+            for name, source in layers.items()
+        }
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+            planes = {name: pool.submit(embeddings.tsne, rows) for name, rows in outputs.items()}
+            yield from self._embedding_pictures(outputs, planes, images, labels, wrong, shown)
+
+    def _embedding_pictures(
+        self,
+        outputs: dict[str, np.ndarray],
+        planes: dict[str, Future[np.ndarray]],
+        images: np.ndarray,
+        labels: np.ndarray,
+        wrong: np.ndarray,
+        shown: np.ndarray,
+    ) -> Iterator[Picture]:
+        names, overview = self.run.class_names, {}
+        numbers = {name: embeddings.separation(rows, labels) for name, rows in outputs.items()}
+        for method in ("pca", "tsne"):
+            for name, rows in outputs.items():
+                axis_names = None
+                if method == "pca":
+                    points, shares = embeddings.pca(rows)
+                    axis_names = tuple(
+                        f"principal component {k + 1} ({100 * shares[k]:.0f} % of the variance)"
+                        for k in (0, 1)
+                    )
+                else:
+                    points = planes[name].result()
+                said = (
+                    f"{embeddings.NEIGHBOURS}-nearest-neighbour accuracy "
+                    f"{100 * numbers[name].knn_accuracy:.1f} %, silhouette "
+                    f"{numbers[name].silhouette:.2f}, both among its {rows.shape[1]:,} outputs"
+                )
+                overview[method, name] = (points, numbers[name])
+                ax = scatter.scatter(
+                    points,
+                    labels,
+                    names,
+                    title=f"{name} by {METHODS[method]}, {len(labels):,} test images of "
+                    f"{self.run.title}\n{said}",
+                    wrong=wrong,
+                    thumbnails=images,
+                    shown=shown.tolist(),
+                    axis_names=axis_names,
+                )
+                yield Picture(
+                    f"embedding_{name}_{method}",
+                    style.figure_of(ax),
+                    "A point is a test image, its colour the true class; ringed points are "
+                    "misclassified, and some are shown.",
+                )
+        yield Picture(
+            "embeddings",
+            scatter.overview(overview, labels, names, METHODS, f"Layer by layer: {self.run.title}"),
+            self._separation_sentence(numbers),
+        )
+
+    def _separation_sentence(self, numbers: dict[str, embeddings.Separation]) -> str:
+        (first, start), *_, (last, end) = numbers.items()
+        return (
+            f"Do deeper layers keep the classes further apart? Measured: from {first} to {last} the "
+            f"nearest-neighbour accuracy goes from {100 * start.knn_accuracy:.1f} % to "
+            f"{100 * end.knn_accuracy:.1f} %, the silhouette from {start.silhouette:.2f} to "
+            f"{end.silhouette:.2f}. Distances between far clusters of a t-SNE mean nothing."
+        )
+
+    def _recorded_curve(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        steps = [step for step, arrays in self.recorded.items() if key in arrays]
+        values = [float(self.recorded[step][key]) for step in steps]
+        return np.array(steps, np.int64), np.array(values, np.float64)
+
+    def _stamps(self) -> list[str]:
+        steps, accuracies = events.read_scalars(self.run.path / "test")["accuracy"]
+        stamps = []
+        for step in self.recorded:
+            known = accuracies[np.searchsorted(steps, step, side="right") - 1]
+            stamps.append(f"step {step:,}   test accuracy {100 * known:.1f} %")
+        return stamps
+
+
+METHODS = {"pca": "PCA", "tsne": "t-SNE"}
+
+
+def save_figure(figure: Figure, format: str, dpi: int) -> bytes:
+    """A figure as the bytes of a PNG, SVG or PDF file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=format, dpi=dpi)
+    return buffer.getvalue()

@@ -1,0 +1,406 @@
+"""Makes of a photograph or drawing what the network was trained on, as MNIST was made.
+
+After Y. LeCun, C. Cortes & C. Burges, The MNIST database of handwritten digits: each digit was
+scaled into a box of 20x20 pixels without changing its aspect, and placed in 28x28 pixels with
+its centre of mass in the middle. A photograph must first lose its paper, shadows and table.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+# EPS is left out on purpose: Pillow would start another program to read it.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+WORKING_PIXELS = 1000  # A picture's longer side, at most, after it was read.
+MNIST_BOX = 20 / 28  # The box a digit fills, as a share of the image's side.
+
+PAPER_PIXELS = 64  # The paper's brightness is estimated on a picture this small,
+PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
+DARKEST_PAPER = 0.25  # Below this brightness noise is not amplified any further.
+EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is without.
+NOISY = 0.015  # Noise (standard deviation, of brightness from 0 to 1) that calls for smoothing.
+LEAST_CONTRAST = 0.12  # Of ink to paper, from 0 to 1; below it nothing was drawn.
+INK = 0.35  # What counts as ink when its pieces are told apart; ruled lines are fainter.
+COARSE_PIXELS = 200  # Pieces are told apart on a mask this small.
+SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
+LEAST_EXTENT = 0.02  # A drawing is at least this share of the picture's longer side.
+MARGIN = 0.15  # What touches the edge and lies within this share of it is no drawing.
+
+OVERSAMPLING = 8  # Strokes are measured on a picture this much finer than the image,
+THIN, USUAL = 1.3, 2.2  # in its pixels: MNIST's thinnest hundredth, and a little below its mean.
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A picture on its way to the network.
+
+    Attributes:
+        title: what was done, in two or three words.
+        note: what that means, in a few words.
+        picture: uint8 [height, width] or [height, width, 3].
+        box: top, left, bottom and right, in pixels, of the part the next stage takes, if it
+            does not take all.
+    """
+
+    title: str
+    note: str
+    picture: np.ndarray
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as the network takes it, and every stage on the way there.
+
+    Attributes:
+        image: uint8 [height, width, channels].
+        stages: the first is the picture as it was read, the last the image.
+    """
+
+    image: np.ndarray
+    stages: tuple[Stage, ...]
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Reads a picture file: upright, in colour, not larger than there is use for.
+
+    Transparent parts become white, or black where what is drawn is light.
+
+    Returns:
+        uint8 [height, width, 3], the longer side at most 1,000 pixels.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        ValueError: it is not a picture, is damaged, or has too many pixels to be read safely.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                image.draft("RGB", (WORKING_PIXELS, WORKING_PIXELS))
+                upright = ImageOps.exif_transpose(image)
+                upright = _flattened(upright)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise ValueError(
+                f"{path} has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels, too many to be read "
+                f"safely: save it smaller, {WORKING_PIXELS:,} pixels wide are plenty."
+            ) from None
+        except Image.UnidentifiedImageError:
+            what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
+            raise ValueError(
+                f"{path} {what}: give a PNG, JPEG, WebP, BMP, GIF or TIFF file."
+            ) from None
+        except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes.
+            raise ValueError(f"{path} is damaged: {error}") from error
+    upright.thumbnail((WORKING_PIXELS, WORKING_PIXELS), Image.Resampling.BOX)
+    return np.asarray(upright)
+
+
+def prepare_drawing(
+    picture: np.ndarray, image_shape: tuple[int, int, int], box_share: float = MNIST_BOX
+) -> Prepared:
+    """Makes of something drawn on paper, board or screen an image like MNIST's: light on black.
+
+    Args:
+        picture: uint8 [height, width, 3].
+        image_shape: height, width and channels the network takes.
+        box_share: the side of the box that the drawing fills, as a share of the image's.
+
+    Raises:
+        ValueError: nothing is drawn on the picture.
+    """
+    gray = picture @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    dark_on_light = is_dark_on_light(gray)
+    ink = ink_of(gray if dark_on_light else 1 - gray)
+    kept = ink * drawn_part(ink)
+    box = bounding_box(kept > LEAST_CONTRAST)
+    cropped = kept[box[0] : box[2], box[1] : box[3]]
+    height, width, channels = image_shape
+    side = max(1, round(box_share * min(height, width)))
+    scaled, thickened = scaled_to_box(cropped, side)
+    image = centred_by_mass(scaled, height, width)
+    scaled_note = "strokes thickened to MNIST's" if thickened else "aspect kept"
+    stages = (
+        Stage("Your picture", f"{picture.shape[1]} × {picture.shape[0]} pixels", picture),
+        Stage("Gray", "brightness alone", to_uint8(gray)),
+        Stage(
+            "Ink alone",
+            "inverted, paper made black" if dark_on_light else "already light on dark",
+            to_uint8(kept),
+            box,
+        ),
+        Stage("Cropped", "to what is drawn", to_uint8(cropped)),
+        Stage(f"Scaled to {side} × {side}", scaled_note, to_uint8(scaled)),
+        Stage(f"Centred in {width} × {height}", "by its centre of mass", to_uint8(image)),
+    )
+    return Prepared(np.repeat(to_uint8(image)[..., None], channels, axis=-1), stages)
+
+
+def prepare_photo(
+    picture: np.ndarray, image_shape: tuple[int, int, int], on_black: bool = False
+) -> Prepared:
+    """Makes of a photograph an image of the network's size: the middle, scaled, in gray if need be.
+
+    Args:
+        picture: uint8 [height, width, 3].
+        image_shape: height, width and channels the network takes, 1 or 3.
+        on_black: turn a picture of something on a light ground into its negative, as
+            Fashion-MNIST did.
+    """
+    height, width, channels = image_shape
+    rows, columns = picture.shape[:2]
+    scale = min(rows / height, columns / width)
+    taken = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (rows - taken[0]) // 2, (columns - taken[1]) // 2
+    cropped = picture[top : top + taken[0], left : left + taken[1]]
+    small = Image.fromarray(cropped).resize((width, height), Image.Resampling.BOX)
+    box = (top, left, top + taken[0], left + taken[1])
+    stages = [
+        Stage("Your picture", f"{columns} × {rows} pixels", picture, box),
+        Stage("Cropped", "the middle, in the images' shape", cropped),
+        Stage(f"Scaled to {width} × {height}", "as the images it was trained on", np.asarray(small)),
+    ]
+    if channels == 1:
+        gray = np.asarray(small.convert("L"))
+        edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+        inverted = on_black and np.median(edge) > 127
+        gray = 255 - gray if inverted else gray
+        stages.append(Stage("Gray", "inverted: light on dark" if inverted else "brightness alone", gray))
+    image = stages[-1].picture.reshape(height, width, channels)
+    return Prepared(image, tuple(stages))
+
+
+def is_dark_on_light(gray: np.ndarray) -> bool:
+    """Whether what is drawn is darker than what surrounds it.
+
+    An edge all of one brightness is the ground. Otherwise strokes are few: against the mean of
+    their surroundings they are the longer tail, while edges of light and shadow have equal tails
+    on both sides.
+
+    Args:
+        gray: float [height, width], from 0 to 1.
+    """
+    edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    if np.ptp(edge) < EVEN:
+        return bool(edge[0] > gray.mean())
+    small = _resized(gray, PAPER_PIXELS)
+    difference = small - _slide(small, max(3, max(small.shape) // 4), np.mean)
+    return float((difference**3).sum()) < 0
+
+
+def ink_of(gray: np.ndarray) -> np.ndarray:
+    """How much ink covers each pixel of dark strokes on light paper, whatever the light on it.
+
+    The paper's brightness is what is left when dark strokes are closed (a greatest, then a least
+    value through a window wider than they are); ink is what each pixel lacks of it.
+
+    Args:
+        gray: float [height, width], from 0 to 1.
+
+    Returns:
+        float [height, width]: 0 paper, 1 ink.
+
+    Raises:
+        ValueError: paper and ink cannot be told apart.
+    """
+    noise = float(np.median(np.abs(np.diff(gray, axis=1)))) if gray.shape[1] > 1 else 0.0
+    smooth = _slide(gray, 3, np.mean) if noise > NOISY else gray
+    small = _resized(smooth, PAPER_PIXELS)
+    window = int(max(small.shape) * PAPER_WINDOW) | 1
+    paper = _slide(_slide(small, window, np.max), window, np.min)
+    paper = _resized(_slide(paper, 3, np.mean), gray.shape)
+    lack = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
+    threshold = _otsu(lack)
+    on_paper, in_ink = lack[lack <= threshold], lack[lack > threshold]
+    if in_ink.size == 0:
+        raise ValueError(NOTHING_DRAWN)
+    middle = np.median(on_paper)
+    floor = middle + 3 * 1.4826 * np.median(np.abs(on_paper - middle))
+    full = np.percentile(in_ink, 95)
+    if full - floor < LEAST_CONTRAST:
+        raise ValueError(NOTHING_DRAWN)
+    return np.clip((lack - floor) / (full - floor), 0, 1)
+
+
+NOTHING_DRAWN = "nothing is drawn on it that stands out from its ground"
+
+
+def drawn_part(ink: np.ndarray) -> np.ndarray:
+    """Where the drawing is: all pieces of ink and a little around them, without dust or table.
+
+    Args:
+        ink: float [height, width], from 0 to 1.
+
+    Returns:
+        bool [height, width].
+
+    Raises:
+        ValueError: there is no piece of ink large enough.
+    """
+    factor = -(-max(ink.shape) // COARSE_PIXELS)
+    height, width = (-(-n // factor) for n in ink.shape)
+    padded = np.pad(ink, [(0, height * factor - ink.shape[0]), (0, width * factor - ink.shape[1])])
+    coarse = padded.reshape(height, factor, width, factor).max((1, 3)) > INK
+    pieces = _pieces(coarse)
+    drawn = [piece for piece in pieces if not _is_surroundings(piece, coarse.shape)] or pieces
+    drawn = [piece for piece in drawn if len(piece) >= SPECK * max(map(len, drawn))]
+    kept = np.zeros_like(coarse)
+    for piece in drawn:
+        kept[tuple(piece.T)] = True
+    extent = max(np.ptp(np.concatenate(drawn), axis=0)) + 1 if drawn else 0
+    if extent < max(2, LEAST_EXTENT * max(coarse.shape)):
+        raise ValueError(NOTHING_DRAWN)
+    around = _slide(kept, 2 * (1 + extent // 10) + 1, np.max)
+    return around.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
+
+
+def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of what is true; the last two are one past it."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def scaled_to_box(cropped: np.ndarray, side: int) -> tuple[np.ndarray, bool]:
+    """Scales a drawing until its longer side fills a box, by mean values, its aspect kept.
+
+    A thin pen's line would all but vanish there: it is widened to what MNIST's strokes have.
+
+    Args:
+        cropped: float [height, width], from 0 to 1, light on black.
+        side: of the box, in pixels.
+
+    Returns:
+        float [h, w] with the greater of h and w equal to `side` and the brightest pixel 1, and
+        whether strokes were widened.
+    """
+    fine = _scaled(cropped, side * OVERSAMPLING)
+    unit = OVERSAMPLING * side / 20
+    width = stroke_width(fine > 0.5)
+    thin = width < THIN * unit
+    if thin:
+        grown = int(USUAL * unit - width) // 2
+        widened = Image.fromarray(to_uint8(np.pad(fine, grown)))
+        fine = np.asarray(widened.filter(ImageFilter.MaxFilter(2 * grown + 1)), np.float32) / 255
+        fine = _scaled(fine, side * OVERSAMPLING)
+    scaled = _scaled(fine, side)
+    return scaled / scaled.max(), thin
+
+
+def stroke_width(mask: np.ndarray) -> float:
+    """The mean width of strokes in pixels: twice their area by their outline's length."""
+    padded = np.pad(mask, 1)
+    steps = sum(np.count_nonzero(np.diff(padded, axis=axis)) for axis in (0, 1))
+    # A slanting outline walked in steps along rows and columns is 4 / π times too long on average.
+    return 2 * np.count_nonzero(mask) / max(1.0, steps * np.pi / 4)
+
+
+def centred_by_mass(scaled: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Places a drawing on black so that its centre of mass is in the middle, to the whole pixel.
+
+    Args:
+        scaled: float [h, w], not larger than `height` and `width`.
+
+    Returns:
+        float [height, width].
+    """
+    rows, columns = scaled.shape
+    mass = scaled.sum()
+    row = float((scaled.sum(1) @ np.arange(rows)) / mass)
+    column = float((scaled.sum(0) @ np.arange(columns)) / mass)
+    top = min(max(0, round(height / 2 - row)), height - rows)
+    left = min(max(0, round(width / 2 - column)), width - columns)
+    image = np.zeros((height, width), scaled.dtype)
+    image[top : top + rows, left : left + columns] = scaled
+    return image
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Brightness from 0 to 1 as whole numbers from 0 to 255."""
+    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """In RGB: 16-bit gray in 8 bits, transparent parts white, or black under a light drawing."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, np.float64)
+        greatest = 65535 if image.mode.startswith("I;16") else max(float(values.max()), 1e-9)
+        image = Image.fromarray(to_uint8(values / greatest))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    opaque = np.asarray(rgba.getchannel("A"), np.float64)
+    brightness = (np.asarray(rgba.convert("L")) * opaque).sum() / max(opaque.sum(), 1)
+    ground = Image.new("RGBA", rgba.size, "black" if brightness > 127 else "white")
+    return Image.alpha_composite(ground, rgba).convert("RGB")
+
+
+def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:
+    """Scales to a shape; or, given a length, makes the longer side no longer than that."""
+    picture = Image.fromarray(values.astype(np.float32))
+    if isinstance(size, int):
+        scale = min(1.0, size / max(values.shape))
+        height, width = (max(1, round(n * scale)) for n in values.shape)
+        return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _scaled(values: np.ndarray, longer: int) -> np.ndarray:
+    """Scales by mean values so that the longer side has that many pixels."""
+    height, width = (max(1, round(n * longer / max(values.shape))) for n in values.shape)
+    picture = Image.fromarray(values.astype(np.float32))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+
+
+def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> np.ndarray:
+    """A statistic of a square window around each pixel; past the edge its pixel goes on."""
+    for axis in (0, 1):
+        margin = [(0, 0), (0, 0)]
+        margin[axis] = (size // 2, size - 1 - size // 2)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(values, margin, mode="edge"), size, axis
+        )
+        values = reduce(windows, axis=-1)
+    return values
+
+
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that parts values into two groups as unlike as can be (N. Otsu, 1979)."""
+    counts, edges = np.histogram(values, 128)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    sums = np.cumsum(counts * middles)
+    means_below = sums / np.maximum(below, 1)
+    means_above = (sums[-1] - sums) / np.maximum(above, 1)
+    return float(edges[1 + np.argmax(below * above * (means_below - means_above) ** 2)])
+
+
+def _pieces(mask: np.ndarray) -> list[np.ndarray]:
+    """The connected pieces of a mask, corners included: int [pixels, 2], rows and columns."""
+    left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
+    pieces = []
+    while left:
+        border = [left.pop()]
+        piece = list(border)
+        while border:
+            row, column = border.pop()
+            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= around
+            border += around
+            piece += around
+        pieces.append(np.array(piece))
+    return pieces
+
+
+def _is_surroundings(piece: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a piece of "ink" is the table around the paper, a shadow's edge or a thumb."""
+    last = np.array(shape) - 1
+    sides = np.count_nonzero([*(piece.min(0) == 0), *(piece.max(0) == last)])
+    place = piece.mean(0) / np.maximum(last, 1)
+    return sides >= 3 or (sides > 0 and bool(np.any((place < MARGIN) | (place > 1 - MARGIN))))
