@@ -16,7 +16,11 @@ from lenet.registry import OPTIMIZERS
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("activation", "rellu", "one of relu, sigmoid, tanh, elu, selu, gelu, silu, softplus, leak"),
+        (
+            "activation",
+            "rellu",
+            "one of relu, sigmoid, tanh, elu, selu, gelu, silu, softplus, leak",
+        ),
         ("fc2_activation", "", "one of relu, sigmoid"),
         ("optimizer", "Adam", "one of sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad"),
         ("schedule", "step", "one of constant, cosine, one_cycle"),
@@ -84,7 +88,9 @@ def test_paths_in_json_can_be_read_from_any_folder(
 
 
 def test_json_names_every_option() -> None:
-    assert list(TrainConfig().to_json()) == [field.name for field in dataclasses.fields(TrainConfig)]
+    assert list(TrainConfig().to_json()) == [
+        field.name for field in dataclasses.fields(TrainConfig)
+    ]
 
 
 def test_names_in_json_that_are_no_options_are_passed_over() -> None:
@@ -100,7 +106,8 @@ class TestResolved:
     """What `None` turns into once the data set is known."""
 
     @pytest.mark.parametrize(
-        ("dataset", "batch_size", "epochs"), [("digits", 32, 60), ("mnist", 100, 5), ("mine", 100, 5)]
+        ("dataset", "batch_size", "epochs"),
+        [("digits", 32, 60), ("mnist", 100, 5), ("mine", 100, 5)],
     )
     def test_a_data_set_has_its_own_length_and_batch(
         self, dataset: str, batch_size: int, epochs: int

@@ -118,7 +118,14 @@ class TestConfig:
 
     @pytest.mark.parametrize(
         "content",
-        ["", "{", "[]", "{}", '{"dataset": 3}', '{"dataset": {"name": "digits"}, "optimizer": "x"}'],
+        [
+            "",
+            "{",
+            "[]",
+            "{}",
+            '{"dataset": 3}',
+            '{"dataset": {"name": "digits"}, "optimizer": "x"}',
+        ],
     )
     def test_a_damaged_config_is_refused(self, tmp_path: Path, content: str) -> None:
         (tmp_path / "config.json").write_text(content)
