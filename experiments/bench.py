@@ -32,7 +32,9 @@ CONTESTANTS = {
 def main() -> int:
     """Runs the benchmark, or one contestant of it."""
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, help="images to train on (default: as lenet.train)")
+    parser.add_argument(
+        "--data-dir", type=Path, help="images to train on (default: as lenet.train)"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="counted epochs (default: 5)")
     parser.add_argument("--batch-size", type=int, default=128, help="default: 128")
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
@@ -77,7 +79,9 @@ def _measure(options: argparse.Namespace) -> None:
     _print_ratio("speed, bare / model.fit, training alone", training["model.fit"], training["bare"])
     _print_ratio("time, full / bare, whole epochs", whole["full"], whole["bare"])
     _print_ratio("time, full / scalars, whole epochs", whole["full"], whole["scalars"])
-    print(f"first step after {statistics.median(first):.1f} s ({min(first):.1f} to {max(first):.1f})")
+    print(
+        f"first step after {statistics.median(first):.1f} s ({min(first):.1f} to {max(first):.1f})"
+    )
 
 
 def _ask(process: subprocess.Popen[str]) -> str:
@@ -174,7 +178,7 @@ def _compete_as_keras(options: argparse.Namespace, dataset: Any) -> None:
         dataset.train.labels,
         batch_size=options.batch_size,
         epochs=options.rounds + 1,
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
         callbacks=[Turns()],
     )
 
@@ -189,7 +193,7 @@ def _compete_as_lenet(options: argparse.Namespace, dataset: Any) -> None:
     gate = _Gate(options.rounds, len(dataset.train))
 
     class Turns(Reporter):
-        def update(self, *_: float) -> None:
+        def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
             gate.trained = time.perf_counter()
 
         def line(self, text: str) -> None:

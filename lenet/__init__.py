@@ -1,10 +1,10 @@
 """See what a small convolutional network learns; compare activations and optimizers fairly.
 
-    from lenet import TrainConfig, Trainer, load_dataset
-    dataset = load_dataset("digits")
-    trainer = Trainer(TrainConfig(activation="sigmoid", epochs=5), dataset)
-    history = trainer.fit()
-    print(history.test_accuracy, history.run)
+from lenet import TrainConfig, Trainer, load_dataset
+dataset = load_dataset("digits")
+trainer = Trainer(TrainConfig(activation="sigmoid", epochs=5), dataset)
+history = trainer.fit()
+print(history.test_accuracy, history.run)
 """
 
 from __future__ import annotations

@@ -204,7 +204,8 @@ def _problem(path: Path) -> str | None:
 
 def _pack(variables: list[Any]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **{_key(variable): np.asarray(variable) for variable in variables})
+    arrays: dict[str, Any] = {_key(variable): np.asarray(variable) for variable in variables}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -37,13 +37,23 @@ def parse_config(
     for option in dataclasses.fields(TrainConfig):
         value = getattr(default, option.name)
         hint = option.metadata["shown_default"] if value is None else str(value)
-        argument = tyro.conf.arg(help=option.metadata["help"], help_behavior_hint=f"(default: {hint})")
-        entry = (option.name, Annotated[hints[option.name], argument], dataclasses.field(default=value))
+        argument = tyro.conf.arg(
+            help=option.metadata["help"], help_behavior_hint=f"(default: {hint})"
+        )
+        entry = (
+            option.name,
+            Annotated[hints[option.name], argument],
+            dataclasses.field(default=value),
+        )
         groups.setdefault(option.metadata["group"], []).append(entry)
     outer = dataclasses.make_dataclass(
         "Options",
         [
-            (name, made := dataclasses.make_dataclass(name, entries), dataclasses.field(default_factory=made))
+            (
+                name,
+                made := dataclasses.make_dataclass(name, entries),
+                dataclasses.field(default_factory=made),
+            )
             for name, entries in groups.items()
         ],
     )
@@ -55,9 +65,7 @@ def parse_config(
         config=(tyro.conf.OmitArgPrefixes,),
     )
     values = {
-        name: value
-        for group in groups
-        for name, value in vars(getattr(parsed, group)).items()
+        name: value for group in groups for name, value in vars(getattr(parsed, group)).items()
     }
     return TrainConfig(**values)
 

@@ -81,7 +81,9 @@ class TrainConfig:
         TRAINING,
         "Size of the updates.",
         "the optimizer's: "
-        + ", ".join(f"{name} {spec['learning_rate']}" for name, spec in registry.OPTIMIZERS.items()),
+        + ", ".join(
+            f"{name} {spec['learning_rate']}" for name, spec in registry.OPTIMIZERS.items()
+        ),
     )
     schedule: LearningRateSchedule = option(
         "constant", TRAINING, "How the learning rate moves over the whole training."
@@ -94,9 +96,7 @@ class TrainConfig:
     epochs: int | None = option(
         None, TRAINING, "Passes over the training images.", "5; 60 for digits"
     )
-    batch_size: int | None = option(
-        None, TRAINING, "Images per update.", "100; 32 for digits"
-    )
+    batch_size: int | None = option(None, TRAINING, "Images per update.", "100; 32 for digits")
     max_steps: int | None = option(
         None, TRAINING, "Stop after this many updates: for a quick try.", "no limit"
     )
@@ -118,7 +118,9 @@ class TrainConfig:
         200, LOGGING, "Steps between histograms and kernel pictures; 0: none."
     )
     eval_every: int = option(
-        0, LOGGING, "Steps between evaluations on the test images, besides each epoch's end; 0: none."
+        0,
+        LOGGING,
+        "Steps between evaluations on the test images, besides each epoch's end; 0: none.",
     )
     checkpoint_every: int = option(
         0, LOGGING, "Steps between checkpoints, besides each epoch's end; 0: none."
@@ -127,6 +129,9 @@ class TrainConfig:
     profile: bool = option(
         False, LOGGING, "Record a profile of a few steps in the middle of training."
     )
+    figures: bool = option(
+        True, LOGGING, "End by drawing the quick part of the figures, with a page to open."
+    )
     quiet: bool = option(False, LOGGING, "Print only warnings and the outcome.")
 
     deterministic: bool = option(
@@ -134,7 +139,9 @@ class TrainConfig:
     )
     threads: int = option(2, MACHINE, "Processors to use: changes the speed, never the bits.")
     towers: int = option(
-        2, MACHINE, "Parts each batch is split into, to be worked on side by side: changes the bits."
+        2,
+        MACHINE,
+        "Parts each batch is split into, to be worked on side by side: changes the bits.",
     )
 
     def __post_init__(self) -> None:
@@ -206,7 +213,7 @@ class TrainConfig:
             ValueError: a value is not valid for its option.
         """
         hints = get_type_hints(cls)
-        given = {
+        given: dict[str, Any] = {
             name: Path(value) if value is not None and Path in _alternatives(hints[name]) else value
             for name, value in values.items()
             if name in hints

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -31,7 +32,7 @@ def draw(model: Classifier, image_shape: tuple[int, int, int], dpi: int = 70) ->
     Raises:
         DiagramUnavailable: pydot or graphviz's `dot` is missing.
     """
-    image = keras.Input(image_shape, name="image")
+    image: Any = keras.Input(image_shape, name="image")
     outputs, _ = model.forward(image)
     functional = keras.Model(image, outputs[model.logits_layer], name=model.name)
     with tempfile.TemporaryDirectory() as folder:

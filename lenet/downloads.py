@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 MIRRORS: dict[str, tuple[str, ...]] = {
     "mnist": (
@@ -87,8 +88,8 @@ def _fetch_file(
     import pooch
     import requests
 
-    progress = _ProgressBar(file)
-    downloader = pooch.HTTPDownloader(timeout=timeout, progressbar=progress, chunk_size=2**16)
+    progress: Any = _ProgressBar(file)
+    downloader: Any = pooch.HTTPDownloader(timeout=timeout, progressbar=progress, chunk_size=2**16)
     pooch.get_logger().setLevel("ERROR")
     try:
         pooch.retrieve(url, f"sha256:{sha256}", file, folder, downloader=downloader)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,8 +18,7 @@ from lenet.figures import activity, animation, curves, outcomes, scatter, style,
 from lenet.trained import TrainedRun, layer_outputs, predict, softmax
 
 MAP_ROWS = 100
-# What `lenet.train` draws at its end: the quick part.
-QUICK = ("learning_curves", "kernels", "feature_maps", "fc2_maps")
+METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,16 @@ class Gallery:
     samples: int = 5_000
     colormap: str = style.PERCEPTUAL
     warn: Callable[[str], None] = print
-    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @cached_property
     def outputs(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits and features of all test images."""
         return predict(self.run.model, self.dataset.test.images)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test images the network gets right, from 0 to 1."""
+        return float(np.mean(self.outputs[0].argmax(1) == self.dataset.test.labels))
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -81,6 +82,11 @@ class Gallery:
     def _features(self) -> str:
         return self.run.model.feature_layer
 
+    @property
+    def quick(self) -> tuple[str, ...]:
+        """The groups that take a second or less each, which `lenet.train` draws at its end."""
+        return ("learning_curves", "kernels", "feature_maps", f"{self._features}_maps")
+
     def groups(self) -> dict[str, Callable[[], Iterator[Picture]]]:
         """Every group of figures by name, in the order of the page; a group is drawn as a whole."""
         return {
@@ -91,7 +97,8 @@ class Gallery:
             "kernels": self.kernels,
             "feature_maps": self.feature_maps,
             "fc_matrices": self.fc_matrices,
-            f"{self._features}_maps": self.class_maps,
+            f"{self._features}_maps": self.class_maps_together,
+            f"{self._features}_map": self.class_maps,
             f"{self._features}_means": self.class_means,
             "confusion_matrix": self.confusion_matrix,
             "mistakes": self.mistakes,
@@ -100,9 +107,13 @@ class Gallery:
         }
 
     def architecture(self) -> Iterator[Picture]:
-        from lenet.diagram import draw
+        from lenet.diagram import DiagramUnavailable, draw
 
-        png = draw(self.run.model, self.run.image_shape)
+        try:
+            png = draw(self.run.model, self.run.image_shape)
+        except DiagramUnavailable as problem:
+            self.warn(str(problem))
+            return
         yield Picture(
             "architecture",
             png,
@@ -212,32 +223,28 @@ class Gallery:
             "its input being maps laid end to end; a pale column is an input that hardly matters.",
         )
 
-    def class_maps(self) -> Iterator[Picture]:
-        layer, features, labels = self._features, self.outputs[1], self.dataset.test.labels
-        maps = {
-            name: features[np.flatnonzero(labels == place)[:MAP_ROWS]]
-            for place, name in enumerate(self.run.class_names)
-        }
-        self.arrays[f"{layer}_maps"] = {
-            f"map_{place}": values for place, values in enumerate(maps.values())
-        }
-        rows = sorted({len(values) for values in maps.values()})
+    def class_maps_together(self) -> Iterator[Picture]:
+        maps, layer = self.maps_by_class(), self._features
+        rows = sorted({len(values) for values in maps})
         number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
-        shortfall = "" if rows[0] == MAP_ROWS else " (some have no more)"
-        title = (
-            f"{layer}: {number} test images of each class{shortfall} × {features.shape[1]} units"
-        )
+        shortfall = "" if rows[0] == MAP_ROWS else " (there are no more)"
         yield Picture(
             f"{layer}_maps",
             activity.feature_maps_of_classes(
-                {name: values for name, values in maps.items() if len(values)},
+                {n: m for n, m in zip(self.run.class_names, maps, strict=True) if len(m)},
                 self.colormap,
-                f"{title} ({self.run.title})",
+                f"{layer}: {number} test images of each class{shortfall} × {maps[0].shape[1]} units "
+                f"({self.run.title})",
             ),
             "A row is one image, a column one unit. Vertical stripes that differ from class to "
             "class are the code by which the last layer tells classes apart.",
         )
-        for place, (name, values) in enumerate(maps.items()):
+
+    def class_maps(self) -> Iterator[Picture]:
+        layer = self._features
+        for place, (name, values) in enumerate(
+            zip(self.run.class_names, self.maps_by_class(), strict=True)
+        ):
             if not len(values):
                 self.warn(f"no {layer} map of class {name}: it has no test images")
                 continue
@@ -252,6 +259,18 @@ class Gallery:
                 style.figure_of(ax),
                 f"Class {name} alone, from its own least to its own greatest value.",
             )
+
+    def maps_by_class(self) -> list[np.ndarray]:
+        """The features of the first 100 test images of each class, or of as many as there are.
+
+        Returns:
+            One float32 [rows, d] per class.
+        """
+        features, labels = self.outputs[1], self.dataset.test.labels
+        return [
+            features[np.flatnonzero(labels == place)[:MAP_ROWS]]
+            for place in range(len(self.run.class_names))
+        ]
 
     def class_means(self) -> Iterator[Picture]:
         features, labels = self.outputs[1], self.dataset.test.labels
@@ -358,9 +377,9 @@ class Gallery:
                 axis_names = None
                 if method == "pca":
                     points, shares = embeddings.pca(rows)
-                    axis_names = tuple(
-                        f"principal component {k + 1} ({100 * shares[k]:.0f} % of the variance)"
-                        for k in (0, 1)
+                    axis_names = (
+                        f"principal component 1 ({100 * shares[0]:.0f} % of the variance)",
+                        f"principal component 2 ({100 * shares[1]:.0f} % of the variance)",
                     )
                 else:
                     points = planes[name].result()
@@ -414,13 +433,3 @@ class Gallery:
             known = accuracies[np.searchsorted(steps, step, side="right") - 1]
             stamps.append(f"step {step:,}   test accuracy {100 * known:.1f} %")
         return stamps
-
-
-METHODS = {"pca": "PCA", "tsne": "t-SNE"}
-
-
-def save_figure(figure: Figure, format: str, dpi: int) -> bytes:
-    """A figure as the bytes of a PNG, SVG or PDF file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=format, dpi=dpi)
-    return buffer.getvalue()

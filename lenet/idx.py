@@ -74,7 +74,9 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
             f"Expected {name} to hold {promised:,} bytes of data, as its header says "
             f"({' x '.join(map(str, shape))}). Received: {received:,} bytes"
         )
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    return (
+        np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    )
 
 
 def write_idx(path: Path | str, array: np.ndarray) -> None:

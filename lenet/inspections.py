@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -138,7 +139,7 @@ def save(folder: Path, inspection: Inspection) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for name, layer in inspection.layers.items():
         if layer.kernel.size <= MOST_SAVED:
             arrays[f"{name}/kernel"] = layer.kernel

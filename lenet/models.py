@@ -46,8 +46,10 @@ class Classifier(keras.Model):
         return outputs[self.logits_layer], outputs[self.feature_layer]
 
     def shown_layers(self) -> dict[str, str]:
-        """Each layer with weights, and the name under which `activations` has what it passes on:
-        of a convolution with a pooling behind it, that pooling's output."""
+        """Each layer with weights, and the name under which `activations` has what it passes on.
+
+        Of a convolution with a pooling behind it, that is the pooling's output.
+        """
         passed_on: dict[str, str] = {}
         for layer in self.layers:
             if layer.weights:
@@ -113,7 +115,7 @@ class LeNet(Classifier):
             for place in range(5)
         ]
         layers = keras.layers
-        kinds = dict.fromkeys(("conv1", "conv2", "fc1"), activation)
+        kinds: dict[str, str] = dict.fromkeys(("conv1", "conv2", "fc1"), activation)
         kinds["fc2"] = fc2_activation or activation
         # Layers of their own, so that diagrams and graphs name them.
         self.act = {
@@ -178,7 +180,7 @@ def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimiz
     return optimizer_class(learning_rate=learning_rate, **spec["arguments"])
 
 
-def _initializer(name: str, stddev: float, seed: int, place: int) -> keras.Initializer:
+def _initializer(name: str, stddev: float, seed: int, place: int) -> Any:
     """An initializer with a seed of its own, so that no other draw can change this one."""
     own_seed = seed * 1000 + place
     if name == "truncated_normal":

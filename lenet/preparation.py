@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -19,6 +20,8 @@ from PIL import Image, ImageFilter, ImageOps
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 WORKING_PIXELS = 1000  # A picture's longer side, at most, after it was read.
 MNIST_BOX = 20 / 28  # The box a digit fills, as a share of the image's side.
+BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
+Way = Literal["auto", "drawing", "photo"]
 
 PAPER_PIXELS = 64  # The paper's brightness is estimated on a picture this small,
 PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
@@ -46,12 +49,14 @@ class Stage:
         picture: uint8 [height, width] or [height, width, 3].
         box: top, left, bottom and right, in pixels, of the part the next stage takes, if it
             does not take all.
+        middle: row and column, in pixels, that the drawing was centred on, if it was.
     """
 
     title: str
     note: str
     picture: np.ndarray
     box: tuple[int, int, int, int] | None = None
+    middle: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,7 @@ def read_picture(path: Path) -> np.ndarray:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 image.draft("RGB", (WORKING_PIXELS, WORKING_PIXELS))
-                upright = ImageOps.exif_transpose(image)
-                upright = _flattened(upright)
+                upright = _flattened(ImageOps.exif_transpose(image))
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise ValueError(
                 f"{path} has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels, too many to be read "
@@ -100,6 +104,30 @@ def read_picture(path: Path) -> np.ndarray:
             raise ValueError(f"{path} is damaged: {error}") from error
     upright.thumbnail((WORKING_PIXELS, WORKING_PIXELS), Image.Resampling.BOX)
     return np.asarray(upright)
+
+
+def prepare(
+    picture: np.ndarray, image_shape: tuple[int, int, int], dataset_name: str, way: Way = "auto"
+) -> Prepared:
+    """Makes an image like those a network was trained on.
+
+    Args:
+        picture: uint8 [height, width, 3].
+        image_shape: height, width and channels the network takes.
+        dataset_name: what it was trained on, e.g. "mnist".
+        way: "drawing" or "photo"; "auto" takes colour images, and Fashion-MNIST's, for
+            photographs, and so a picture that has the images' size already, save for MNIST.
+
+    Raises:
+        ValueError: nothing is drawn on the picture.
+    """
+    if way == "auto":
+        of_their_size = picture.shape[:2] == image_shape[:2] and dataset_name != "mnist"
+        photo = image_shape[2] > 1 or dataset_name == "fashion_mnist" or of_their_size
+        way = "photo" if photo else "drawing"
+    if way == "photo":
+        return prepare_photo(picture, image_shape, on_black=dataset_name == "fashion_mnist")
+    return prepare_drawing(picture, image_shape, BOX_SHARES.get(dataset_name, MNIST_BOX))
 
 
 def prepare_drawing(
@@ -137,7 +165,12 @@ def prepare_drawing(
         ),
         Stage("Cropped", "to what is drawn", to_uint8(cropped)),
         Stage(f"Scaled to {side} × {side}", scaled_note, to_uint8(scaled)),
-        Stage(f"Centred in {width} × {height}", "by its centre of mass", to_uint8(image)),
+        Stage(
+            f"Centred in {width} × {height}",
+            "by its centre of mass",
+            to_uint8(image),
+            middle=(height / 2, width / 2),
+        ),
     )
     return Prepared(np.repeat(to_uint8(image)[..., None], channels, axis=-1), stages)
 
@@ -164,14 +197,18 @@ def prepare_photo(
     stages = [
         Stage("Your picture", f"{columns} × {rows} pixels", picture, box),
         Stage("Cropped", "the middle, in the images' shape", cropped),
-        Stage(f"Scaled to {width} × {height}", "as the images it was trained on", np.asarray(small)),
+        Stage(
+            f"Scaled to {width} × {height}", "as the images it was trained on", np.asarray(small)
+        ),
     ]
     if channels == 1:
         gray = np.asarray(small.convert("L"))
         edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
         inverted = on_black and np.median(edge) > 127
         gray = 255 - gray if inverted else gray
-        stages.append(Stage("Gray", "inverted: light on dark" if inverted else "brightness alone", gray))
+        stages.append(
+            Stage("Gray", "inverted: light on dark" if inverted else "brightness alone", gray)
+        )
     image = stages[-1].picture.reshape(height, width, channels)
     return Prepared(image, tuple(stages))
 

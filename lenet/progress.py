@@ -68,7 +68,9 @@ class LiveReporter(Reporter):
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True, style="yellow")
+        self._progress.console.print(
+            text, markup=False, highlight=False, soft_wrap=True, style="yellow"
+        )
 
     def stop(self) -> None:
         self._progress.stop()

@@ -44,7 +44,7 @@ def write(
     lines = ["\t".join(map("{:.5g}".format, row)) for row in features.tolist()]
     _replace(folder / POINTS, "\n".join(lines).encode())
     rows = ["label\tpredicted\toutcome"] + [
-        f"{_cell(class_names[label])}\t{_cell(class_names[guess])}\t"
+        f"{_cell(class_names[int(label)])}\t{_cell(class_names[int(guess)])}\t"
         + ("right" if label == guess else "wrong")
         for label, guess in zip(labels, predicted, strict=True)
     ]

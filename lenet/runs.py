@@ -23,7 +23,7 @@ METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
 # What may differ when a run is resumed: how long it goes on, what is looked at, how fast it is,
 # and where the images lie (that they are the same is checked by their sha256).
 MAY_CHANGE = frozenset(
-    "epochs max_steps log_every inspect_every eval_every checkpoint_every keep profile quiet "
+    "epochs max_steps log_every inspect_every eval_every checkpoint_every keep profile figures quiet "
     "threads resume dataset data_dir".split()
 )
 MAY_ONLY_GROW = ("epochs", "max_steps")
@@ -97,9 +97,7 @@ def write_config(
     run: Path, config: TrainConfig, dataset: dict[str, Any], environment: dict[str, Any]
 ) -> None:
     """Writes `config.json`: every option as it turned out, the data set, the machine."""
-    _replace(
-        run / CONFIG, {**config.to_json(), "dataset": dataset, "environment": environment}
-    )
+    _replace(run / CONFIG, {**config.to_json(), "dataset": dataset, "environment": environment})
 
 
 def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lenet.datasets import Split
@@ -42,7 +44,7 @@ class Steps:
     train: Callable[..., tuple[tf.Tensor, tf.Tensor]]
     evaluate: Callable[[], tuple[tf.Tensor, tf.Tensor]]
     one_step_graph: Callable[[], tf.Graph]
-    inspect: Callable[[], dict[str, dict[str, tf.Tensor]]]
+    inspect: Callable[[], dict[str, dict[str, Any]]]
 
 
 def compile_steps(
@@ -73,7 +75,7 @@ def compile_steps(
     test_images, test_labels = tf.constant(test.images), tf.constant(test.labels)
     variables = model.trainable_variables
 
-    def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
         with tf.GradientTape() as tape:
             logits, _ = model(to_float(tf.gather(images, indices)), training=True)
             loss, hits = loss_and_hits(logits, tf.gather(labels, indices))
@@ -138,7 +140,7 @@ def compile_steps(
     shown_image = tf.constant(probe.shown[None])
 
     @tf.function(input_signature=[])
-    def inspect() -> dict[str, dict[str, tf.Tensor]]:
+    def inspect() -> dict[str, dict[str, Any]]:
         layers = model.weight_layers
         with tf.GradientTape(persistent=True) as tape:
             outputs, before = model.forward(to_float(probe_images))
@@ -148,7 +150,9 @@ def compile_steps(
         biases = [layer.bias for layer in layers.values()]
         # Each output depends on its own pre-activation alone, so this is the slope of the
         # activation function there.
-        slopes = {name: tape.gradient(outputs[name], before[name]) for name in layers}
+        slopes: dict[str, Any] = {
+            name: tape.gradient(outputs[name], before[name]) for name in layers
+        }
         shown, shown_before = model.forward(to_float(shown_image))
         convolutions = [name for name in layers if len(shown[name].shape) == 4]
         return {
@@ -190,6 +194,6 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(span <= DEAD_RANGE, tf.float32))
 
 
-def to_float(images: tf.Tensor) -> tf.Tensor:
+def to_float(images: tf.Tensor | np.ndarray) -> tf.Tensor:
     """What the network sees of uint8 images: float32 from 0 to 1."""
     return tf.cast(images, tf.float32) / 255.0

@@ -113,7 +113,7 @@ class Summaries:
         """Writes the first 25 images of both splits, one by one and as a grid with their classes."""
         for writer, split in ((self._train, train), (self._test, test)):
             images, labels = split.images[:NUM_INPUTS], split.labels[:NUM_INPUTS]
-            titles = [class_names[label] for label in labels]
+            titles = [class_names[int(label)] for label in labels]
             page = _Page()
             page.pictures("inputs/each", *images)
             page.pictures("inputs/grid", tiles.titled_grid(images, titles))

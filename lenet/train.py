@@ -104,11 +104,31 @@ def _report(trainer: Trainer, history: History) -> None:
             f"(loss {history.test_loss:.4f})"
         )
     print(f"Weights        sha256 {history.weights_sha256}")
+    if history.state == "done" and trainer.config.figures:
+        print(f"Figures        {_draw(trainer, history.run)}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
     classes = len(trainer.dataset.class_names)
-    if history.step >= trainer.schedule.steps_per_epoch and diagnosis.has_not_begun(history.test_loss, classes):
+    if history.step >= trainer.schedule.steps_per_epoch and diagnosis.has_not_begun(
+        history.test_loss, classes
+    ):
         print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
         print(f"One that does learn: {_learning_command(trainer.config, trainer.dataset)}")
+
+
+def _draw(trainer: Trainer, run: Path) -> str:
+    """Draws the quick part of the figures; returns the page or, where that failed, why."""
+    from lenet import visualize
+    from lenet.gallery import Gallery
+
+    gallery = Gallery(trainer.trained(run), trainer.dataset)
+    rest = visualize.command(run)
+    try:
+        page = visualize.write(
+            gallery, run / runs.FIGURES, gallery.quick, hint=f"To draw everything: {rest}"
+        )
+    except OSError as error:
+        return f"not drawn: {cli.describe(error)}"
+    return f"{page}\n               everything: {rest}"
 
 
 def _learning_command(config: TrainConfig, dataset: Dataset) -> str:
@@ -119,7 +139,15 @@ def _learning_command(config: TrainConfig, dataset: Dataset) -> str:
     ).resolved(dataset.name)
     words = [cli.python_command(), "-m", "lenet.train"]
     defaults = TrainConfig().resolved(dataset.name)
-    for option in ("dataset", "data_dir", "activation", "optimizer", "epochs", "batch_size", "seed"):
+    for option in (
+        "dataset",
+        "data_dir",
+        "activation",
+        "optimizer",
+        "epochs",
+        "batch_size",
+        "seed",
+    ):
         value = getattr(advised, option)
         if value != getattr(defaults, option) or option in ("activation", "optimizer"):
             words += [f"--{option.replace('_', '-')}", str(value)]

@@ -27,6 +27,7 @@ class TrainedRun:
         dataset_sha256: of those images.
         step: updates made when the checkpoint was saved.
         model: the network, with its trained weights.
+        skipped: newer checkpoints that are damaged, each with the reason.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class TrainedRun:
     dataset_sha256: str
     step: int
     model: Classifier
+    skipped: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -90,6 +92,7 @@ def load_run(path: Path) -> TrainedRun:
         dataset["sha256"],
         checkpoint.step,
         model,
+        checkpoint.skipped,
     )
 
 

@@ -23,7 +23,7 @@ from lenet.sampling import choose_probe, epoch_order
 from lenet.schedule import Schedule, learning_rates, logged_steps
 from lenet.steps import compile_steps
 from lenet.summaries import Summaries
-from lenet.trained import predict
+from lenet.trained import TrainedRun, predict
 
 # A signal is seen only between compiled calls, so none may take much longer than this.
 SECONDS_PER_CALL = 0.3
@@ -184,6 +184,19 @@ class Trainer:
                 self.summaries.close()
         return self.history
 
+    def trained(self, run: Path) -> TrainedRun:
+        """The network as it is now, as reading the run back would give it."""
+        return TrainedRun(
+            run,
+            self.config,
+            self.dataset.name,
+            self.dataset.class_names,
+            self.dataset.image_shape,
+            self.dataset.sha256,
+            self.step,
+            self.model,
+        )
+
     def _begin(self, run: Path) -> None:
         """Restores or starts the run and says so in its folder."""
         self.history = History(run)
@@ -248,7 +261,9 @@ class Trainer:
                 self.kernels_before = inspections.kernels(self.model)
             with contextlib.ExitStack() as profiled:
                 if self.step >= profile_at:
-                    profiled.enter_context(tf.profiler.experimental.Profile(str(self.history.run / "train")))
+                    profiled.enter_context(
+                        tf.profiler.experimental.Profile(str(self.history.run / "train"))
+                    )
                     count, profile_at = min(count, PROFILED_STEPS), schedule.last_step
                 if not self._train_call(count):
                     return "diverged"
@@ -336,8 +351,10 @@ class Trainer:
         return True
 
     def _project(self) -> None:
-        """Writes the points of TensorBoard's projector: after one epoch, so that there is something
-        to see while training runs, and at the end."""
+        """Writes the points of TensorBoard's projector.
+
+        After one epoch, so that there is something to see while training runs, and at the end.
+        """
         images = self.dataset.test.images[: projector.NUM_POINTS]
         labels = self.dataset.test.labels[: projector.NUM_POINTS]
         logits, features = predict(self.model, images)

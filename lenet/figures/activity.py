@@ -32,9 +32,7 @@ def image(picture: np.ndarray, ax: Axes, title: str = "") -> Axes:
     return ax
 
 
-def inputs(
-    images: np.ndarray, labels: Sequence[str], columns: int = 10, title: str = ""
-) -> Figure:
+def inputs(images: np.ndarray, labels: Sequence[str], columns: int = 10, title: str = "") -> Figure:
     """A grid of images, the class of each above it.
 
     Args:
@@ -139,10 +137,10 @@ def feature_maps_of_classes(
     figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
     figure.suptitle(title)
     for row, colors in enumerate((GRAY, colormap)):
-        row_axes = []
+        row_axes, shown = [], None
         for column, (name, features) in enumerate(maps.items()):
             ax = figure.add_subplot(2, len(maps), row * len(maps) + column + 1)
-            picture = show_matrix(features, ax, colormap=colors, limits=limits)
+            shown = show_matrix(features, ax, colormap=colors, limits=limits)
             if row == 0:
                 ax.set_title(name, fontsize=10)
             else:
@@ -153,7 +151,8 @@ def feature_maps_of_classes(
                 ax.set_yticks([])
             ax.tick_params(labelsize=7)
             row_axes.append(ax)
-        figure.colorbar(picture, ax=row_axes, label="activation", fraction=0.02, pad=0.01)
+        assert shown is not None
+        figure.colorbar(shown, ax=row_axes, label="activation", fraction=0.02, pad=0.01)
     return figure
 
 
@@ -191,5 +190,3 @@ def _write_numbers(values: np.ndarray, ax: Axes, form: str) -> None:
     for (row, column), value in np.ndenumerate(values):
         color = "white" if value < middle else "black"
         ax.text(column, row, form.format(value), ha="center", va="center", fontsize=7, color=color)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def learning_curve(
     label = "training batches" if window == 1 else f"training, mean of {window} batches"
     ax.plot(steps, smooth(values, window), color=TRAIN_COLOR, linewidth=1.6, label=label)
     # Dashed where the line only joins a few measurements.
-    looks = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
+    looks: dict[str, Any] = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
     ax.plot(*test, color=TEST_COLOR, markersize=5, label="all test images", **looks)
     if guess is not None:
         ax.axhline(guess, color=COLORS[7], linestyle=":", label=f"guessing: {guess:.3g}")

@@ -39,7 +39,9 @@ def confusion_matrix(
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 color = "white" if count < counts.max() ** 0.6 else "black"
-                ax.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
+                ax.text(
+                    column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9
+                )
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     ax.set_title(title)
@@ -70,7 +72,7 @@ def mistakes(
     figure = Figure(figsize=(WIDTH, 0.7 + 1.95 * rows), layout="constrained")
     figure.suptitle(title)
     for place, index in enumerate(wrong):
-        guess, truth = predicted[index], labels[index]
+        guess, truth = int(predicted[index]), int(labels[index])
         image(
             images[index],
             figure.add_subplot(rows, columns, place + 1),

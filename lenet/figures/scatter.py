@@ -54,13 +54,16 @@ def scatter(
             *points[wrong].T, s=size * 5, facecolors="none", edgecolors="black", linewidths=0.9,
             label="misclassified",
         )  # fmt: skip
-    for index in shown if thumbnails is not None else ():
+    for index in shown:
+        assert thumbnails is not None
         _thumbnail(ax, points[index], thumbnails[index], bool(wrong is not None and wrong[index]))
     for place, name in enumerate(class_names):
         of_class = points[labels == place]
         if len(of_class):
             x, y = np.median(of_class, axis=0)
-            text = ax.text(x, y, name, ha="center", va="center", fontsize=name_size, fontweight="bold")
+            text = ax.text(
+                x, y, name, ha="center", va="center", fontsize=name_size, fontweight="bold"
+            )
             text.set_path_effects(list(OUTLINE))
             text.set_zorder(10)
     if axis_names is None:

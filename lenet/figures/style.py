@@ -14,7 +14,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 CLASS_COLORS = (*COLORS[:7], "#8B4513", "#7F7F7F", "#B8B000")
 TRAIN_COLOR, TEST_COLOR = COLORS[0], COLORS[1]
 GRAY, PERCEPTUAL, DIVERGING = "gray", "viridis", "RdBu_r"
-GAP_COLOR = "#F4E9CD"  # Between pictures: in none of the colour maps, so no weight looks like it.
+GAP_COLOR = "#F7F0DC"  # Between pictures: in none of the colour maps, so no weight looks like it.
 WIDTH = 12.0  # inches; 1,200 pixels at the default 100 dots per inch.
 
 

@@ -11,8 +11,9 @@ COLUMNS = 8
 
 
 def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> Axes:
-    """All kernels of a convolution, numbered: in gray where they have one input channel, else
-    the first three channels as red, green and blue.
+    """All kernels of a convolution, numbered.
+
+    In gray where they have one input channel, else the first three as red, green and blue.
 
     Args:
         kernel: float [height, width, inputs, outputs].
@@ -61,9 +62,15 @@ def kernels_by_channel(kernel: np.ndarray, name: str = "conv", ax: Axes | None =
     show_matrix(canvas, ax, colormap=DIVERGING, limits=(-reach, reach), bar="weight")
     ax.set_aspect("equal")
     every = max(1, outputs // 32)
-    ax.set_xticks((np.arange(0, outputs, every) + 0.5) * (width + 1) - 1, range(0, outputs, every))
+    ax.set_xticks(
+        (np.arange(0, outputs, every) + 0.5) * (width + 1) - 1,
+        [f"{k}" for k in range(0, outputs, every)],
+    )
     every = max(1, inputs // 32)
-    ax.set_yticks((np.arange(0, inputs, every) + 0.5) * (height + 1) - 1, range(0, inputs, every))
+    ax.set_yticks(
+        (np.arange(0, inputs, every) + 0.5) * (height + 1) - 1,
+        [f"{k}" for k in range(0, inputs, every)],
+    )
     ax.tick_params(length=0)
     ax.set_frame_on(False)
     ax.set_xlabel("kernel (output channel)")
@@ -87,5 +94,3 @@ def matrix(kernel: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes
     ax.set_ylabel("output")
     ax.set_title(f"{name}: {inputs}×{outputs} weights (red raises, blue lowers an output)")
     return ax
-
-

@@ -1,0 +1,110 @@
+"""One page with all of a run's figures: a single file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+  :root { color-scheme: light; }
+  body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #f6f7f9; margin: 0; }
+  header, main { max-width: 1240px; margin: 0 auto; padding: 1rem 1.25rem; }
+  h1 { font-size: 1.6rem; margin: .5rem 0; }
+  nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: #0b5cad; }
+  table { border-collapse: collapse; margin: .5rem 0; }
+  th, td { text-align: left; padding: .1rem 1.2rem .1rem 0; font-weight: normal; }
+  th { color: #57606a; }
+  section { margin: 1.6rem 0 2.4rem; }
+  h2 { font-size: 1.25rem; margin: 0 0 .6rem; }
+  figure { background: #fff; border: 1px solid #d8dee4; border-radius: 8px; margin: 0 0 1rem;
+           padding: .8rem; break-inside: avoid; }
+  figcaption { margin-top: .5rem; color: #424a53; max-width: 75ch; }
+  figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+  .small { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
+  .tall img { max-height: 900px; }
+  button { font: inherit; padding: .3rem .9rem; margin-bottom: .5rem; cursor: pointer; }
+</style>
+</head>
+<body>
+<header>
+  <h1>{{ title }}</h1>
+  <table>{% for name, value in facts.items() %}
+    <tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}
+  </table>
+  <nav>{% for section in sections %}<a href="#{{ section.name }}">{{ section.heading }}</a>
+  {% endfor %}</nav>
+  {% if hint %}<p>{{ hint }}</p>{% endif %}
+</header>
+<main>
+{% for section in sections %}
+<section id="{{ section.name }}">
+  <h2>{{ section.heading }}</h2>
+  <div{% if section.pictures|length > 5 %} class="small"{% endif %}>
+  {% for picture in section.pictures %}
+  <figure{% if section.name == "architecture" %} class="tall"{% endif %}>
+    {% if picture.animation %}<button type="button">Play</button>
+    <img src="{{ picture.source }}" data-other="{{ picture.animation }}" alt="{{ picture.name }}">
+    {% else %}<img src="{{ picture.source }}" alt="{{ picture.name }}">{% endif %}
+    <figcaption>{{ picture.caption }}</figcaption>
+  </figure>
+  {% endfor %}
+  </div>
+</section>
+{% endfor %}
+</main>
+<script>
+  for (const button of document.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      const image = button.nextElementSibling;
+      [image.src, image.dataset.other] = [image.dataset.other, image.src];
+      button.textContent = button.textContent === "Play" ? "Stop" : "Play";
+    });
+  }
+</script>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class PagePicture:
+    """A picture as the page holds it.
+
+    Attributes:
+        source: what is shown at first, as a data address.
+        animation: what plays on demand, as a data address, or "".
+    """
+
+    name: str
+    caption: str
+    source: str
+    animation: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with its pictures; `name` is where links lead."""
+
+    name: str
+    heading: str
+    pictures: Sequence[PagePicture]
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """A file's bytes as an address that holds them all, e.g. kind "image/png"."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def render(title: str, facts: Mapping[str, str], sections: Sequence[Section], hint: str) -> str:
+    """The page as HTML; every text is escaped."""
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    return template.render(title=title, facts=facts, sections=sections, hint=hint)
