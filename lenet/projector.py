@@ -43,9 +43,9 @@ def write(
     height, width, _ = images.shape[1:]
     lines = ["\t".join(map("{:.5g}".format, row)) for row in features.tolist()]
     _replace(folder / POINTS, "\n".join(lines).encode())
-    rows = ["label\tpredicted\toutcome"] + [
-        f"{_cell(class_names[int(label)])}\t{_cell(class_names[int(guess)])}\t"
-        + ("right" if label == guess else "wrong")
+    rows = ["outcome\tpredicted\tlabel"] + [
+        f"{'right' if label == guess else 'wrong'}\t"
+        f"{_cell(class_names[int(guess)])}\t{_cell(class_names[int(label)])}"
         for label, guess in zip(labels, predicted, strict=True)
     ]
     _replace(folder / LABELS, "\n".join(rows).encode())

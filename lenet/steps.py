@@ -76,11 +76,16 @@ def compile_steps(
     variables = model.trainable_variables
 
     def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        # The names are those of the boxes in TensorBoard's graph.
+        with tf.name_scope("batch"):
+            inputs, expected = to_float(tf.gather(images, indices)), tf.gather(labels, indices)
         with tf.GradientTape() as tape:
-            logits, _ = model(to_float(tf.gather(images, indices)), training=True)
-            loss, hits = loss_and_hits(logits, tf.gather(labels, indices))
-            loss = tf.reduce_sum(loss) / batch
-        return loss, tf.reduce_sum(hits) / batch, tape.gradient(loss, variables)
+            with tf.name_scope("forward"):
+                logits, _ = model(inputs, training=True)
+            with tf.name_scope("loss"):
+                losses, hits = loss_and_hits(logits, expected)
+                loss, accuracy = tf.reduce_sum(losses) / batch, tf.reduce_sum(hits) / batch
+        return loss, accuracy, tape.gradient(loss, variables)
 
     def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         size = tf.shape(indices)[0]
@@ -129,7 +134,9 @@ def compile_steps(
     def one_step_graph() -> tf.Graph:
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")])
         def train_step_on_one_tower(indices: tf.Tensor) -> tf.Tensor:
-            loss, _, gradients = tower(indices, tf.cast(tf.shape(indices)[0], tf.float32))
+            with tf.name_scope("batch_size"):
+                size = tf.cast(tf.shape(indices)[0], tf.float32)
+            loss, _, gradients = tower(indices, size)
             with tf.name_scope("optimizer"):
                 optimizer.apply(gradients, variables)
             return loss

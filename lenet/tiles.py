@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-BORDER, BORDER_VALUE, MID_GRAY = 2, 255, 128
+# Wide enough to still part the pictures when a page shows them at a third of their size.
+BORDER, BORDER_VALUE, MID_GRAY = 8, 255, 128
 TILE_PIXELS = 60
 COLUMNS = 8
 MATRIX_PIXELS = 300
@@ -44,7 +45,7 @@ def tile(pictures: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
         columns: pictures per row, at most.
 
     Returns:
-        uint8 [rows * (height * f + 2) + 2, columns * (width * f + 2) + 2, channels], where
+        uint8 [rows * (height * f + 8) + 8, columns * (width * f + 8) + 8, channels], where
         f is such that a picture is at most 60 pixels high. Places left over are white.
     """
     count, height, width, channels = pictures.shape

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 from matplotlib.ticker import PercentFormatter
 
 from lenet.figures.style import (
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 FOR, AGAINST, PLAIN, MARK = COLORS[1], COLORS[0], "#8C8C8C", COLORS[4]
 NOTE_COLOR = "#555555"
-MAP_INCHES, MOST_COLUMNS = 1.15, 16
+OCCLUSION, SALIENCY = PERCEPTUAL, "inferno"
+MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.2
+# Heights of the figure's rows; the first is above them all.
+HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
 NAMES_UPRIGHT = 6  # Longer class names are written aslant.
 
 
@@ -74,7 +78,7 @@ def layer_maps(
     """
     height, _, channels = maps.shape
     columns = min(columns, channels)
-    ax = new_axes(ax, height=0.8 + _rows_inches(channels, columns))
+    ax = new_axes(ax, height=_maps_inches(maps))
     canvas, places = mosaic(np.moveaxis(maps, -1, 0), columns, gap=max(1, height // 7))
     show_matrix(canvas, ax, colormap=PERCEPTUAL, bar=bar)
     ax.set_aspect("equal")
@@ -163,13 +167,13 @@ def heat_over(
     """A number for each pixel as colour over the image, whose outlines stay to be seen.
 
     Args:
-        image: uint8 [height, width, channels].
+        image: uint8 [height, width] or [height, width, 3].
         heat: float [height, width].
         bar: what the colours measure.
         limits: the values for the ends of the colour map; default the least and the greatest.
     """
     ax = new_axes(ax, 4.2, 3.6)
-    gray = image.mean(-1)
+    gray = image if image.ndim == 2 else image.mean(-1)
     show_matrix(heat, ax, colormap=colormap, limits=limits, bar=bar)
     if np.ptp(gray) > 0:
         ax.contour(gray, levels=[(gray.max() + gray.min()) / 2], colors="white", linewidths=1.3)
@@ -194,10 +198,9 @@ def explanation(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
-    image: np.ndarray,
     headline: str = "",
     subtitle: str = "",
-    when: str = "after the activation",
+    activation: str = "the activation",
     speaks: np.ndarray | None = None,
     occlusion: np.ndarray | None = None,
     patch: int = 0,
@@ -210,39 +213,139 @@ def explanation(
         convolutions: feature maps by layer, float [height, width, channels].
         dense: outputs by fully connected layer, all but the last, float [units].
         logits, probabilities: float [classes].
-        image: what the network sees, uint8 [height, width, channels].
-        when: before or after which activation maps and outputs are.
+        activation: the function behind every layer but the last.
         speaks: float [units]: what each unit of the last of `dense` adds to the predicted logit.
-        occlusion: the predicted class's probability while a gray patch hides the surroundings of
-            each pixel, float [height, width].
+        occlusion: the predicted class's probability while a gray patch hides what is around each
+            pixel, float [height, width].
         patch: that patch's side, in pixels.
         saliency: how much the predicted logit changes with each pixel, float [height, width].
     """
-    predicted = int(probabilities.argmax())
-    answer = class_names[predicted]
-    panels = [(2.55, lambda part: _draw_stages(part, stages))]
+    answer = class_names[int(probabilities.argmax())]
+    hidden = occlusion is not None or saliency is not None
+    heights = [STAGES_INCHES, *map(_maps_inches, convolutions.values())]
+    heights += [UNITS_INCHES] * len(dense) + [ANSWER_INCHES] + [HEAT_INCHES] * hidden
+    figure, rows = _sheet(heights, headline, subtitle)
+
+    _stages_row(next(rows), stages)
     for name, maps in convolutions.items():
-        panels.append((_maps_inches(maps), _maps_panel(name, maps, when)))
-    for place, (name, outputs) in enumerate(dense.items()):
-        last = place == len(dense) - 1
-        panels.append((1.65, _units_panel(name, outputs, when, speaks if last else None, answer)))
-    panels.append((2.35, _answer_panel(logits, probabilities, class_names)))
-    if occlusion is not None or saliency is not None:
-        panels.append((3.7, _overlays_panel(image, occlusion, patch, saliency, answer)))
-    heights = [height for height, _ in panels]
-    figure = Figure(figsize=(WIDTH, 0.8 + sum(heights)), layout="constrained")
-    figure.suptitle(f"{headline}\n", fontsize=16, fontweight="bold", parse_math=False)
-    figure.text(
-        0.5,
-        1 - 0.5 / figure.get_figheight(),
-        subtitle,
-        ha="center",
-        va="top",
-        fontsize=10,
-        color=NOTE_COLOR,
-        parse_math=False,
-    )
-    parts = figure.subfigures(len(panels), 1, height_ratios=heights)
-    for part, (_, draw) in zip(np.atleast_1d(parts), panels, strict=True):
-        draw(part)
+        _maps_row(next(rows), name, maps, activation)
+    for name, outputs in dense.items():
+        of_last = speaks if name == list(dense)[-1] else None
+        _units_row(next(rows), name, outputs, activation, of_last, answer)
+    _answer_row(next(rows), logits, probabilities, class_names)
+    if hidden:
+        _heat_row(next(rows), stages[-1].picture, occlusion, patch, saliency, answer)
     return figure
+
+
+def _sheet(
+    heights: Sequence[float], headline: str, subtitle: str
+) -> tuple[Figure, Iterator[SubFigure]]:
+    """An empty figure with its headline, and its rows from top to bottom."""
+    total = HEADER_INCHES + sum(heights)
+    figure = Figure(figsize=(WIDTH, total), layout="constrained")
+    header, *rows = figure.subfigures(1 + len(heights), 1, height_ratios=[HEADER_INCHES, *heights])
+    for place, text, size, options in (
+        (0.68, headline, 17, {"fontweight": "bold"}),
+        (0.24, subtitle, 10, {"color": NOTE_COLOR}),
+    ):
+        header.text(0.012, place, text, fontsize=size, va="center", parse_math=False, **options)
+    return figure, iter(rows)
+
+
+def _heading(row: SubFigure, heading: str, note: str) -> None:
+    """A row's title at its left, in bold, and behind it what there is to see."""
+    text = row.suptitle(heading, x=0.012, ha="left", fontsize=11, fontweight="bold")
+    text.set_parse_math(False)
+    behind = Annotation(
+        note, (1, 0), (9, 0), xycoords=text, textcoords="offset points", fontsize=9.5
+    )
+    behind.set(color=NOTE_COLOR, in_layout=False, parse_math=False)
+    row.add_artist(behind)
+
+
+def _stages_row(row: SubFigure, stages: Sequence[Stage]) -> None:
+    _heading(row, "Preparation", "what becomes of the picture before the network sees it")
+    axes = np.atleast_1d(row.subplots(1, len(stages)))
+    for place, (ax, shown) in enumerate(zip(axes, stages, strict=True)):
+        stage(shown.picture, shown.title, shown.note, ax, shown.box, shown.middle)
+        if place:
+            ax.annotate(
+                "→", (0, 0.5), (-6, 0), "axes fraction", "offset points", ha="right", va="center",
+                fontsize=15, color=MARK, in_layout=False,
+            )  # fmt: skip
+
+
+def _maps_row(row: SubFigure, name: str, maps: np.ndarray, activation: str) -> None:
+    height, width, channels = maps.shape
+    _heading(
+        row,
+        f"{name}: {channels} feature maps of {width} × {height}",
+        f"after {activation}; each shows where in the picture one kernel finds what it looks for",
+    )
+    layer_maps(maps, row.add_subplot())
+
+
+def _units_row(
+    row: SubFigure,
+    name: str,
+    outputs: np.ndarray,
+    activation: str,
+    speaks: np.ndarray | None,
+    answer: str,
+) -> None:
+    silent = np.count_nonzero(outputs == 0)
+    note = f"after {activation}" + (f"; {silent} of them silent, at 0" if silent else "")
+    _heading(row, f"{name}: {len(outputs)} units", note)
+    unit_bars(outputs, row.add_subplot(), speaks, answer)
+
+
+def _answer_row(
+    row: SubFigure, logits: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> None:
+    _heading(
+        row,
+        "The answer",
+        "a logit for each class, and the probabilities that softmax makes of them",
+    )
+    predicted = int(probabilities.argmax())
+    left, right = row.subplots(1, 2)
+    class_bars(logits, class_names, predicted, left)
+    class_bars(probabilities, class_names, predicted, right, percent=True)
+
+
+def _heat_row(
+    row: SubFigure,
+    seen: np.ndarray,
+    occlusion: np.ndarray | None,
+    patch: int,
+    saliency: np.ndarray | None,
+    answer: str,
+) -> None:
+    _heading(row, f"What the answer {answer} hangs on", "pixel by pixel")
+    count = 1 + (occlusion is not None) + (saliency is not None)
+    axes = iter(row.subplots(1, count))
+    stage(seen, "What the network sees", "", next(axes))
+    if occlusion is not None:
+        title = f"Occlusion: a gray patch of {patch} × {patch} pixels\nis laid here, and {answer} becomes as probable as this"
+        ax = heat_over(seen, occlusion, next(axes), f"probability of {answer}", (0, 1), OCCLUSION)
+        ax.set_title(title, fontsize=10, parse_math=False)
+    if saliency is not None:
+        title = (
+            f"Gradient: if this pixel changes a little,\nthe logit of {answer} changes this much"
+        )
+        ax = heat_over(seen, saliency, next(axes), "|∂ logit / ∂ pixel|", colormap=SALIENCY)
+        ax.set_title(title, fontsize=10, parse_math=False)
+
+
+def _maps_inches(maps: np.ndarray) -> float:
+    """How high a layer's row is: its maps as large as the width allows, but not larger than useful."""
+    height, width, channels = maps.shape
+    columns = min(MOST_COLUMNS, channels)
+    each = min(MOST_MAP_INCHES, (WIDTH - 1.5) / columns)
+    return 0.6 + -(-channels // columns) * each * height / width
+
+
+def _tidy(ax: Axes) -> None:
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
