@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +73,13 @@ def parse_config(
 
 
 def fail(message: object) -> NoReturn:
-    """Ends the program because of a user's mistake: one line on stderr, exit code 2."""
+    """Ends the program because of a user's mistake: one line on stderr, exit code 2.
+
+    That nobody reads what is printed any more, as behind `| head`, needs no line.
+    """
+    if isinstance(message, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE)
     print(f"Error: {' '.join(describe(message).split())}", file=sys.stderr)
     raise SystemExit(USER_ERROR)
 

@@ -219,8 +219,8 @@ class Gallery:
         yield Picture(
             "fc_matrices",
             figure,
-            "Every weight of the fully connected layers. Blocks of stripes in the first come from "
-            "its input being maps laid end to end; a pale column is an input that hardly matters.",
+            "Every weight of the fully connected layers. A pale column is an input that hardly "
+            "matters, a pale row an output that hardly listens.",
         )
 
     def class_maps_together(self) -> Iterator[Picture]:
@@ -370,47 +370,46 @@ class Gallery:
         wrong: np.ndarray,
         shown: np.ndarray,
     ) -> Iterator[Picture]:
-        names, overview = self.run.class_names, {}
+        names = self.run.class_names
         numbers = {name: embeddings.separation(rows, labels) for name, rows in outputs.items()}
-        for method in ("pca", "tsne"):
-            for name, rows in outputs.items():
-                axis_names = None
-                if method == "pca":
-                    points, shares = embeddings.pca(rows)
-                    axis_names = (
-                        f"principal component 1 ({100 * shares[0]:.0f} % of the variance)",
-                        f"principal component 2 ({100 * shares[1]:.0f} % of the variance)",
-                    )
-                else:
-                    points = planes[name].result()
-                said = (
-                    f"{embeddings.NEIGHBOURS}-nearest-neighbour accuracy "
-                    f"{100 * numbers[name].knn_accuracy:.1f} %, silhouette "
-                    f"{numbers[name].silhouette:.2f}, both among its {rows.shape[1]:,} outputs"
-                )
-                overview[method, name] = (points, numbers[name])
-                ax = scatter.scatter(
-                    points,
-                    labels,
-                    names,
-                    title=f"{name} by {METHODS[method]}, {len(labels):,} test images of "
-                    f"{self.run.title}\n{said}",
-                    wrong=wrong,
-                    thumbnails=images,
-                    shown=shown.tolist(),
-                    axis_names=axis_names,
-                )
-                yield Picture(
-                    f"embedding_{name}_{method}",
-                    style.figure_of(ax),
-                    "A point is a test image, its colour the true class; ringed points are "
-                    "misclassified, and some are shown.",
-                )
+        reduced = {name: embeddings.pca(rows) for name, rows in outputs.items()}
+        flat = {("pca", name): points for name, (points, _) in reduced.items()}
+        flat |= {("tsne", name): plane.result() for name, plane in planes.items()}
         yield Picture(
             "embeddings",
-            scatter.overview(overview, labels, names, METHODS, f"Layer by layer: {self.run.title}"),
+            scatter.overview(
+                flat, numbers, labels, names, METHODS, f"Layer by layer: {self.run.title}"
+            ),
             self._separation_sentence(numbers),
         )
+        for (method, name), points in flat.items():
+            axis_names = None
+            if method == "pca":
+                first, second = 100 * reduced[name][1]
+                axis_names = (
+                    f"principal component 1 ({first:.0f} % of the variance)",
+                    f"principal component 2 ({second:.0f} % of the variance)",
+                )
+            ax = scatter.scatter(
+                points,
+                labels,
+                names,
+                title=f"{name} by {METHODS[method]}, {len(labels):,} test images of "
+                f"{self.run.title}\n{embeddings.NEIGHBOURS}-nearest-neighbour accuracy "
+                f"{100 * numbers[name].knn_accuracy:.1f} %, silhouette "
+                f"{numbers[name].silhouette:.2f}, both among its {outputs[name].shape[1]:,} outputs",
+                wrong=wrong,
+                thumbnails=images,
+                shown=shown.tolist(),
+                axis_names=axis_names,
+                size=min(25.0, 30_000 / len(labels)),
+            )
+            yield Picture(
+                f"embedding_{name}_{method}",
+                style.figure_of(ax),
+                "A point is a test image, its colour the true class; ringed points are "
+                "misclassified, and some are shown.",
+            )
 
     def _separation_sentence(self, numbers: dict[str, embeddings.Separation]) -> str:
         (first, start), *_, (last, end) = numbers.items()

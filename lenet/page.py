@@ -28,6 +28,8 @@ TEMPLATE = """<!doctype html>
   figcaption { margin-top: .5rem; color: #424a53; max-width: 75ch; }
   figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
   .small { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
+  .pairs { grid-template-columns: repeat(auto-fill, minmax(480px, 1fr)); }
+  .pairs figure:first-child { grid-column: 1 / -1; }
   .tall img { max-height: 900px; }
   button { font: inherit; padding: .3rem .9rem; margin-bottom: .5rem; cursor: pointer; }
 </style>
@@ -46,7 +48,8 @@ TEMPLATE = """<!doctype html>
 {% for section in sections %}
 <section id="{{ section.name }}">
   <h2>{{ section.heading }}</h2>
-  <div{% if section.pictures|length > 5 %} class="small"{% endif %}>
+  <div{% if section.name == "embeddings" %} class="small pairs"
+       {%- elif section.pictures|length > 5 %} class="small"{% endif %}>
   {% for picture in section.pictures %}
   <figure{% if section.name == "architecture" %} class="tall"{% endif %}>
     {% if picture.animation %}<button type="button">Play</button>

@@ -25,6 +25,7 @@ Way = Literal["auto", "drawing", "photo"]
 
 PAPER_PIXELS = 64  # The paper's brightness is estimated on a picture this small,
 PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
+STROKE_WINDOW = 0.25  # And whether strokes are dark or light, through windows of this share.
 DARKEST_PAPER = 0.25  # Below this brightness noise is not amplified any further.
 EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is without.
 NOISY = 0.015  # Noise (standard deviation, of brightness from 0 to 1) that calls for smoothing.
@@ -216,9 +217,8 @@ def prepare_photo(
 def is_dark_on_light(gray: np.ndarray) -> bool:
     """Whether what is drawn is darker than what surrounds it.
 
-    An edge all of one brightness is the ground. Otherwise strokes are few: against the mean of
-    their surroundings they are the longer tail, while edges of light and shadow have equal tails
-    on both sides.
+    An edge all of one brightness is the ground. Otherwise what is drawn is what goes when narrow
+    dark, or else narrow light things are closed; the edges of shadows and tables stay in both.
 
     Args:
         gray: float [height, width], from 0 to 1.
@@ -227,8 +227,9 @@ def is_dark_on_light(gray: np.ndarray) -> bool:
     if np.ptp(edge) < EVEN:
         return bool(edge[0] > gray.mean())
     small = _resized(gray, PAPER_PIXELS)
-    difference = small - _slide(small, max(3, max(small.shape) // 4), np.mean)
-    return float((difference**3).sum()) < 0
+    dark = _closed(small, STROKE_WINDOW) - small
+    light = _closed(1 - small, STROKE_WINDOW) - (1 - small)
+    return float((dark**2).sum()) > float((light**2).sum())
 
 
 def ink_of(gray: np.ndarray) -> np.ndarray:
@@ -249,9 +250,7 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
     noise = float(np.median(np.abs(np.diff(gray, axis=1)))) if gray.shape[1] > 1 else 0.0
     smooth = _slide(gray, 3, np.mean) if noise > NOISY else gray
     small = _resized(smooth, PAPER_PIXELS)
-    window = int(max(small.shape) * PAPER_WINDOW) | 1
-    paper = _slide(_slide(small, window, np.max), window, np.min)
-    paper = _resized(_slide(paper, 3, np.mean), gray.shape)
+    paper = _resized(_slide(_closed(small, PAPER_WINDOW), 3, np.mean), gray.shape)
     lack = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
     threshold = _otsu(lack)
     on_paper, in_ink = lack[lack <= threshold], lack[lack > threshold]
@@ -392,6 +391,17 @@ def _scaled(values: np.ndarray, longer: int) -> np.ndarray:
     height, width = (max(1, round(n * longer / max(values.shape))) for n in values.shape)
     picture = Image.fromarray(values.astype(np.float32))
     return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+
+
+def _closed(values: np.ndarray, share: float) -> np.ndarray:
+    """Without the dark things that are narrower than a share of the longer side: a greatest, then
+    a least value through a window. What grows darker towards the edge is left as it is.
+    """
+    half = max(1, int(max(values.shape) * share) // 2)
+    padded = np.pad(values, 2 * half, mode="edge")
+    for reduce in (np.max, np.min):
+        padded = _slide(padded, 2 * half + 1, reduce)
+    return padded[2 * half : -2 * half, 2 * half : -2 * half]
 
 
 def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> np.ndarray:

@@ -91,7 +91,8 @@ def _thumbnail(ax: Axes, point: np.ndarray, picture: np.ndarray, wrong: bool) ->
 
 
 def overview(
-    planes: Mapping[tuple[str, str], tuple[np.ndarray, Separation]],
+    planes: Mapping[tuple[str, str], np.ndarray],
+    numbers: Mapping[str, Separation],
     labels: np.ndarray,
     class_names: Sequence[str],
     methods: Mapping[str, str],
@@ -100,19 +101,20 @@ def overview(
     """Every layer, a column each, by every method, a row each.
 
     Args:
-        planes: by method and layer: points float [n, 2], and how well the layer separates.
+        planes: by method and layer: points float [n, 2].
+        numbers: by layer: how well it separates.
         methods: the methods' names as people write them.
     """
     layers = list(dict.fromkeys(layer for _, layer in planes))
     figure = Figure(figsize=(WIDTH, 1.0 + 2.6 * len(methods)), layout="constrained")
     figure.suptitle(title)
-    for place, ((method, layer), (points, numbers)) in enumerate(planes.items()):
+    for place, ((method, layer), points) in enumerate(planes.items()):
         ax = figure.add_subplot(len(methods), len(layers), place + 1)
         scatter(points, labels, class_names, ax, size=1.5, name_size=9)
         if place < len(layers):
             ax.set_title(
-                f"{layer}\nneighbours {100 * numbers.knn_accuracy:.1f} %\n"
-                f"silhouette {numbers.silhouette:.2f}",
+                f"{layer}\nneighbours {100 * numbers[layer].knn_accuracy:.1f} %\n"
+                f"silhouette {numbers[layer].silhouette:.2f}",
                 fontsize=10,
             )
         if place % len(layers) == 0:

@@ -1,0 +1,342 @@
+"""`python -m lenet.explain RUN PICTURE`: one's own picture, layer by layer, to the answer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lenet import cli, runs
+from lenet.preparation import Prepared, Way
+
+if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from lenet.models import Classifier
+    from lenet.trained import TrainedRun
+
+DESCRIPTION = (
+    "Shows a trained network one picture of your own, e.g. a photographed digit, and draws "
+    "what every layer makes of it."
+)
+FORMATS = ("png", "svg", "pdf")
+BAR = 30  # Characters, for a probability of 1.
+PATCHES = 5  # How many occluding patches side by side span an image.
+FINEST = 28  # At how many places along its shorter side the image is hidden, about.
+PATCH_BRIGHTNESS = 128
+WORTH_NAMING = 0.05  # From this probability on the second best answer is said too.
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `lenet.explain` can be told.
+
+    Attributes:
+        run: The run's folder, e.g. summary_logs/<run>.
+        picture: A photograph or drawing: PNG, JPEG, WebP, BMP, GIF or TIFF.
+        output: The figure's file. Default: RUN/figures/explain-<picture>.<format>.
+        occlusion: Also hide a part of the image at a time and draw what that does to the answer.
+        gradient: Also draw which pixels the answer's logit changes with.
+        prepare: How the picture becomes an image for the network: drawing, as MNIST was made;
+            photo, the middle, scaled; auto, by what the run was trained on.
+        format: The figure's format. Default: by the name of --output, else png.
+        dpi: Dots per inch; the figure is 12 inches wide.
+    """
+
+    run: Path
+    picture: Path
+    output: Path | None = None
+    occlusion: bool = False
+    gradient: bool = False
+    prepare: Way = "auto"
+    format: Literal["png", "svg", "pdf"] | None = None
+    dpi: int = 100
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.dpi <= 1000:
+            raise ValueError(f"Expected dpi to be from 10 to 1,000. Received: dpi={self.dpi}")
+
+    def target(self) -> Path:
+        """The file to write.
+
+        Raises:
+            ValueError: its name does not say its format, says another, or is the picture's own.
+        """
+        if self.output is None:
+            name = f"explain-{self.picture.stem}.{self.format or FORMATS[0]}"
+            return self.run / runs.FIGURES / name
+        suffix = self.output.suffix.lower().removeprefix(".")
+        if suffix not in FORMATS or self.format not in (None, suffix):
+            raise ValueError(
+                f"Expected output to be a file ending in .{self.format or ', .'.join(FORMATS)}. "
+                f"Received: output={str(self.output)!r}"
+            )
+        if self.output.exists() and self.output.samefile(self.picture):
+            raise ValueError(f"{self.output} is the picture itself: give --output another name.")
+        return self.output
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What a network makes of one image.
+
+    Attributes:
+        convolutions: feature maps by layer, float32 [height, width, channels].
+        dense: outputs by fully connected layer, all but the last, float32 [units].
+        logits, probabilities: float32 [classes].
+        speaks: float32 [units]: what each feature adds to the predicted class's logit.
+    """
+
+    convolutions: dict[str, np.ndarray]
+    dense: dict[str, np.ndarray]
+    logits: np.ndarray
+    probabilities: np.ndarray
+    speaks: np.ndarray
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program; a user's mistake ends it with exit code 2."""
+    import tyro
+
+    try:
+        options = tyro.cli(
+            Options,
+            prog="python -m lenet.explain",
+            description=DESCRIPTION,
+            args=arguments,
+            config=(tyro.conf.PositionalRequiredArgs,),
+        )
+        target = explain(options)
+    except KeyboardInterrupt:
+        print("Interrupted: no figure was written.", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        cli.fail(error)
+    print(f"Figure  {target}")
+    return 0
+
+
+def explain(options: Options) -> Path:
+    """Says what the network takes the picture for, and draws why.
+
+    Returns:
+        The figure's file.
+
+    Raises:
+        FileNotFoundError: there is no run, or no picture.
+        ValueError: the run or the picture is of no use; the message says why.
+        OSError: the figure cannot be written.
+    """
+    _, dataset = runs.read_config(options.run)
+    prepared = _prepare(options, tuple(dataset["image_shape"]), dataset["name"])
+    target = options.target()
+    _check_writable(target.parent)
+    from lenet.runtime import start_tensorflow
+
+    print("Loading TensorFlow …", flush=True)
+    start_tensorflow(lean=True)
+    from lenet.trained import load_run
+
+    run = load_run(options.run)
+    for skipped in run.skipped:
+        print(f"Note: skipped a damaged checkpoint: {skipped}", file=sys.stderr)
+    insight = look_inside(run.model, prepared.image)
+    print(f"{options.picture.name}: {_headline(run, insight)}")
+    print("\n".join(table(run.class_names, insight.probabilities)))
+    _write(_draw(options, run, prepared, insight), target, options.dpi)
+    return target
+
+
+def look_inside(model: Classifier, image: np.ndarray) -> Insight:
+    """Runs a network on one image and keeps every layer's output, after its activation.
+
+    Args:
+        image: uint8 [height, width, channels].
+    """
+    from lenet.steps import to_float
+    from lenet.trained import softmax
+
+    outputs = {
+        name: output.numpy()[0] for name, output in model.activations(to_float(image[None])).items()
+    }
+    layers = model.weight_layers
+    hidden = {name: outputs[name] for name in layers if name != model.logits_layer}
+    logits = outputs[model.logits_layer]
+    kernel = layers[model.logits_layer].kernel.numpy()
+    return Insight(
+        {name: output for name, output in hidden.items() if output.ndim == 3},
+        {name: output for name, output in hidden.items() if output.ndim == 1},
+        logits,
+        softmax(logits),
+        outputs[model.feature_layer] * kernel[:, logits.argmax()],
+    )
+
+
+def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.ndarray:
+    """How probable a class stays while a gray patch hides a part of the image, place by place.
+
+    After M. Zeiler & R. Fergus, Visualizing and understanding convolutional networks, 2014.
+
+    Args:
+        image: uint8 [height, width, channels].
+        patch: the patch's side, in pixels; at the edges a part of it falls off the image.
+
+    Returns:
+        float32 [height, width], from 0 to 1: with the patch's middle there.
+    """
+    import numpy as np
+
+    from lenet.trained import predict, softmax
+
+    height, width, _ = image.shape
+    # Images much larger than MNIST's need not be hidden pixel by pixel.
+    stride = max(1, min(height, width) // FINEST)
+    rows, columns = np.arange(stride // 2, height, stride), np.arange(stride // 2, width, stride)
+    found = []
+    for row in rows:
+        top = max(0, row - patch // 2)
+        hidden = np.repeat(image[None], len(columns), axis=0)
+        for picture, column in zip(hidden, columns, strict=True):
+            left = max(0, column - patch // 2)
+            bottom, right = row - patch // 2 + patch, column - patch // 2 + patch
+            picture[top:bottom, left:right] = PATCH_BRIGHTNESS
+        found.append(softmax(predict(model, hidden)[0])[:, label])
+    heat = np.stack(found)
+    return heat.repeat(stride, axis=0).repeat(stride, axis=1)[:height, :width]
+
+
+def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
+    """How much a class's logit changes with each pixel: the gradient's absolute value.
+
+    After K. Simonyan, A. Vedaldi & A. Zisserman, Deep inside convolutional networks, 2013.
+
+    Args:
+        image: uint8 [height, width, channels].
+
+    Returns:
+        float32 [height, width], the greatest over the channels, for pixels from 0 to 1.
+    """
+    import tensorflow as tf
+
+    from lenet.steps import to_float
+
+    pixels = to_float(tf.constant(image[None]))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        logit = model(pixels)[0][0, label]
+    return tf.reduce_max(tf.abs(tape.gradient(logit, pixels)), axis=-1)[0].numpy()
+
+
+def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
+    """The probabilities of all classes as lines, aligned, with a bar each and a mark at the best."""
+    from lenet.figures.explanation import percentage
+
+    width = max(map(len, class_names))
+    best = int(probabilities.argmax())
+    lines = []
+    for place, (name, probability) in enumerate(zip(class_names, probabilities, strict=True)):
+        mark = ">" if place == best else " "
+        bar = "█" * round(BAR * float(probability))
+        lines.append(f"{mark} {name:>{width}}  {percentage(probability):>7}  {bar}".rstrip())
+    return lines
+
+
+def _prepare(options: Options, image_shape: tuple[int, int, int], dataset_name: str) -> Prepared:
+    """Reads the picture and makes it fit, naming it where it does not."""
+    from lenet.preparation import prepare, read_picture
+
+    picture = read_picture(options.picture)
+    try:
+        return prepare(picture, image_shape, dataset_name, options.prepare)
+    except ValueError as error:
+        raise ValueError(f"{options.picture}: {error}") from error
+
+
+def _headline(run: TrainedRun, insight: Insight) -> str:
+    """The answer in a few words, and the next best where that is not far behind."""
+    from lenet.figures.explanation import percentage
+
+    first, second = insight.probabilities.argsort()[::-1][:2]
+    answer = f"{run.class_names[first]} ({percentage(insight.probabilities[first])})"
+    if insight.probabilities[second] < WORTH_NAMING:
+        return answer
+    return f"{answer}, or {run.class_names[second]} ({percentage(insight.probabilities[second])})"
+
+
+def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insight) -> Figure:
+    from lenet.figures.explanation import explanation
+
+    patch = max(1, min(run.image_shape[:2]) // PATCHES)
+    seen = (run.model, prepared.image, insight.predicted)
+    return explanation(
+        prepared.stages,
+        insight.convolutions,
+        insight.dense,
+        insight.logits,
+        insight.probabilities,
+        run.class_names,
+        headline=f"The network says: {_headline(run, insight)}",
+        subtitle=f"{options.picture.name}, shown to a {run.config.model} trained on {run.title}, "
+        f"{run.step:,} steps",
+        activation=run.config.activation,
+        speaks=insight.speaks,
+        occlusion=occlude(*seen, patch) if options.occlusion else None,
+        patch=patch,
+        saliency=saliency_of(*seen) if options.gradient else None,
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    """Makes sure a file can be put into a folder, which need not be there, without making it.
+
+    Raises:
+        OSError: it cannot; the message says what to do.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _write(figure: Figure, target: Path, dpi: int) -> None:
+    """Writes a figure's file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; the message says what to do.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=target.suffix.removeprefix(".").lower(), dpi=dpi)
+    temporary = target.with_name(f".writing-{target.name}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(buffer.getvalue())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _cannot_write(target.parent, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _cannot_write(folder: Path, error: OSError) -> OSError:
+    return OSError(
+        f"Cannot write the figure to {folder} ({error.strerror}): name another file with --output."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
