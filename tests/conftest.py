@@ -131,7 +131,7 @@ def fit(tmp_path_factory: pytest.TempPathFactory, tiny: Dataset) -> Callable[...
     """Trains in this process: three epochs of three steps, unless told otherwise."""
 
     def run(dataset: Dataset = tiny, reporter: Reporter | None = None, **options: Any) -> Trainer:
-        from lenet.trainer import Trainer
+        from lenet import Trainer
 
         defaults: dict[str, Any] = {"epochs": 3, "batch_size": 32, "inspect_every": 0}
         if "logdir" not in options:
@@ -150,7 +150,7 @@ def go_on(tiny: Dataset) -> Callable[..., Trainer]:
     def resume(
         run: Path, dataset: Dataset = tiny, reporter: Reporter | None = None, **changes: Any
     ) -> Trainer:
-        from lenet.trainer import Trainer
+        from lenet import Trainer
 
         saved, _ = runs.read_config(run)
         config = dataclasses.replace(saved, resume=run, **changes)
