@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet.models import Classifier
-from lenet.sampling import Probe
-from lenet.steps import Steps
+if TYPE_CHECKING:  # What reads inspections back needs no TensorFlow.
+    from lenet.models import Classifier
+    from lenet.sampling import Probe
+    from lenet.steps import Steps
 
 DIAGNOSTICS = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
 # Larger kernels (a fully connected layer on big photographs) stay out of the files.
@@ -133,8 +134,8 @@ def save(folder: Path, inspection: Inspection) -> Path:
     """Writes `step-<step>.npz`, whole or not at all.
 
     Its entries: `<layer>/kernel`, `<layer>/bias`, `<layer>/gradient_norm` and the other
-    diagnostics, `<conv>/feature_maps`, `<conv>/pre_activations`, `<feature layer>/class_means`.
-    Kernels of more than a million weights are left out.
+    diagnostics, `<conv>/feature_maps`, `<conv>/pre_activations`, `<feature layer>/class_means`,
+    `<feature layer>/by_class` (the features of the probe images) and `labels` (theirs). Kernels of more than a million weights are left out.
 
     Raises:
         OSError: the folder cannot be written.
@@ -150,6 +151,8 @@ def save(folder: Path, inspection: Inspection) -> Path:
         arrays[f"{name}/feature_maps"] = maps
         arrays[f"{name}/pre_activations"] = inspection.pre_activations[name]
     arrays[f"{inspection.feature_layer}/class_means"] = inspection.class_means()
+    arrays[f"{inspection.feature_layer}/by_class"] = inspection.features
+    arrays["labels"] = inspection.labels
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{inspection.step:08d}.npz"
     temporary = folder / f".writing-{path.name}"
