@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def write_config(
     run: Path, config: TrainConfig, dataset: dict[str, Any], environment: dict[str, Any]
 ) -> None:
     """Writes `config.json`: every option as it turned out, the data set, the machine."""
-    _replace(run / CONFIG, {**config.to_json(), "dataset": dataset, "environment": environment})
+    options = replace(config, resume=None).to_json()
+    _replace(run / CONFIG, {**options, "dataset": dataset, "environment": environment})
 
 
 def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
