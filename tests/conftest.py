@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,23 @@ import pytest
 
 from lenet import runs
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, Split, fingerprint
+from lenet.datasets import Dataset, Split, fingerprint, load_dataset
 from lenet.progress import Reporter
 
 if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
     from lenet.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT.parent / "shared" / "mnist"
+# Alone with this machine: no first-run page, no calls home. The projector draws with WebGL,
+# which without a graphics card is SwiftShader's to do.
+BROWSER_WORDS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--enable-unsafe-swiftshader --window-size=1400,1000"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,6 +96,12 @@ def make_dataset() -> Callable[..., Dataset]:
 def tiny(make_dataset: Callable[..., Dataset]) -> Dataset:
     """70 training images of 12x12 pixels and 30 test images, three classes."""
     return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """The bundled digits: 797 to train on, 1,000 to test on."""
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")
@@ -180,3 +196,36 @@ def command_line() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: what $LENET_ARTIFACTS names, or else pytest's own folder."""
+    named = os.environ.get("LENET_ARTIFACTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("artifacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A Chromium without a window; where there is none the test is skipped, or fails in CI."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        missing = "needs the programs chromium and chromedriver (Debian: chromium-driver)"
+        if os.environ.get("LENET_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"LENET_REQUIRE_BROWSER is 1, and this test {missing}")
+        pytest.skip(missing)
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for word in BROWSER_WORDS.split():
+        options.add_argument(word)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = Chrome(options=options, service=Service(driver))
+    started.set_page_load_timeout(60)
+    yield started
+    started.quit()
