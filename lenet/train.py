@@ -133,6 +133,8 @@ def _draw(trainer: Trainer, run: Path) -> str:
         )
     except OSError as error:
         return f"not drawn: {cli.describe(error)}"
+    except KeyboardInterrupt:
+        return f"not drawn, interrupted; the run itself is complete. To draw: {rest}"
     return f"{page}\n               everything: {rest}"
 
 

@@ -217,10 +217,12 @@ class Trainer:
             self.epoch_sums = _EpochSums(**checkpoint.state["epoch_sums"])
             self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
         if self.config.resume is not None:
-            runs.cut_metrics_after(run, self.step)
-            inspections.cut_after(run / runs.INSPECTIONS, self.step)
+            # What belongs to step 0 is written again with it.
+            kept = self.step or -1
+            runs.cut_metrics_after(run, kept)
+            inspections.cut_after(run / runs.INSPECTIONS, kept)
             for split in ("train", "test"):
-                events.cut_after(run / split, self.step)
+                events.cut_after(run / split, kept)
             self.reporter.line(f"Going on with {run} after step {self.step:,}")
         dataset = {
             "name": self.dataset.name,
