@@ -153,6 +153,44 @@ def bundled_digits(note: str = "") -> Dataset:
     )
 
 
+def hold_out(dataset: Dataset, fraction: float) -> Dataset:
+    """A data set to choose options on: its test images are taken from the training images.
+
+    Of each class the same share is held out, always the same images. The real test images are
+    left out altogether, so nothing that is chosen this way has seen them.
+
+    Args:
+        fraction: the share of the training images that is held out, between 0 and 1.
+
+    Returns:
+        A data set of another name and sha256, so that its runs are never mixed with others.
+
+    Raises:
+        ValueError: the fraction leaves a class without images to train or to validate on.
+    """
+    labels, rng = dataset.train.labels, np.random.default_rng(0)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        count = round(fraction * len(of_class))
+        if not 0 < count < len(of_class):
+            raise ValueError(
+                f"Expected a fraction that splits the {len(of_class)} training images of class "
+                f"{dataset.class_names[label]} in two. Received: fraction={fraction}"
+            )
+        held[rng.permutation(of_class)[:count]] = True
+    train, validation = (
+        Split(dataset.train.images[chosen], labels[chosen]) for chosen in (~held, held)
+    )
+    return Dataset(
+        f"{dataset.name}_validation",
+        train,
+        validation,
+        dataset.class_names,
+        fingerprint(train, validation),
+    )
+
+
 def fingerprint(train: Split, test: Split) -> str:
     """The sha256 over the shapes and bytes of all images and labels, in hexadecimal."""
     digest = hashlib.sha256()

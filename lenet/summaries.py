@@ -163,6 +163,42 @@ class Summaries:
         self._test.close()
 
 
+def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
+    """Writes what TensorBoard's HParams page says of one run, into the run's own folder.
+
+    Runs of the same options are one group there; a run that has its trial already keeps it.
+    """
+    from tensorboard.plugins.hparams import api
+
+    if not any(run.glob("events.out.tfevents.*")):
+        _write_once(run, api.hparams_pb(dict(options)))
+
+
+def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | bool]]) -> None:
+    """Writes what the HParams page is to show of the runs in a folder.
+
+    Args:
+        folder: the folder the runs' folders are in; what it said before is replaced.
+        options: the values that occur, by option.
+    """
+    from tensorboard.plugins.hparams import api
+
+    for outdated in folder.glob("events.out.tfevents.*"):
+        outdated.unlink()
+    shown = [api.HParam(name, api.Discrete(values)) for name, values in options.items()]
+    metrics = [
+        api.Metric(tag, group="test", display_name=f"test {tag}") for tag in ("accuracy", "loss")
+    ]
+    _write_once(folder, api.hparams_config_pb(shown, metrics))
+
+
+def _write_once(folder: Path, summary: Any) -> None:
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
+    writer.close()
+
+
 def histogram(values: np.ndarray) -> np.ndarray:
     """Counts values in 30 buckets of one width, as TensorBoard's histograms want them.
 

@@ -153,11 +153,14 @@ class Trainer:
             config.towers,
         )
 
-    def fit(self) -> History:
+    def fit(self, stop: StopRequest | None = None) -> History:
         """Trains to the end, or until a signal or a loss that is not finite stops it.
 
         SIGINT and SIGTERM (in the main thread) save a checkpoint at the next step boundary; a
         second one ends the process at once. Call it once; to go on, make a Trainer with `resume`.
+
+        Args:
+            stop: where the caller asks for such a stop; signals are then the caller's to catch.
 
         Returns:
             What came of it; its `state` says how it ended.
@@ -171,7 +174,8 @@ class Trainer:
         if run is None:
             default = runs.default_name(self.config, self.dataset.name, datetime.now())
             run = runs.create(self.config.logdir, self.config.run_name, default)
-        with runs.locked(run), stop_on_signals() as stop:
+        asked = stop_on_signals() if stop is None else contextlib.nullcontext(stop)
+        with runs.locked(run), asked as stop:
             self._begin(run)
             try:
                 self._finish(self._train(stop), stop)
