@@ -83,7 +83,7 @@ class Inspection:
 
 def kernels(model: Classifier) -> dict[str, np.ndarray]:
     """A copy of every kernel, by layer."""
-    return {name: np.array(layer.kernel) for name, layer in model.weight_layers.items()}
+    return {name: np.asarray(layer.kernel).copy() for name, layer in model.weight_layers.items()}
 
 
 def inspect(
