@@ -79,6 +79,15 @@ def ours(path: Path) -> set[str]:
     return {name for name in imports_of(path) if name in MODULES and name != "lenet"}
 
 
+def reach(module: str) -> set[str]:
+    """A module and all of the package that it brings along."""
+    found, ahead = set(), {module}
+    while ahead:
+        found |= ahead
+        ahead = set().union(*(ours(MODULES[name]) for name in ahead)) - found
+    return found
+
+
 def row(module: str) -> int | None:
     """Where a module stands, or None where it has no place of its own."""
     stem = module.split(".")[1] if "." in module else module
@@ -87,10 +96,9 @@ def row(module: str) -> int | None:
 
 @pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
 def test_a_light_module_needs_no_tensorflow(module: str) -> None:
-    heavy = [n for n in imports_of(MODULES[module]) if n.split(".")[0] in ("tensorflow", "keras")]
-    assert heavy == []
-    heavier = ours(MODULES[module]) - set(WITHOUT_TENSORFLOW)
-    assert not heavier, f"{module} imports {heavier}, which may import TensorFlow"
+    for reached in reach(module):
+        names = {name.split(".")[0] for name in imports_of(MODULES[reached])}
+        assert not names & {"tensorflow", "keras"}, f"{module} comes to {reached}"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -67,12 +67,16 @@ def assert_close(one: LeNet, other: LeNet, tolerance: float = 1e-6) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=tolerance, err_msg=mine.path)
 
 
-# Adam makes of the rounding of a gradient next to nothing a good part of a whole step.
-@pytest.mark.parametrize(("optimizer", "tolerance"), [("sgd", 1e-6), ("adam", 1e-4)])
 @pytest.mark.parametrize(
-    ("size", "batch_size"),
-    [(64, 32), (70, 32), (65, 32), (5, 1)],
-    ids=["even", "smaller last batch", "last batch of one", "batches of one"],
+    ("size", "batch_size", "optimizer", "tolerance"),
+    [
+        pytest.param(64, 32, "sgd", 1e-6, id="even batches"),
+        pytest.param(70, 32, "sgd", 1e-6, id="a smaller last batch"),
+        pytest.param(65, 32, "sgd", 1e-6, id="a last batch of one"),
+        pytest.param(5, 1, "sgd", 1e-6, id="batches of one"),
+        # Adam makes of the rounding of a gradient next to nothing a good part of a whole step.
+        pytest.param(70, 32, "adam", 1e-4, id="adam"),
+    ],
 )
 def test_one_call_equals_a_plain_keras_loop(
     make_dataset: Callable[..., Dataset],

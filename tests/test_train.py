@@ -338,12 +338,14 @@ class TestMistakes:
             assert word in result.stderr
 
     def test_a_logdir_that_cannot_be_written(
-        self, tmp_path: Path, npz: Path, command_line: CommandLine
+        self, tmp_path: Path, npz: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "file").write_text("")
-        result = command_line("--data-dir", npz, "--logdir", tmp_path / "file" / "logs")
-        assert result.returncode == 2
-        assert re.fullmatch(rf"Error: {tmp_path}/file.*: Not a directory\n", result.stderr)
+        with pytest.raises(SystemExit) as caught:
+            train.main(["--data-dir", str(npz), "--logdir", str(tmp_path / "file" / "logs")])
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.fullmatch(rf"Error: {tmp_path}/file.*: Not a directory", line)
 
     def test_a_resume_that_contradicts_the_run_names_the_options(
         self, finished: CompletedProcess[str], capsys: pytest.CaptureFixture[str]
