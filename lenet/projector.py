@@ -43,11 +43,14 @@ def write(
     height, width, _ = images.shape[1:]
     lines = ["\t".join(map("{:.5g}".format, row)) for row in features.tolist()]
     _replace(folder / POINTS, "\n".join(lines).encode())
-    rows = ["outcome\tpredicted\tlabel"] + [
-        f"{'right' if label == guess else 'wrong'}\t"
-        f"{_cell(class_names[int(guess)])}\t{_cell(class_names[int(label)])}"
-        for label, guess in zip(labels, predicted, strict=True)
-    ]
+    names = [_cell(name) for name in class_names]
+    # TensorBoard writes the first column that is not all numbers beside a point, and a digit's
+    # name is a number.
+    rows = ["answer\tlabel\tpredicted\toutcome"]
+    for label, guess in zip(labels, predicted, strict=True):
+        truth, said = names[int(label)], names[int(guess)]
+        answer, outcome = ("right", "right") if label == guess else (f"taken for {said}", "wrong")
+        rows.append(f"{truth}, {answer}\t{truth}\t{said}\t{outcome}")
     _replace(folder / LABELS, "\n".join(rows).encode())
     # Ink on paper, not paper on ink: the projector's background is white.
     shown = 255 - images if images.shape[-1] == 1 else images

@@ -160,6 +160,12 @@ def fit(tmp_path_factory: pytest.TempPathFactory, tiny: Dataset) -> Callable[...
 
 
 @pytest.fixture(scope="session")
+def learned(fit: Callable[..., Trainer], digits: Dataset) -> Trainer:
+    """A network that has learned the bundled digits: 150 steps, looked at every 30."""
+    return fit(digits, epochs=6, inspect_every=30)
+
+
+@pytest.fixture(scope="session")
 def go_on(tiny: Dataset) -> Callable[..., Trainer]:
     """Resumes a run in this process, with the options it was started with."""
 
