@@ -1,0 +1,315 @@
+"""The pictures of a report: what was read becomes data addresses the page can hold."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from experiments.report_data import Combination, Comparison
+from lenet import runs
+from lenet.figures import comparison as figures
+from lenet.figures.curves import Curve
+from lenet.figures.style import GAP_COLOR, PERCEPTUAL
+from lenet.page import data_address
+
+FRAMES = 40
+FILM_WIDTH, MAP_HEIGHT = 288, 300  # CSS pixels, filled by whole factors.
+MOST_KERNELS, COLUMNS = 64, 8
+ZOOM = 0.9
+LEAST_NORM = 1e-7
+
+
+@dataclass(frozen=True)
+class Block:
+    """A small picture, shown enlarged by a whole factor without smoothing.
+
+    Attributes:
+        source: a data address.
+        width, height: of one frame, in CSS pixels.
+        frames: how many are stacked in it, one below the other.
+    """
+
+    source: str
+    width: int
+    height: int
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class Film:
+    """The kernels of one combination's convolutions at each step of the slider."""
+
+    layers: Mapping[str, Block]
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """The features of the probe images, rows sorted by class.
+
+    Attributes:
+        bands: for each class its name and its rows.
+    """
+
+    picture: Block
+    bands: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Views:
+    """All that is shown of one combination; "" or None where its runs did not record it."""
+
+    combination: Combination
+    film: Film | None = None
+    kernels: tuple[Film, Film] | None = None
+    steps: tuple[int, int] = (0, 0)
+    class_map: ClassMap | None = None
+    gradients: str = ""
+    activity: str = ""
+    weights: str = ""
+
+
+class Pictures:
+    """Draws what a comparison recorded, all combinations over the same ranges.
+
+    Args:
+        comparison: what was read.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self._looks = {name: figures.look(k) for k, name in enumerate(comparison.variants)}
+        self.steps = self._film_steps()
+        self._start: dict[int, dict[str, np.ndarray]] = {}
+        self._end: dict[int, dict[str, np.ndarray]] = {}
+        for combination in comparison.combinations:
+            run, steps = combination.shown, list(combination.shown.inspection_steps())
+            if steps:
+                start = run.inspection(steps[0], "kernel")
+                end = run.inspection(steps[-1], "kernel", "by_class", "labels")
+                if start and end:
+                    self._start[combination.number] = start
+                    self._end[combination.number] = end
+        self.reaches = self._reaches()
+        self._norms = self._norm_limits()
+
+    def color(self, combination: Combination) -> str:
+        """The colour of a combination wherever it appears: that of all but its activation."""
+        return self._looks[combination.variant][0]
+
+    def curves(self, activation: str) -> str:
+        """The learning curves of one activation; "" where nothing was measured."""
+        lines: dict[str, list[figures.Line]] = {"loss": [], "accuracy": []}
+        for combination in self.comparison.of(activation):
+            measured = combination.done or [r for r in combination.runs if r.record.step]
+            for name, found in lines.items():
+                train = [getattr(run.record, f"train_{name}") for run in measured]
+                test = [getattr(run.record, f"test_{name}") for run in measured]
+                found.append(figures.Line(*self._looks[combination.variant], train, test))
+        if not any(line.test or line.train for line in lines["loss"]):
+            return ""
+        every = self.comparison.runs
+        classes = every[0].record.num_classes
+        best = max((run.test_accuracy for run in every if run.done), default=0.0)
+        zoom = ZOOM if best >= 0.95 else None
+        last = max(1, *(run.record.step for run in every))
+        most = 1.25 * float(np.log(classes))
+        return _svg(
+            figures.learning_panels(lines["loss"], lines["accuracy"], classes, last, most, zoom)
+        )
+
+    def views(self, combination: Combination) -> Views:
+        """Everything that is shown of one combination."""
+        number = combination.number
+        if number not in self._start:
+            return Views(combination)
+        start, end = self._start[number], self._end[number]
+        steps = list(combination.shown.inspection_steps())
+        measured = combination.done or [combination.shown]
+        kinds = ("gradient_norm", "saturated_fraction", "dead_fraction")
+        norms, saturated, dead = (
+            _by_layer([getattr(run.record, kind) for run in measured]) for kind in kinds
+        )
+        shown = {
+            layer: kernel for layer, kernel in _kernels(end).items() if layer in _kernels(start)
+        }
+        return Views(
+            combination,
+            film=self._film(combination, self.steps),
+            kernels=(self._still(start), self._still(end)),
+            steps=(steps[0], steps[-1]),
+            class_map=self._class_map(combination, end),
+            gradients=_svg(self._gradients(norms)) if norms else "",
+            activity=_svg(figures.activity(saturated, dead)) if saturated and dead else "",
+            weights=_svg(
+                figures.weight_histograms(
+                    _kernels(start), shown, self.color(combination), self.reaches
+                )
+            )
+            if shown
+            else "",
+        )
+
+    def map_limits(self, activation: str) -> tuple[float, float]:
+        """The range of the fc2 maps of one activation: least and (nearly) greatest output."""
+        found = [
+            values
+            for combination in self.comparison.of(activation)
+            for name, values in self._end.get(combination.number, {}).items()
+            if name.endswith("/by_class")
+        ]
+        found = [values[np.isfinite(values)] for values in found]
+        if not any(values.size for values in found):
+            return 0.0, 1.0
+        least = min(float(values.min()) for values in found if values.size)
+        most = max(float(np.quantile(values, 0.995)) for values in found if values.size)
+        return least, max(most, least + 1e-6)
+
+    @property
+    def feature_layer(self) -> str:
+        """The name of the layer whose outputs the class maps show."""
+        for arrays in self._end.values():
+            for name in arrays:
+                if name.endswith("/by_class"):
+                    return name.rpartition("/")[0]
+        return "fc2"
+
+    @property
+    def probe_images(self) -> int:
+        """How many images every inspection looks at; 0 where none was recorded."""
+        return max((len(arrays.get("labels", ())) for arrays in self._end.values()), default=0)
+
+    def _gradients(self, norms: Mapping[str, Sequence[Curve]]) -> Figure:
+        figure = Figure(figsize=(4.1, 2.7), layout="constrained")
+        figures.by_layer(norms, figure.add_subplot(), "gradient norm (L2)", self._norms, log=True)
+        return figure
+
+    def _film_steps(self) -> list[int]:
+        """The steps at which some shown run was inspected: all, or 40 evenly chosen."""
+        found = {s for c in self.comparison.combinations for s in c.shown.inspection_steps()}
+        steps = sorted(found)
+        if len(steps) > FRAMES:
+            places = np.linspace(0, len(steps) - 1, FRAMES).round().astype(int)
+            steps = [steps[place] for place in places]
+        return steps
+
+    def _film(self, combination: Combination, steps: Sequence[int]) -> Film | None:
+        own = list(combination.shown.inspection_steps())
+        frames: dict[str, list[np.ndarray]] = {}
+        last: dict[str, np.ndarray] = {}
+        for step in steps:
+            if reached := [s for s in own if s <= step]:
+                last = combination.shown.inspection(reached[-1], "kernel") or last
+            for layer, kernel in _convolutions(last).items():
+                frames.setdefault(layer, []).append(_mosaic(kernel, self.reaches[layer]))
+        whole = {layer: f for layer, f in frames.items() if len(f) == len(steps)}
+        return Film({layer: _block(f) for layer, f in whole.items()}) if whole else None
+
+    def _still(self, arrays: Mapping[str, np.ndarray]) -> Film:
+        return Film(
+            {
+                layer: _block([_mosaic(kernel, self.reaches[layer])])
+                for layer, kernel in _convolutions(arrays).items()
+            }
+        )
+
+    def _class_map(
+        self, combination: Combination, arrays: Mapping[str, np.ndarray]
+    ) -> ClassMap | None:
+        name = next((n for n in arrays if n.endswith("/by_class")), None)
+        if name is None or "labels" not in arrays:
+            return None
+        labels, classes = arrays["labels"], combination.shown.dataset["class_names"]
+        values = arrays[name][np.argsort(labels, kind="stable")]
+        low, high = self.map_limits(combination.activation)
+        scaled = np.nan_to_num((values - low) / (high - low)).clip(0, 1)
+        colors = (colormaps[PERCEPTUAL](scaled)[..., :3] * 255).round().astype(np.uint8)
+        counts = [(str(classes[c]), int((labels == c).sum())) for c in np.unique(labels)]
+        rows, columns = values.shape
+        down, across = max(1, MAP_HEIGHT // rows), max(1, FILM_WIDTH // columns)
+        return ClassMap(Block(_png(colors), columns * across, rows * down), counts)
+
+    def _reaches(self) -> dict[str, float]:
+        """By layer, the size of weight that is drawn fully white or black: one for all pictures."""
+        reaches: dict[str, float] = {}
+        for arrays in [*self._start.values(), *self._end.values()]:
+            for layer, kernel in _kernels(arrays).items():
+                size = np.abs(kernel[np.isfinite(kernel)])
+                if size.size:
+                    reach = float(np.quantile(size, 0.998))
+                    reaches[layer] = max(reaches.get(layer, 1e-6), reach)
+        return reaches
+
+    def _norm_limits(self) -> tuple[float, float] | None:
+        norms = [
+            values[np.isfinite(values) & (values > LEAST_NORM)]
+            for run in self.comparison.runs
+            for _, values in run.record.gradient_norm.values()
+        ]
+        every = np.concatenate(norms) if norms else np.zeros(0)
+        return (float(every.min()) / 1.6, float(every.max()) * 1.6) if every.size else None
+
+
+def _by_layer(found: Sequence[Mapping[str, Curve]]) -> dict[str, list[Curve]]:
+    names = dict.fromkeys(name for layers in found for name in layers)
+    return {name: [layers[name] for layers in found if name in layers] for name in names}
+
+
+def _kernels(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {n.removesuffix("/kernel"): a for n, a in arrays.items() if n.endswith("/kernel")}
+
+
+def _convolutions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {layer: kernel for layer, kernel in _kernels(arrays).items() if kernel.ndim == 4}
+
+
+def _mosaic(kernel: np.ndarray, reach: float) -> np.ndarray:
+    """All kernels of a convolution side by side, one pixel per weight, mid-gray for 0.
+
+    The first three input channels are red, green and blue; a single one is gray.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    shown = np.nan_to_num(np.moveaxis(kernel[:, :, :3, :MOST_KERNELS], -1, 0))
+    scaled = ((shown / reach).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
+    count, height, width, channels = scaled.shape
+    if channels < 3:
+        gray = np.full((count, height, width, 1), 128, np.uint8)
+        scaled = np.concatenate([scaled, gray], -1) if channels == 2 else scaled.repeat(3, -1)
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    gap = [int(GAP_COLOR[place : place + 2], 16) for place in (1, 3, 5)]
+    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, 3), gap, np.uint8)
+    for number, picture in enumerate(scaled):
+        row, column = divmod(number, columns)
+        top, left = row * (height + 1), column * (width + 1)
+        canvas[top : top + height, left : left + width] = picture
+    return canvas
+
+
+def _block(frames: Sequence[np.ndarray]) -> Block:
+    height, width = frames[0].shape[:2]
+    factor = max(1, FILM_WIDTH // width)
+    return Block(_png(np.concatenate(frames)), width * factor, height * factor, len(frames))
+
+
+def _png(picture: np.ndarray) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png", optimize=True)
+    return data_address(buffer.getvalue(), "image/png")
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    # Without a date and with ids that follow from the drawing, the same runs give the same page.
+    with matplotlib.rc_context({"svg.hashsalt": runs.FIGURES}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    return data_address(buffer.getvalue(), "image/svg+xml")

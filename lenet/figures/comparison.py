@@ -1,0 +1,270 @@
+"""Many trainings beside each other: curves with a band over seeds, layers over depth, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from lenet.figures.curves import Curve, smooth
+from lenet.figures.style import COLORS, figure_of, new_axes
+
+POINTS = 160  # Along a curve: more than a screen shows in a small panel.
+START_COLOR = "#8a929b"
+DASHES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One combination in a panel: its colour, and a curve for each seed.
+
+    Attributes:
+        train, test: by seed: steps and values.
+    """
+
+    color: str
+    dash: str
+    train: Sequence[Curve]
+    test: Sequence[Curve]
+
+
+def look(place: int) -> tuple[str, str]:
+    """Colour and dash of the n-th line: eight colours, then the same with other dashes."""
+    return COLORS[place % len(COLORS)], DASHES[place // len(COLORS) % len(DASHES)]
+
+
+def layer_colors(count: int) -> list[tuple[float, float, float, float]]:
+    """One colour per layer, from dark at the input to light at the output."""
+    return [colormaps["viridis"](0.9 * place / max(1, count - 1)) for place in range(count)]
+
+
+def band(curves: Sequence[Curve], window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and standard deviation over seeds, where all of them have values.
+
+    Args:
+        curves: steps and values of each seed; steps may differ, values lie between them linearly.
+        window: of the running mean drawn before.
+
+    Returns:
+        Steps, means and (sample) standard deviations, float [n], n at most 160; the deviations
+        are 0 for one seed.
+    """
+    last = min(float(steps[-1]) for steps, _ in curves)
+    first = max(float(steps[0]) for steps, _ in curves)
+    own = np.asarray(curves[0][0], float)
+    steps = own[(own >= first) & (own <= last)]
+    if len(steps) > POINTS:
+        steps = steps[np.linspace(0, len(steps) - 1, POINTS).round().astype(int)]
+    values = np.stack(
+        [np.interp(steps, s, smooth(np.asarray(v, float), window)) for s, v in curves]
+    )
+    spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(steps))
+    return steps, values.mean(0), spread
+
+
+def panel(
+    lines: Sequence[Line],
+    name: str,
+    ax: Axes | None = None,
+    guess: float | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Training and test curves of several combinations, mean over seeds with a band.
+
+    Args:
+        name: "loss" (nats) or "accuracy" (0 to 1).
+        guess: the value of guessing, drawn as a dotted line.
+        limits: of the y axis.
+    """
+    ax = new_axes(ax, width=4.0, height=2.6)
+    for line in lines:
+        train = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in line.train]
+        train = [(s, v) for s, v in train if len(s) > 1]
+        if train:
+            window = max(1, min(len(values) for _, values in train) // 40)
+            _draw_band(ax, band(train, window), line, linewidth=1.3, alpha=0.9)
+        test = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in line.test]
+        test = [(s, v) for s, v in test if len(s)]
+        if test:
+            steps, mean, spread = band(test)
+            ax.errorbar(
+                steps,
+                mean,
+                spread if spread.any() else None,
+                color=line.color,
+                linestyle="none",
+                marker="o",
+                markersize=5,
+                markeredgecolor="white",
+                markeredgewidth=0.8,
+                capsize=2.5,
+                linewidth=1.2,
+                zorder=3,
+            )
+    if guess is not None:
+        ax.axhline(guess, color=START_COLOR, linestyle=":", linewidth=1.2)
+        if limits is None or limits[0] <= guess <= limits[1]:
+            ax.annotate(
+                "guessing", (1, guess), (-2, 2), xycoords=("axes fraction", "data"), ha="right",
+                textcoords="offset points", fontsize=7.5, color="#57606a",
+            )  # fmt: skip
+    if name == "accuracy":
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if limits is not None:
+        ax.set_ylim(*limits)
+    _plain(ax)
+    return ax
+
+
+def learning_panels(
+    loss: Sequence[Line],
+    accuracy: Sequence[Line],
+    num_classes: int,
+    last_step: float,
+    most_loss: float,
+    zoom_from: float | None,
+) -> Figure:
+    """Loss, accuracy and, from `zoom_from` up, accuracy once more, one above the other.
+
+    Args:
+        last_step, most_loss: where the axes end, the same for all panels of a page.
+    """
+    rows = 3 if zoom_from is not None else 2
+    figure = Figure(figsize=(4.1, 2.35 * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True))
+    panel(loss, "loss", axes[0], float(np.log(num_classes)), (0, most_loss))
+    axes[0].set_ylabel("loss (nats)")
+    panel(accuracy, "accuracy", axes[1], 1 / num_classes, (0, 1.02))
+    axes[1].set_ylabel("accuracy")
+    if zoom_from is not None:
+        panel(accuracy, "accuracy", axes[2], None, (zoom_from, 1.002))
+        axes[2].set_ylabel(f"accuracy from {100 * zoom_from:.0f} %")
+        axes[2].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    axes[-1].set_xlim(-0.015 * last_step, 1.015 * last_step)
+    axes[-1].set_xlabel("step (optimizer updates)")
+    return figure
+
+
+def by_layer(
+    layers: Mapping[str, Sequence[Curve]],
+    ax: Axes | None = None,
+    label: str = "gradient norm",
+    limits: tuple[float, float] | None = None,
+    log: bool = False,
+    legend: bool = True,
+) -> Axes:
+    """One number per layer over the steps, mean over seeds, layers from dark to light.
+
+    Args:
+        layers: by layer, in order of depth: steps and values of each seed.
+        label: of the y axis.
+        limits: of the y axis.
+        log: a logarithmic y axis (values of 0 are left out); else percent.
+    """
+    ax = new_axes(ax, width=4.1, height=2.6)
+    for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
+        curves = [(s, np.asarray(v, float)) for s, v in seeds]
+        if log:
+            curves = [(s[v > 0], np.log(v[v > 0])) for s, v in curves]
+        curves = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in curves]
+        curves = [(s, v) for s, v in curves if len(s)]
+        if not curves:
+            continue
+        steps, mean, _ = band(curves)
+        ax.plot(
+            steps, np.exp(mean) if log else mean, color=color, marker=".", markersize=5, label=name
+        )
+    if log:
+        ax.set_yscale("log")
+    else:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    if limits is not None:
+        ax.set_ylim(*limits)
+    ax.set_ylabel(label)
+    ax.set_xlabel("step (optimizer updates)")
+    _plain(ax)
+    if legend:
+        _layer_legend(ax, len(layers))
+    return ax
+
+
+def activity(
+    saturated: Mapping[str, Sequence[Curve]], dead: Mapping[str, Sequence[Curve]]
+) -> Figure:
+    """Saturated outputs above, dead units below, by layer over the steps."""
+    figure = Figure(figsize=(4.1, 4.2), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    by_layer(saturated, above, "saturated outputs", (-0.03, 1.03))
+    above.set_xlabel("")
+    by_layer(dead, below, "dead units", (-0.03, 1.03), legend=False)
+    return figure
+
+
+def weight_histograms(
+    start: Mapping[str, np.ndarray],
+    end: Mapping[str, np.ndarray],
+    color: str = COLORS[0],
+    limits: Mapping[str, float] | None = None,
+    columns: int = 3,
+) -> Figure:
+    """How the weights of each layer are spread, before training (gray) and at its end.
+
+    Args:
+        start, end: by layer, the kernels.
+        limits: by layer, the greatest size of a weight to show.
+    """
+    rows = -(-len(end) // columns)
+    figure = Figure(figsize=(4.1, 1.15 * rows + 0.3), layout="constrained")
+    for place, (name, kernel) in enumerate(end.items()):
+        ax = figure.add_subplot(rows, columns, place + 1)
+        both = [k.ravel()[np.isfinite(k.ravel())] for k in (start[name], kernel)]
+        reach = (limits or {}).get(name) or max(float(np.abs(k).max(initial=1e-6)) for k in both)
+        edges = np.linspace(-reach, reach, min(41, 5 + int(np.sqrt(kernel.size))))
+        before, after = (np.histogram(k.clip(-reach, reach), edges)[0] / k.size for k in both)
+        ax.stairs(after, edges, color=color, fill=True, alpha=0.75, linewidth=0)
+        ax.stairs(before, edges, color="#30363d", linewidth=1.0)
+        ax.set_title(name, fontsize=8.5, pad=2)
+        ax.set_yticks([])
+        ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+        ax.tick_params(labelsize=7, length=2)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    figure.supxlabel("weight", fontsize=8.5)
+    figure.supylabel("share of weights", fontsize=8.5)
+    return figure
+
+
+def _draw_band(
+    ax: Axes,
+    curve: tuple[np.ndarray, np.ndarray, np.ndarray],
+    line: Line,
+    linewidth: float,
+    alpha: float,
+) -> None:
+    steps, mean, spread = curve
+    if spread.any():
+        low, high = mean - spread, mean + spread
+        ax.fill_between(steps, low, high, color=line.color, alpha=0.18, linewidth=0)
+    ax.plot(steps, mean, color=line.color, linestyle=line.dash, linewidth=linewidth, alpha=alpha)
+
+
+def _layer_legend(ax: Axes, count: int) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        figure_of(ax).legend(
+            handles, labels, loc="outside upper center", ncols=min(count, 5), frameon=False,
+            fontsize=7.5, handlelength=1.2, columnspacing=0.9, handletextpad=0.4,
+        )  # fmt: skip
+
+
+def _plain(ax: Axes) -> None:
+    ax.grid(alpha=0.25, linewidth=0.7)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.label.set_size(8.5)
+    ax.yaxis.label.set_size(8.5)
