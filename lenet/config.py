@@ -15,6 +15,7 @@ from lenet.registry import (
     LearningRateSchedule,
     ModelName,
     Optimizer,
+    Resize,
 )
 
 
@@ -71,8 +72,39 @@ class TrainConfig:
         None,
         DATA,
         "A folder with the four IDX files (raw or .gz) or one .npz of x_train, y_train, "
-        "x_test, y_test; or that .npz itself.",
+        "x_test, y_test; or that .npz itself; or CIFAR-10's archive; or a folder of pictures: "
+        "train/<class>/… and test/<class>/…, or <class>/… alone.",
         "none",
+    )
+    image_size: int | None = option(
+        None,
+        DATA,
+        "Side of the images that a folder of pictures becomes, in pixels.",
+        f"{registry.FOLDER_IMAGE_SIZE}, or the pictures' own where all are squares of one size up to that",
+    )
+    resize: Resize = option(
+        "crop",
+        DATA,
+        "How pictures become square: crop scales the shorter side and takes the middle, squash "
+        "scales both.",
+    )
+    classes: tuple[str, ...] | None = option(
+        None, DATA, "Only these of a folder's classes, e.g. cat dog.", "all"
+    )
+    class_from_name: bool = option(
+        False,
+        DATA,
+        "The pictures lie in one folder, each with its class in its name: samoyed_12.jpg.",
+    )
+    test_fraction: float | None = option(
+        None,
+        DATA,
+        "The share of pictures to test on where the folder has no test/ of its own; chosen by "
+        "the files' content, so that copies stay together.",
+        str(registry.FOLDER_TEST_FRACTION),
+    )
+    skip_bad_files: bool = option(
+        False, DATA, "Go on without files that cannot be decoded, naming them."
     )
 
     optimizer: Optimizer = option("adam", TRAINING, "How gradients become updates.")
@@ -150,7 +182,7 @@ class TrainConfig:
         at_least = {
             "epochs": 1, "batch_size": 1, "max_steps": 1, "log_every": 1, "keep": 2,
             "threads": 1, "towers": 1, "seed": 0, "warmup_steps": 0, "inspect_every": 0,
-            "eval_every": 0, "checkpoint_every": 0,
+            "eval_every": 0, "checkpoint_every": 0, "image_size": 1,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)
@@ -165,6 +197,11 @@ class TrainConfig:
                 raise ValueError(
                     f"Expected {name} to be a finite number above 0. Received: {name}={value!r}"
                 )
+        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
+            raise ValueError(
+                "Expected test_fraction to be a number between 0 and 1. "
+                f"Received: test_fraction={self.test_fraction!r}"
+            )
         if self.init_bias is not None and not math.isfinite(self.init_bias):
             raise ValueError(
                 f"Expected init_bias to be a finite number. Received: init_bias={self.init_bias!r}"
@@ -214,11 +251,16 @@ class TrainConfig:
         """
         hints = get_type_hints(cls)
         given: dict[str, Any] = {
-            name: Path(value) if value is not None and Path in _alternatives(hints[name]) else value
-            for name, value in values.items()
-            if name in hints
+            name: _from_json(value, hints[name]) for name, value in values.items() if name in hints
         }
         return cls(**given)
+
+
+def _from_json(value: Any, hint: Any) -> Any:
+    """A value as its option has it, where JSON has no such type."""
+    if isinstance(value, str) and Path in _alternatives(hint):
+        return Path(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

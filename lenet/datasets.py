@@ -1,17 +1,21 @@
-"""Every source of images: files in IDX or npz, downloads, and the digits bundled with scikit-learn."""
+"""Every source of images: IDX, npz and CIFAR-10 files, folders of pictures, downloads, bundled digits."""
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from lenet import downloads
+from lenet import cifar, downloads
+from lenet.config import TrainConfig
+from lenet.folders import FolderOptions, read_folder
 from lenet.idx import read_idx
+from lenet.layouts import LAYOUTS, survey
 from lenet.registry import KNOWN_DATASETS
 
 DIGIT_NAMES = tuple("0123456789")
@@ -19,7 +23,12 @@ FASHION_NAMES = (
     "T-shirt", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-CLASS_NAMES = {"mnist": DIGIT_NAMES, "digits": DIGIT_NAMES, "fashion_mnist": FASHION_NAMES}
+CLASS_NAMES = {
+    "mnist": DIGIT_NAMES,
+    "digits": DIGIT_NAMES,
+    "fashion_mnist": FASHION_NAMES,
+    "cifar10": cifar.CLASSES,
+}
 
 IDX_FILES = {
     ("train", "images"): "train-images-idx3-ubyte",
@@ -57,6 +66,8 @@ class Dataset:
         class_names: one name per class, in the order of the labels.
         sha256: of all images and labels, in hexadecimal.
         note: what the user should know about where the images came from, or "".
+        mean: of the training images, per channel, from 0 to 1: what the network is to subtract;
+            None where images go in as they are.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Dataset:
     class_names: tuple[str, ...]
     sha256: str
     note: str = ""
+    mean: tuple[float, ...] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -73,26 +85,46 @@ class Dataset:
         return height, width, channels
 
 
+def load_dataset_for(config: TrainConfig, data_dir: Path | None = None) -> Dataset:
+    """The images a config asks for, with every option of it that makes a difference to them.
+
+    Args:
+        data_dir: where they lie now, if not where the config says.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_dataset`.
+    """
+    options = FolderOptions(**{f.name: getattr(config, f.name) for f in fields(FolderOptions)})
+    return load_dataset(config.dataset, data_dir or config.data_dir, options=options)
+
+
 def load_dataset(
-    name: str = "auto", data_dir: Path | str | None = None, cache: Path | None = None
+    name: str = "auto",
+    data_dir: Path | str | None = None,
+    cache: Path | None = None,
+    options: FolderOptions | None = None,
 ) -> Dataset:
     """Loads a data set into memory.
 
     Args:
-        name: "auto", "mnist", "fashion_mnist" or "digits". "auto" takes what `data_dir` holds;
-            without one MNIST from the cache or the network; failing that the bundled digits,
-            with a `note` that says so.
+        name: "auto", "mnist", "fashion_mnist", "digits" or "cifar10". "auto" takes what
+            `data_dir` holds; without one MNIST from the cache or the network; failing that the
+            bundled digits, with a `note` that says so.
         data_dir: a folder with the four IDX files (raw or gzip) or one npz file with x_train,
-            y_train, x_test and y_test; or that npz file.
+            y_train, x_test and y_test; or that npz file; or CIFAR-10's archive or its batches;
+            or a folder of pictures.
         cache: where downloads are kept; default `downloads.cache_folder()`.
+        options: how a folder of pictures becomes images.
 
     Returns:
         The images as they are: uint8, not scaled, not shuffled.
 
     Raises:
         FileNotFoundError: the files are not there; the message says which to put where.
-        ValueError: the files are there but not sound, or not the data set they are said to be.
+        ValueError: the files are there but not sound, or not the data set they are said to be;
+            or there are `options`, but no folder of pictures to use them on.
     """
+    options = options or FolderOptions()
     if name not in ("auto", *KNOWN_DATASETS):
         raise ValueError(
             f"Expected dataset to be one of auto, {', '.join(KNOWN_DATASETS)}. "
@@ -104,16 +136,18 @@ def load_dataset(
                 "Expected no data_dir with dataset='digits', which comes with scikit-learn. "
                 f"Received: data_dir={str(data_dir)!r}"
             )
+        _refuse_options(options, name)
         return bundled_digits()
     if data_dir is not None:
-        return _from_files(name, Path(data_dir))
+        return _from_files(name, Path(data_dir), options)
     wanted = "mnist" if name == "auto" else name
+    _refuse_options(options, wanted)
     folder = (cache or downloads.cache_folder()) / wanted
     try:
         downloads.fetch(wanted, folder)
     except (OSError, ValueError) as error:
         if name != "auto":
-            files = ", ".join(f"{file}.gz" for file in IDX_FILES.values())
+            files = ", ".join(downloads.SHA256[wanted])
             raise FileNotFoundError(
                 f"{wanted} is not at hand and cannot be downloaded ({error}). Put {files} "
                 f"into one folder and name it with --data-dir, or into {folder}."
@@ -122,7 +156,7 @@ def load_dataset(
             "MNIST is neither at hand (--data-dir) nor downloadable here, so this uses the 1,797 "
             "small digits bundled with scikit-learn: results are not MNIST results."
         )
-    return _from_files(wanted, folder)
+    return _from_files(wanted, folder, options)
 
 
 def bundled_digits(note: str = "") -> Dataset:
@@ -188,6 +222,7 @@ def hold_out(dataset: Dataset, fraction: float) -> Dataset:
         validation,
         dataset.class_names,
         fingerprint(train, validation),
+        mean=None if dataset.mean is None else channel_mean(train.images),
     )
 
 
@@ -200,27 +235,27 @@ def fingerprint(train: Split, test: Split) -> str:
     return digest.hexdigest()
 
 
-def _from_files(name: str, place: Path) -> Dataset:
+def channel_mean(images: np.ndarray) -> tuple[float, ...]:
+    """The mean of each channel over all pixels of all images, from 0 to 1.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+    """
+    # A sum of whole numbers is exact: no order of adding up makes other bits of it.
+    total = images.sum(axis=(0, 1, 2), dtype=np.uint64)
+    return tuple(float(channel) / (255 * images[..., 0].size) for channel in total)
+
+
+def _from_files(name: str, place: Path, options: FolderOptions) -> Dataset:
     if not place.exists():
         raise FileNotFoundError(f"There is no folder or file {place}: see --data-dir.")
-    archives = [place] if place.is_file() else sorted(place.glob("*.npz"))
-    found = {key: _existing(place, file) for key, file in IDX_FILES.items()}
-    if any(found.values()):
-        missing = [IDX_FILES[key] for key, path in found.items() if path is None]
-        if missing:
-            raise FileNotFoundError(
-                f"{place} lacks {', '.join(missing)} (raw or .gz): put the missing file there."
-            )
-        arrays = {key: read_idx(path) for key, path in found.items() if path is not None}
-        names = {key: str(path) for key, path in found.items()}
-    elif len(archives) == 1:
-        arrays = _read_npz(archives[0])
-        names = {key: f"{archives[0]} ({NPZ_KEYS[key]})" for key in NPZ_KEYS}
-    else:
-        raise FileNotFoundError(
-            f"Found no images in {place}. Expected {', '.join(IDX_FILES.values())} (raw or .gz), "
-            "or one .npz file."
-        )
+    found = _read_arrays(name, place)
+    if found is None and name == "auto" and _is_folder_of_pictures(place):
+        return _from_pictures(place, options)
+    if found is None:
+        raise FileNotFoundError(f"Found no images in {place}. Expected {_expected(name)}.")
+    _refuse_options(options, str(place))
+    arrays, names, is_cifar10 = found
     train, test = (
         _split(
             arrays[part, "images"],
@@ -230,6 +265,8 @@ def _from_files(name: str, place: Path) -> Dataset:
         )
         for part in ("train", "test")
     )
+    if is_cifar10:
+        return _checked("cifar10", train, test, _note_on_size(train, test))
     dataset = _checked(name, train, test)
     if name == "mnist" and dataset.sha256 != MNIST_SHA256:
         raise ValueError(
@@ -239,15 +276,99 @@ def _from_files(name: str, place: Path) -> Dataset:
     if name == "fashion_mnist" and dataset.sha256 == MNIST_SHA256:
         raise ValueError(f"{place} holds MNIST, not Fashion-MNIST: say --dataset mnist.")
     if name == "auto":
-        folder_name = (place.resolve() if place.is_dir() else place).stem
-        own, note = _slug(folder_name), ""
         if dataset.sha256 == MNIST_SHA256:
-            own = "mnist"
-        elif own in ("mnist", "digits"):
-            note = f"{place} does not hold the original {own}, so it goes by {own}_images here."
-            own = f"{own}_images"
+            return _checked("mnist", train, test)
+        own, note = _own_name(place, ("mnist", "digits", "cifar10"))
         dataset = _checked(own, train, test, note)
     return dataset
+
+
+Arrays = dict[tuple[str, str], np.ndarray]
+
+
+def _read_arrays(name: str, place: Path) -> tuple[Arrays, dict[tuple[str, str], str], bool] | None:
+    """The four arrays of a place, where each came from, and whether they are CIFAR-10's."""
+    if name in ("auto", "cifar10"):
+        found = {key: _existing(place, file) for key, file in IDX_FILES.items()}
+        has_others = any(found.values()) or any(place.glob("*.npz")) or place.suffix == ".npz"
+        batches = None if has_others and name == "auto" else cifar.find_cifar10(place)
+        if batches is not None:
+            arrays = cifar.read_cifar10(batches)
+            return arrays, dict.fromkeys(arrays, str(batches)), True
+        if name == "cifar10":
+            return None
+    archives = [place] if place.is_file() else sorted(place.glob("*.npz"))
+    found = {key: _existing(place, file) for key, file in IDX_FILES.items()}
+    if any(found.values()):
+        missing = [IDX_FILES[key] for key, path in found.items() if path is None]
+        if missing:
+            raise FileNotFoundError(
+                f"{place} lacks {', '.join(missing)} (raw or .gz): put the missing file there."
+            )
+        arrays = {key: read_idx(path) for key, path in found.items() if path is not None}
+        return arrays, {key: str(path) for key, path in found.items()}, False
+    if len(archives) == 1:
+        arrays = _read_npz(archives[0])
+        return arrays, {key: f"{archives[0]} ({NPZ_KEYS[key]})" for key in NPZ_KEYS}, False
+    return None
+
+
+def _is_folder_of_pictures(place: Path) -> bool:
+    if not place.is_dir() or any(place.glob("*.npz")):
+        return False
+    return bool(survey(place.resolve()).pictures)
+
+
+def _expected(name: str) -> str:
+    """What a place must hold to be read, in words."""
+    if name == "cifar10":
+        return f"{cifar.ARCHIVE}, or the files in it"
+    files = f"{', '.join(IDX_FILES.values())} (raw or .gz), or one .npz file"
+    return files if name != "auto" else f"{files}, or {cifar.ARCHIVE}, or {LAYOUTS}"
+
+
+def _from_pictures(folder: Path, options: FolderOptions) -> Dataset:
+    pictures = read_folder(folder, options)
+    train = Split(pictures.train_images, pictures.train_labels)
+    test = Split(pictures.test_images, pictures.test_labels)
+    name, note = _own_name(folder, KNOWN_DATASETS)
+    return Dataset(
+        name,
+        train,
+        test,
+        pictures.class_names,
+        fingerprint(train, test),
+        f"{note} {pictures.note}".strip(),
+        channel_mean(train.images),
+    )
+
+
+def _refuse_options(options: FolderOptions, what: str) -> None:
+    """Options of which nothing would come are a mistake, not a wish to be passed over."""
+    given = options.given()
+    if given:
+        raise ValueError(
+            f"Expected {', '.join(given)} only with a folder of pictures (--data-dir). "
+            f"Received: {what}, whose images are taken as they are"
+        )
+
+
+def _own_name(place: Path, reserved: Sequence[str]) -> tuple[str, str]:
+    """What images are called by where they lie, and a note if that had to be changed."""
+    own = _slug((place.resolve() if place.is_dir() else place).stem)
+    if own not in reserved:
+        return own, ""
+    note = f"{place} does not hold the original {own}, so it goes by {own}_images here."
+    return f"{own}_images", note
+
+
+def _note_on_size(train: Split, test: Split) -> str:
+    if (len(train), len(test)) == cifar.IMAGES:
+        return ""
+    return (
+        f"These are {len(train):,} training and {len(test):,} test images, not CIFAR-10's "
+        f"{cifar.IMAGES[0]:,} and {cifar.IMAGES[1]:,}: results are not CIFAR-10 results."
+    )
 
 
 def _existing(folder: Path, file: str) -> Path | None:

@@ -15,6 +15,12 @@ MIRRORS: dict[str, tuple[str, ...]] = {
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     ),
+    # The authors' own server, https://www.cs.toronto.edu/~kriz/cifar.html, and the copy that
+    # Swift for TensorFlow's models were trained from.
+    "cifar10": (
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    ),
 }
 SHA256: dict[str, dict[str, str]] = {
     "mnist": {
@@ -28,6 +34,11 @@ SHA256: dict[str, dict[str, str]] = {
         "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+    # As tensorflow/datasets has it, in url_checksums/cifar10.txt; the authors publish only the
+    # MD5, c32a1d4ab5d03f1284b67883e8d87530.
+    "cifar10": {
+        "cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     },
 }
 CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0

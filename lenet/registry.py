@@ -15,9 +15,10 @@ Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "
 LearningRateSchedule = Literal["constant", "cosine", "one_cycle"]
 Initializer = Literal["glorot_uniform", "he_normal", "truncated_normal"]
 ModelName = Literal["lenet"]
-DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits"]
+DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+Resize = Literal["crop", "squash"]
 KNOWN_DATASETS: tuple[str, ...] = tuple(n for n in get_args(DatasetName) if n != "auto")
 
 
@@ -55,6 +56,10 @@ class TrainingDefaults(TypedDict):
 
 
 TRAINING_DEFAULTS: TrainingDefaults = {"epochs": 5, "batch_size": 100}
+
+# Folders of pictures, where nothing is said: small enough for a CPU, large enough to know a cat by.
+FOLDER_IMAGE_SIZE = 64
+FOLDER_TEST_FRACTION = 0.15
 
 # A data set not listed here trains with TRAINING_DEFAULTS. The 797 training images of
 # the bundled digits need many more, smaller steps.

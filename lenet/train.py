@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         config = cli.parse_config(words, "python -m lenet.train", DESCRIPTION, _defaults(words))
-        from lenet.datasets import load_dataset
+        from lenet.datasets import load_dataset_for
         from lenet.progress import make_reporter
 
-        dataset = load_dataset(config.dataset, config.data_dir)
+        dataset = load_dataset_for(config)
         reporter = make_reporter(config.quiet)
         if dataset.note:
             reporter.warn(f"Note: {dataset.note}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from lenet import checkpoints, runs
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, load_dataset
+from lenet.datasets import Dataset, load_dataset_for
 from lenet.models import Classifier, build_model
 from lenet.steps import to_float
 
@@ -55,7 +55,7 @@ class TrainedRun:
             FileNotFoundError: they are not there.
             ValueError: what is there are other images.
         """
-        dataset = load_dataset(self.config.dataset, data_dir or self.config.data_dir)
+        dataset = load_dataset_for(self.config, data_dir)
         if dataset.sha256 != self.dataset_sha256:
             raise ValueError(
                 f"{self.path} was trained on other images ({self.dataset_name}) than these "

@@ -24,14 +24,18 @@ WITHOUT_TENSORFLOW = [
     f"lenet.{name}"
     for name in (
         "checkpoints",
+        "cifar",
         "cli",
         "config",
         "datasets",
         "diagnosis",
         "downloads",
         "events",
+        "folders",
         "idx",
         "interrupts",
+        "layouts",
+        "pictures",
         "progress",
         "registry",
         "runs",
