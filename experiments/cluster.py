@@ -57,11 +57,12 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
             import bokeh  # noqa: F401  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ValueError("--dashboard needs one more package: pip install bokeh") from None
-    nowhere: Any = None
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
-        # A hung machine is no dead worker: TensorFlow's import holds Python for seconds.
+        # A busy worker is no dead one: TensorFlow's import holds Python for seconds.
         "distributed.comm.timeouts.connect": "60s",
+        # Dask would look at every thread's stack a hundred times a second.
+        "distributed.worker.profile.enabled": False,
     }
     if not dashboard:
         # Dask always opens its HTTP ports, without TLS; this way nothing answers there.
@@ -76,7 +77,8 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
             host="127.0.0.1",
             protocol="tls",
             security=distributed.Security.temporary(),
-            dashboard_address="127.0.0.1:8787" if dashboard else nowhere,
+            dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
+            scheduler_kwargs={"dashboard": dashboard},
             memory_limit=0,  # Dask would kill a worker near its share of the memory.
             silence_logs=logging.CRITICAL,
         ) as cluster,
