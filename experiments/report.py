@@ -202,6 +202,7 @@ def render(comparison: Comparison, output: Path) -> str:
         },
         most_seeds=comparison.most_seeds,
         diagnoses=[_diagnosis(c, bool(pictures.steps)) for c in comparison.combinations],
+        phrases=_phrases,
         steps=pictures.steps,
         steps_per_epoch=comparison.runs[0].record.steps_per_epoch,
         film_reaches={n: pictures.reaches[n] for n in (films[0].layers if films else ())},
@@ -249,42 +250,42 @@ def _question(comparison: Comparison) -> str:
     return f"With {words} does {model} learn {name} best, how fast, and why?"
 
 
-def _answers(comparison: Comparison) -> list[str]:
-    """The outcome in a few sentences, before all numbers."""
+def _answers(comparison: Comparison) -> list[tuple[str, str]]:
+    """The outcome in a few sentences, before all numbers: what about, and what."""
     ranked = [entry for entry in ranking(comparison.combinations) if entry[0] is not None]
     if not ranked:
-        return ["No run has finished yet: there is nothing to rank."]
+        return [("", "No run has finished yet: there is nothing to rank.")]
     best = ranked[0][2]
-    several = len(ranked) > 1
-    accuracy = _accuracy(comparison, best)
-    first = f"Best: {best.label}, {accuracy} of the test images right"
-    answers = [f"{first} after {best.done[0].record.epochs(best.done[0].record.step)}."]
+    record = best.done[0].record
+    share = _accuracy(comparison, best)
+    after = record.epochs(record.step)
+    label = "Best" if len(ranked) > 1 else "Outcome"
+    answers = [(label, f"{best.label}, {share} of the test images right after {after}.")]
     tied = [c.label for rank, _, c in ranked[1:] if rank == 1]
     if tied:
-        count = f"{comparison.most_seeds} seeds"
-        answers.append(f"Tied with it, as far as {count} can tell: {_join(tied)}.")
-    if several:
-        for threshold in (0.98, 0.95):
-            times = {c.label: _epochs_to(c, threshold) for _, _, c in ranked}
-            reached = {label: mean for label, (mean, all_of_them) in times.items() if all_of_them}
-            if reached:
-                least = min(reached.values())
-                fastest = [label for label, mean in reached.items() if mean == least]
-                unit = "epoch" if least == 1 else "epochs"
-                answers.append(
-                    f"First at {threshold:.0%}".replace("%", " %")
-                    + f": {_join(fastest)}, after {least:.3g} {unit}."
-                )
-                break
-    troubled = [
-        f"{c.label} ({_verdicts(c)[0]})"
-        for c in comparison.combinations
-        if any(
-            f.rule in ("diverged", "failed", "not begun", "thrown off") for f in _all_findings(c)
+        few = (
+            " Two tell little: a third seed narrows it down." if comparison.most_seeds == 2 else ""
         )
+        count = comparison.most_seeds
+        answers.append(("Tied with it", f"{_join(tied)}, as far as {count} seeds can tell.{few}"))
+    for threshold in (0.98, 0.95) if len(ranked) > 1 else ():
+        times = {c.label: _epochs_to(c, threshold) for _, _, c in ranked}
+        reached = {name: mean for name, (mean, by_all) in times.items() if by_all}
+        if reached:
+            least = min(reached.values())
+            fastest = _join([name for name, mean in reached.items() if mean == least])
+            unit = "epoch" if least == 1 else "epochs"
+            label = f"First at {100 * threshold:.0f} %"
+            answers.append((label, f"{fastest}, after {least:.3g} {unit}."))
+            break
+    hopeless = ("diverged", "failed", "not begun", "thrown off")
+    troubled = [
+        f"{combination.label} ({found[0].verdict})"
+        for combination in comparison.combinations
+        if (found := [f for f in _all_findings(combination) if f.rule in hopeless])
     ]
     if troubled:
-        answers.append(f"In trouble: {_join(troubled)}.")
+        answers.append(("In trouble", f"{_join(troubled)}."))
     return answers
 
 
@@ -492,12 +493,22 @@ def _board_caption(comparison: Comparison) -> str:
 
 
 def _all_findings(combination: Combination) -> list[Finding]:
-    """What was found in any run, each rule once, in the words of the first run it holds for."""
+    """What was found in any run, each rule once, in the words of the first run it holds for.
+
+    Where a rule finds something wrong in one run and worth a note in another, the former counts.
+    What is wrong comes first, then what is right, then notes.
+    """
     found: dict[str, Finding] = {}
-    for run in combination.runs:
-        for finding in run.findings:
-            found.setdefault(finding.rule, finding)
-    return sorted(found.values(), key=lambda finding: list(RULES).index(finding.rule))
+    for finding in (finding for run in combination.runs for finding in run.findings):
+        if finding.rule not in found or finding.wrong > found[finding.rule].wrong:
+            found[finding.rule] = finding
+    order = list(RULES)
+
+    def place(finding: Finding) -> tuple[int, int]:
+        kind = 0 if finding.wrong else 1 if finding.rule == "healthy" else 2
+        return kind, order.index(finding.rule)
+
+    return sorted(found.values(), key=place)
 
 
 def _verdicts(combination: Combination) -> list[str]:
@@ -509,7 +520,11 @@ def _verdicts(combination: Combination) -> list[str]:
 def _diagnosis(combination: Combination, inside: bool) -> dict[str, Any]:
     found, count = [], len(combination.runs)
     for finding in _all_findings(combination):
-        holders = [r for r in combination.runs if any(f.rule == finding.rule for f in r.findings)]
+        holders = [
+            run
+            for run in combination.runs
+            if any((f.rule, f.wrong) == (finding.rule, finding.wrong) for f in run.findings)
+        ]
         page_has = finding.plot == "curves" or inside
         target = f"{finding.plot}-c{combination.number}"
         found.append(
@@ -563,6 +578,18 @@ def _command(run: Run, finding: Finding) -> str:
         elif option in changes and changes[option] is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]
     return shlex.join(words)
+
+
+def _phrases(command: str) -> list[str]:
+    """A command in parts to break lines between: an option stays with its value."""
+    phrases: list[str] = []
+    for word in command.split():
+        previous = phrases[-1] if phrases else "-"
+        if word.startswith("-") or " " in previous or not previous.startswith("--"):
+            phrases.append(word)
+        else:
+            phrases[-1] = f"{previous} {word}"
+    return phrases
 
 
 def _short_path(path: Path) -> str:

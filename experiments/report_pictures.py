@@ -15,19 +15,19 @@ from experiments.report_data import Combination, Comparison
 from lenet import runs
 from lenet.figures import comparison as figures
 from lenet.figures.curves import Curve
-from lenet.figures.style import GAP_COLOR, PERCEPTUAL
+from lenet.figures.style import PERCEPTUAL
 from lenet.page import data_address
 
 FRAMES = 40
-FILM_WIDTH, MAP_HEIGHT = 288, 300  # CSS pixels, filled by whole factors.
-MOST_KERNELS, COLUMNS = 64, 8
+FILM_WIDTH, MAP_WIDTH, MAP_HEIGHT = 340, 290, 300  # CSS pixels, filled by whole factors.
+MOST_KERNELS, COLUMNS, GAP = 64, 8, 4
 ZOOM = 0.9
 LEAST_NORM = 1e-7
 
 
 @dataclass(frozen=True)
 class Block:
-    """A small picture, shown enlarged by a whole factor without smoothing.
+    """A picture of blocks of pixels, shown without smoothing.
 
     Attributes:
         source: a data address.
@@ -95,7 +95,7 @@ class Pictures:
                 if start and end:
                     self._start[combination.number] = start
                     self._end[combination.number] = end
-        self.reaches = self._reaches()
+        self._widths, self.reaches = self._reaches()
         self._norms = self._norm_limits()
 
     def color(self, combination: Combination) -> str:
@@ -148,7 +148,7 @@ class Pictures:
             activity=_svg(figures.activity(saturated, dead)) if saturated and dead else "",
             weights=_svg(
                 figures.weight_histograms(
-                    _kernels(start), shown, self.color(combination), self.reaches
+                    _kernels(start), shown, self.color(combination), self._widths
                 )
             )
             if shown
@@ -168,6 +168,8 @@ class Pictures:
             return 0.0, 1.0
         least = min(float(values.min()) for values in found if values.size)
         most = max(float(np.quantile(values, 0.995)) for values in found if values.size)
+        if 0 < least < 0.01 * most:
+            least = 0.0
         return least, max(most, least + 1e-6)
 
     @property
@@ -185,7 +187,7 @@ class Pictures:
         return max((len(arrays.get("labels", ())) for arrays in self._end.values()), default=0)
 
     def _gradients(self, norms: Mapping[str, Sequence[Curve]]) -> Figure:
-        figure = Figure(figsize=(4.1, 2.7), layout="constrained")
+        figure = Figure(figsize=(3.5, 2.4), layout="constrained")
         figures.by_layer(norms, figure.add_subplot(), "gradient norm (L2)", self._norms, log=True)
         return figure
 
@@ -231,19 +233,27 @@ class Pictures:
         colors = (colormaps[PERCEPTUAL](scaled)[..., :3] * 255).round().astype(np.uint8)
         counts = [(str(classes[c]), int((labels == c).sum())) for c in np.unique(labels)]
         rows, columns = values.shape
-        down, across = max(1, MAP_HEIGHT // rows), max(1, FILM_WIDTH // columns)
+        down, across = max(1, MAP_HEIGHT // rows), max(1, MAP_WIDTH // columns)
         return ClassMap(Block(_png(colors), columns * across, rows * down), counts)
 
-    def _reaches(self) -> dict[str, float]:
-        """By layer, the size of weight that is drawn fully white or black: one for all pictures."""
-        reaches: dict[str, float] = {}
-        for arrays in [*self._start.values(), *self._end.values()]:
-            for layer, kernel in _kernels(arrays).items():
-                size = np.abs(kernel[np.isfinite(kernel)])
-                if size.size:
-                    reach = float(np.quantile(size, 0.998))
-                    reaches[layer] = max(reaches.get(layer, 1e-6), reach)
-        return reaches
+    def _reaches(self) -> tuple[dict[str, float], dict[str, float]]:
+        """By layer, how large weights become: for the histograms, and for pictures of kernels.
+
+        Histograms have room for all. Pictures are fully white or black from midway between the
+        usual and the greatest on: else one combination with huge weights would make all the
+        others gray.
+        """
+        found: dict[str, dict[int, float]] = {}
+        for ends in (self._start, self._end):
+            for number, arrays in ends.items():
+                for layer, kernel in _kernels(arrays).items():
+                    size = np.abs(kernel[np.isfinite(kernel)])
+                    reach = float(np.quantile(size, 0.998)) if size.size else 0.0
+                    by_number = found.setdefault(layer, {})
+                    by_number[number] = max(by_number.get(number, 1e-6), reach)
+        greatest = {layer: max(by_number.values()) for layer, by_number in found.items()}
+        usual = {layer: float(np.median(list(sizes.values()))) for layer, sizes in found.items()}
+        return greatest, {layer: float(np.sqrt(usual[layer] * greatest[layer])) for layer in found}
 
     def _norm_limits(self) -> tuple[float, float] | None:
         norms = [
@@ -269,7 +279,7 @@ def _convolutions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _mosaic(kernel: np.ndarray, reach: float) -> np.ndarray:
-    """All kernels of a convolution side by side, one pixel per weight, mid-gray for 0.
+    """All kernels of a convolution side by side on white, enlarged, mid-gray for 0.
 
     The first three input channels are red, green and blue; a single one is gray.
 
@@ -284,19 +294,20 @@ def _mosaic(kernel: np.ndarray, reach: float) -> np.ndarray:
         scaled = np.concatenate([scaled, gray], -1) if channels == 2 else scaled.repeat(3, -1)
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    gap = [int(GAP_COLOR[place : place + 2], 16) for place in (1, 3, 5)]
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, 3), gap, np.uint8)
-    for number, picture in enumerate(scaled):
+    factor = max(1, (FILM_WIDTH - GAP * (columns - 1)) // (columns * width))
+    height, width = height * factor, width * factor
+    size = rows * (height + GAP), columns * (width + GAP) - GAP, 3
+    canvas = np.full(size, 255, np.uint8)
+    for number, picture in enumerate(scaled.repeat(factor, 1).repeat(factor, 2)):
         row, column = divmod(number, columns)
-        top, left = row * (height + 1), column * (width + 1)
+        top, left = row * (height + GAP), column * (width + GAP)
         canvas[top : top + height, left : left + width] = picture
     return canvas
 
 
 def _block(frames: Sequence[np.ndarray]) -> Block:
     height, width = frames[0].shape[:2]
-    factor = max(1, FILM_WIDTH // width)
-    return Block(_png(np.concatenate(frames)), width * factor, height * factor, len(frames))
+    return Block(_png(np.concatenate(frames)), width, height, len(frames))
 
 
 def _png(picture: np.ndarray) -> str:

@@ -21,7 +21,7 @@ WORSE_THAN_GUESSING = 1.1
 EARLY_STEPS = 600
 VANISHING_RATIO = 1 / 20
 EXPLODING_NORM = 100.0
-DEAD, MUCH_DEAD, SATURATED = 0.1, 0.25, 0.5
+DEAD, MUCH_DEAD, SATURATED = 0.1, 0.3, 0.5
 SATURATING = ("sigmoid", "tanh")
 GAP, RISEN = 0.05, 1.25
 LEARNED, FITTED, STILL_FALLING = 0.9, 0.95, 0.05
@@ -50,7 +50,7 @@ RULES = {
     ),
     "dead": (
         "dead units",
-        "at the last inspection 10 % or more of a hidden layer is dead; from 25 % on it counts as "
+        "at the last inspection 10 % or more of a hidden layer is dead; from 30 % on it counts as "
         "wrong",
     ),
     "saturated": (

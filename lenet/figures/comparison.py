@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from lenet.figures.curves import Curve, smooth
 from lenet.figures.style import COLORS, figure_of, new_axes
 
+PANEL_WIDTH = 3.5  # inches; three stand side by side on a page.
 POINTS = 160  # Along a curve: more than a screen shows in a small panel.
 START_COLOR = "#8a929b"
 DASHES = ("-", "--", ":", "-.")
@@ -81,7 +82,7 @@ def panel(
         guess: the value of guessing, drawn as a dotted line.
         limits: of the y axis.
     """
-    ax = new_axes(ax, width=4.0, height=2.6)
+    ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for line in lines:
         train = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in line.train]
         train = [(s, v) for s, v in train if len(s) > 1]
@@ -135,7 +136,7 @@ def learning_panels(
         last_step, most_loss: where the axes end, the same for all panels of a page.
     """
     rows = 3 if zoom_from is not None else 2
-    figure = Figure(figsize=(4.1, 2.35 * rows), layout="constrained")
+    figure = Figure(figsize=(PANEL_WIDTH, 2.1 * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True))
     panel(loss, "loss", axes[0], float(np.log(num_classes)), (0, most_loss))
     axes[0].set_ylabel("loss (nats)")
@@ -144,7 +145,6 @@ def learning_panels(
     if zoom_from is not None:
         panel(accuracy, "accuracy", axes[2], None, (zoom_from, 1.002))
         axes[2].set_ylabel(f"accuracy from {100 * zoom_from:.0f} %")
-        axes[2].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes[-1].set_xlim(-0.015 * last_step, 1.015 * last_step)
     axes[-1].set_xlabel("step (optimizer updates)")
     return figure
@@ -166,7 +166,7 @@ def by_layer(
         limits: of the y axis.
         log: a logarithmic y axis (values of 0 are left out); else percent.
     """
-    ax = new_axes(ax, width=4.1, height=2.6)
+    ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
         curves = [(s, np.asarray(v, float)) for s, v in seeds]
         if log:
@@ -197,7 +197,7 @@ def activity(
     saturated: Mapping[str, Sequence[Curve]], dead: Mapping[str, Sequence[Curve]]
 ) -> Figure:
     """Saturated outputs above, dead units below, by layer over the steps."""
-    figure = Figure(figsize=(4.1, 4.2), layout="constrained")
+    figure = Figure(figsize=(PANEL_WIDTH, 3.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     by_layer(saturated, above, "saturated outputs", (-0.03, 1.03))
     above.set_xlabel("")
@@ -219,7 +219,7 @@ def weight_histograms(
         limits: by layer, the greatest size of a weight to show.
     """
     rows = -(-len(end) // columns)
-    figure = Figure(figsize=(4.1, 1.15 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(PANEL_WIDTH, 1.05 * rows + 0.3), layout="constrained")
     for place, (name, kernel) in enumerate(end.items()):
         ax = figure.add_subplot(rows, columns, place + 1)
         both = [k.ravel()[np.isfinite(k.ravel())] for k in (start[name], kernel)]
