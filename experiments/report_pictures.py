@@ -83,7 +83,7 @@ class Pictures:
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
-        self._looks = {name: figures.look(k) for k, name in enumerate(comparison.variants)}
+        self.looks = {name: figures.look(k) for k, name in enumerate(comparison.variants)}
         self.steps = self._film_steps()
         self._start: dict[int, dict[str, np.ndarray]] = {}
         self._end: dict[int, dict[str, np.ndarray]] = {}
@@ -100,7 +100,7 @@ class Pictures:
 
     def color(self, combination: Combination) -> str:
         """The colour of a combination wherever it appears: that of all but its activation."""
-        return self._looks[combination.variant][0]
+        return self.looks[combination.variant][0]
 
     def curves(self, activation: str) -> str:
         """The learning curves of one activation; "" where nothing was measured."""
@@ -110,7 +110,7 @@ class Pictures:
             for name, found in lines.items():
                 train = [getattr(run.record, f"train_{name}") for run in measured]
                 test = [getattr(run.record, f"test_{name}") for run in measured]
-                found.append(figures.Line(*self._looks[combination.variant], train, test))
+                found.append(figures.Line(*self.looks[combination.variant], train, test))
         if not any(line.test or line.train for line in lines["loss"]):
             return ""
         every = self.comparison.runs
