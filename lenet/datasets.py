@@ -253,7 +253,8 @@ def _from_files(name: str, place: Path, options: FolderOptions) -> Dataset:
     if found is None and name == "auto" and _is_folder_of_pictures(place):
         return _from_pictures(place, options)
     if found is None:
-        raise FileNotFoundError(f"Found no images in {place}. Expected {_expected(name)}.")
+        what = "CIFAR-10" if name == "cifar10" else "images"
+        raise FileNotFoundError(f"Found no {what} in {place}. Expected {_expected(name)}.")
     _refuse_options(options, str(place))
     arrays, names, is_cifar10 = found
     train, test = (

@@ -254,13 +254,13 @@ def _in_test(
     if not any(file.part for file in files):
         fraction = FOLDER_TEST_FRACTION if test_fraction is None else test_fraction
         chosen = split_by_content(classes_of, fraction)
-        return np.array([sha256 in chosen for sha256 in contents])
+        return np.array([sha256 in chosen for sha256 in contents], bool)
     if test_fraction is not None:
         raise ValueError(
             f"Expected no test_fraction, as {shown(folder)} has a test/ folder of its own. "
             f"Received: test_fraction={test_fraction}"
         )
-    in_test = np.array([file.part == "test" for file in files])
+    in_test = np.array([file.part == "test" for file in files], bool)
     trained_on = {sha256 for sha256, test in zip(contents, in_test, strict=True) if not test}
     leaked = sum(sha256 in trained_on for sha256, t in zip(contents, in_test, strict=True) if t)
     if leaked:

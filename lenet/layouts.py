@@ -17,7 +17,7 @@ LAYOUTS = (
     "--class-from-name, in one folder with names like samoyed_12.jpg"
 )
 PARTS = ("train", "test")
-NUMBERED = re.compile(r"(?P<name>.*?\w)[\s_.-]*\(?\d+\)?")
+NUMBERED = re.compile(r"(?P<name>.*[^\d\s_.()-])[\s_.-]*\(?\d+\)?")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _target(link: Path) -> Path:
 def _natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts 2.png before 10.png."""
     words = re.split(r"([0-9]+)", name)
-    return [(int(word), "") if word.isdigit() else (0, word) for word in words]
+    return [(int(word), "") if word.isdecimal() else (0, word) for word in words]
 
 
 def _refuse(error: OSError) -> None:
