@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from lenet import registry
 from lenet.registry import (
     Activation,
+    Augmentation,
     DatasetName,
     Initializer,
     LearningRateSchedule,
@@ -54,12 +55,29 @@ class TrainConfig:
     fc2_activation: Activation | None = option(
         None, NETWORK, "Another non-linearity for fc2 alone.", "as --activation"
     )
-    init: Initializer = option("glorot_uniform", NETWORK, "How kernels are drawn at the start.")
+    init: Initializer | None = option(
+        None,
+        NETWORK,
+        "How kernels are drawn at the start; source: as the network's own source has it.",
+        "lenet glorot_uniform, conv3 and conv4 source",
+    )
     init_stddev: float = option(
         0.1, NETWORK, "Standard deviation of --init truncated_normal (two of them at most)."
     )
     init_bias: float | None = option(
         None, NETWORK, "Every bias at the start.", "0; 0.1 with --init truncated_normal"
+    )
+    conv_dropout: float | None = option(
+        None,
+        NETWORK,
+        "The share of values dropped behind each pooling, in training.",
+        "0; conv4 0.8",
+    )
+    fc_dropout: float | None = option(
+        None,
+        NETWORK,
+        "The share dropped behind each fully connected layer but the last, in training.",
+        "0; conv3 and conv4 0.5",
     )
 
     dataset: DatasetName = option(
@@ -112,7 +130,7 @@ class TrainConfig:
         None,
         TRAINING,
         "Size of the updates.",
-        "the optimizer's: "
+        "the model's own (conv3 1e-4, conv4 1e-5, with adam), or else the optimizer's: "
         + ", ".join(
             f"{name} {spec['learning_rate']}" for name, spec in registry.OPTIMIZERS.items()
         ),
@@ -128,9 +146,17 @@ class TrainConfig:
     epochs: int | None = option(
         None, TRAINING, "Passes over the training images.", "5; 60 for digits"
     )
-    batch_size: int | None = option(None, TRAINING, "Images per update.", "100; 32 for digits")
+    batch_size: int | None = option(
+        None, TRAINING, "Images per update.", "100; conv4 10; 32 for digits"
+    )
     max_steps: int | None = option(
         None, TRAINING, "Stop after this many updates: for a quick try.", "no limit"
+    )
+    augment: tuple[Augmentation, ...] = option(
+        (),
+        TRAINING,
+        "Change each training image a little, another way every time: a cure for overfitting.",
+        "none",
     )
     seed: int = option(0, TRAINING, "Decides the first weights and the order of the images.")
 
@@ -153,6 +179,11 @@ class TrainConfig:
         0,
         LOGGING,
         "Steps between evaluations on the test images, besides each epoch's end; 0: none.",
+    )
+    eval_size: int = option(
+        0,
+        LOGGING,
+        "Random test images in the evaluations of --eval-every; 0: all. Those at an epoch's end are always of all.",
     )
     checkpoint_every: int = option(
         0, LOGGING, "Steps between checkpoints, besides each epoch's end; 0: none."
@@ -182,7 +213,7 @@ class TrainConfig:
         at_least = {
             "epochs": 1, "batch_size": 1, "max_steps": 1, "log_every": 1, "keep": 2,
             "threads": 1, "towers": 1, "seed": 0, "warmup_steps": 0, "inspect_every": 0,
-            "eval_every": 0, "checkpoint_every": 0, "image_size": 1,
+            "eval_every": 0, "eval_size": 0, "checkpoint_every": 0, "image_size": 1,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)
@@ -206,6 +237,12 @@ class TrainConfig:
             raise ValueError(
                 f"Expected init_bias to be a finite number. Received: init_bias={self.init_bias!r}"
             )
+        for name in ("conv_dropout", "fc_dropout"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 <= rate < 1:
+                raise ValueError(
+                    f"Expected {name} to be from 0 to less than 1. Received: {name}={rate!r}"
+                )
         if self.run_name is not None and not _is_folder_name(self.run_name):
             raise ValueError(
                 "Expected run_name to be the name of one folder, without slashes. "
@@ -219,16 +256,25 @@ class TrainConfig:
             dataset_name: what the images turned out to be, e.g. "mnist" or "digits".
 
         Returns:
-            A config in which only `max_steps`, `data_dir`, `run_name` and `resume` may be None.
+            A config in which only `max_steps`, `data_dir`, `run_name`, `resume` and, with the
+            source's initialization, `init_bias` may be None.
         """
+        own = registry.MODEL_DEFAULTS[self.model]
         defaults = registry.DATASET_DEFAULTS.get(dataset_name, registry.TRAINING_DEFAULTS)
-        init_bias = 0.1 if self.init == "truncated_normal" else 0.0
+        rate = registry.OPTIMIZERS[self.optimizer]["learning_rate"]
+        if own.get("optimizer") == self.optimizer:
+            rate = own.get("learning_rate", rate)
+        init = self.init or own.get("init")
         chosen = {
             "fc2_activation": self.activation,
-            "init_bias": init_bias,
-            "learning_rate": registry.OPTIMIZERS[self.optimizer]["learning_rate"],
+            "init": init,
+            # The source's biases may differ from layer to layer.
+            "init_bias": {"source": None, "truncated_normal": 0.1}.get(init or "", 0.0),
+            "conv_dropout": own.get("conv_dropout"),
+            "fc_dropout": own.get("fc_dropout"),
+            "learning_rate": rate,
             "epochs": defaults["epochs"],
-            "batch_size": defaults["batch_size"],
+            "batch_size": own.get("batch_size", defaults["batch_size"]),
         }
         return replace(
             self, **{name: value for name, value in chosen.items() if getattr(self, name) is None}
@@ -238,7 +284,11 @@ class TrainConfig:
         """The options as JSON values; paths become absolute, so that any folder can read them."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
-            name: str(value.resolve()) if isinstance(value, Path) else value
+            name: str(value.resolve())
+            if isinstance(value, Path)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
             for name, value in values.items()
         }
 
@@ -272,10 +322,12 @@ def _check_choice(name: str, value: object, hint: Any) -> None:
     for alternative in _alternatives(hint):
         if get_origin(alternative) is Literal and value is not None:
             choices = get_args(alternative)
-            if value not in choices:
-                raise ValueError(
-                    f"Expected {name} to be one of {', '.join(choices)}. Received: {name}={value!r}"
-                )
+            for chosen in value if isinstance(value, tuple) else (value,):
+                if chosen not in choices:
+                    raise ValueError(
+                        f"Expected {name} to be one of {', '.join(choices)}. "
+                        f"Received: {name}={chosen!r}"
+                    )
 
 
 def _is_folder_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,84 +11,41 @@ import tensorflow as tf
 from lenet.config import TrainConfig
 from lenet.registry import OPTIMIZERS
 
+WITH_WEIGHTS = (keras.layers.Conv2D, keras.layers.Dense)
+
 
 class Classifier(keras.Model):
     """A network that gives both its answer and the layer before it.
 
-    A subclass makes its layers in `__init__`, names `feature_layer` and `logits_layer`,
-    and writes its one definition of the forward pass in `forward`.
-    """
-
-    feature_layer: str
-    logits_layer: str
-
-    def forward(
-        self, images: tf.Tensor, training: bool = False
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Runs the network and keeps everything.
-
-        Args:
-            images: float32 [n, height, width, channels], from 0 to 1.
-            training: whether layers that act in training alone do so.
-
-        Returns:
-            The output of every layer, in order, after its activation; and of each layer with
-            weights before its activation.
-        """
-        raise NotImplementedError
-
-    def activations(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
-        """Every layer's output by the layer's name, in order; the last is the logits."""
-        return self.forward(images, training)[0]
-
-    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns (logits [n, classes], features [n, d]) for images [n, height, width, channels]."""
-        outputs = self.activations(images, training)
-        return outputs[self.logits_layer], outputs[self.feature_layer]
-
-    def shown_layers(self) -> dict[str, str]:
-        """Each layer with weights, and the name under which `activations` has what it passes on.
-
-        Of a convolution with a pooling behind it, that is the pooling's output.
-        """
-        passed_on: dict[str, str] = {}
-        for layer in self.layers:
-            if layer.weights:
-                passed_on[layer.name] = layer.name
-            elif isinstance(layer, keras.layers.MaxPool2D):
-                passed_on[next(reversed(passed_on))] = layer.name
-        return passed_on
-
-    @property
-    def weight_layers(self) -> dict[str, keras.Layer]:
-        """The layers that have a kernel and a bias, by name, in order."""
-        return {layer.name: layer for layer in self.layers if layer.weights}
-
-
-class LeNet(Classifier):
-    """LeNet-5 as it is taught today: two convolutions, three fully connected layers.
-
-    After Y. LeCun et al., Gradient-based learning applied to document recognition,
-    Proc. IEEE 86(11), 1998, with max pooling, a softmax output and a choice of activations:
-    conv1 6@5x5 same, pool 2, conv2 16@5x5 valid, pool 2, fc1 120, fc2 84, fc3. On 28x28x1
-    images with ten classes it has 61,706 parameters.
+    A subclass says in `stack` which layers it has, in order; `forward` is the one definition of
+    the forward pass for all of them.
 
     Args:
         image_shape: height, width and channels of the images.
         num_classes: how many logits.
-        activation: the non-linearity after every layer but fc3.
-        fc2_activation: the one after fc2; default `activation`.
-        init: how kernels are drawn, a Keras initializer's name.
+        activation: the non-linearity after every layer but the last.
+        fc2_activation: the one after fc2, in a network where fc2 is not the last layer; default
+            `activation`.
+        init: how kernels are drawn: "glorot_uniform", "he_normal", "truncated_normal", or
+            "source", as the network's own source has it.
         init_stddev: the standard deviation, for truncated_normal.
-        init_bias: every bias at the start.
+        init_bias: every bias at the start; default 0 or, with "source", the source's.
+        conv_dropout: the share of values dropped behind each pooling in training.
+        fc_dropout: the share dropped behind each fully connected layer but the last.
         seed: decides the draw of every kernel, each by its place in the network.
+        mean: the mean of each channel, from 0 to 1, to be subtracted from the images; kept with
+            the weights.
 
     Raises:
-        ValueError: the images are too small for the second convolution and its pooling.
+        ValueError: the images are too small for a kernel or a pooling, or there is no activation
+            after fc2 to be another one.
     """
 
-    feature_layer = "fc2"
-    logits_layer = "fc3"
+    feature_layer: str
+    logits_layer: str
+    least_size: int  # Of the images, in pixels.
+    # Standard deviation of the kernels, biases of convolutions and of fully connected layers.
+    source_init = (0.1, 0.1, 0.1)
 
     def __init__(
         self,
@@ -97,66 +55,267 @@ class LeNet(Classifier):
         fc2_activation: str | None = None,
         init: str = "glorot_uniform",
         init_stddev: float = 0.1,
-        init_bias: float = 0.0,
+        init_bias: float | None = None,
+        conv_dropout: float = 0.0,
+        fc_dropout: float = 0.0,
         seed: int = 0,
+        mean: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(name="lenet")
-        height, width, _ = image_shape
-        if min(height, width) < 12:
+        super().__init__(name=type(self).__name__.lower())
+        if fc2_activation not in (None, activation) and self.logits_layer == "fc2":
             raise ValueError(
-                "Expected images of at least 12x12 pixels for model 'lenet': what its first "
-                f"pooling leaves must hold a 5x5 kernel and a pooling. Received: {height}x{width}"
+                f"Expected no fc2_activation with model {self.name!r}, whose fc2 gives the logits. "
+                f"Received: fc2_activation={fc2_activation!r}"
             )
-        options = [
-            {
-                "kernel_initializer": _initializer(init, init_stddev, seed, place),
-                "bias_initializer": keras.initializers.Constant(init_bias),
-            }
-            for place in range(5)
-        ]
-        layers = keras.layers
-        kinds: dict[str, str] = dict.fromkeys(("conv1", "conv2", "fc1"), activation)
-        kinds["fc2"] = fc2_activation or activation
+        self._init, self._init_stddev, self._init_bias = init, init_stddev, init_bias
+        self._seed, self._num_classes = seed, num_classes
+        self._rates = {"conv": conv_dropout, "fc": fc_dropout}
+        self._places = 0
+        stack = self.stack()
+        self._check_size(stack, image_shape)
         # Layers of their own, so that diagrams and graphs name them.
+        kinds = {layer.name: activation for layer in stack if isinstance(layer, WITH_WEIGHTS)}
+        kinds |= {"fc2": fc2_activation} if fc2_activation and "fc2" in kinds else {}
+        del kinds[self.logits_layer]
         self.act = {
-            name: layers.Activation(kind, name=f"{name}_{kind}") for name, kind in kinds.items()
+            name: keras.layers.Activation(kind, name=f"{name}_{kind}")
+            for name, kind in kinds.items()
         }
-        self.conv1 = layers.Conv2D(6, 5, padding="same", name="conv1", **options[0])
-        self.pool1 = layers.MaxPool2D(2, name="pool1")
-        self.conv2 = layers.Conv2D(16, 5, padding="valid", name="conv2", **options[1])
-        self.pool2 = layers.MaxPool2D(2, name="pool2")
-        self.flatten = layers.Flatten(name="flatten")
-        self.fc1 = layers.Dense(120, name="fc1", **options[2])
-        self.fc2 = layers.Dense(84, name="fc2", **options[3])
-        self.fc3 = layers.Dense(num_classes, name="fc3", **options[4])
+        self.stacked = stack
+        for layer in stack:
+            setattr(self, layer.name, layer)  # So that `model.conv1` is what one expects.
+        self.mean = None
+        if mean is not None:
+            self.mean = self.add_weight(
+                name="mean", shape=(len(mean),), initializer="zeros", trainable=False
+            )
+            self.mean.assign(list(mean))
         self(tf.zeros((1, *image_shape)))
 
+    def stack(self) -> list[keras.layers.Layer]:
+        """The layers in the order the images go through them."""
+        raise NotImplementedError
+
     def forward(
-        self, images: tf.Tensor, training: bool = False
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Runs the network and keeps everything.
+
+        Args:
+            images: float32 [n, height, width, channels], from 0 to 1.
+            training: whether values are dropped.
+            dropout_seed: int32 [2], decides which; needed for that.
+
+        Returns:
+            The output of every layer, in order, after its activation; and of each layer with
+            weights before its activation.
+        """
         out: dict[str, Any] = {}
         before: dict[str, Any] = {}
-        before["conv1"] = self.conv1(images)
-        out["conv1"] = self.act["conv1"](before["conv1"])
-        out["pool1"] = self.pool1(out["conv1"])
-        before["conv2"] = self.conv2(out["pool1"])
-        out["conv2"] = self.act["conv2"](before["conv2"])
-        out["pool2"] = self.pool2(out["conv2"])
-        before["fc1"] = self.fc1(self.flatten(out["pool2"]))
-        out["fc1"] = self.act["fc1"](before["fc1"])
-        before["fc2"] = self.fc2(out["fc1"])
-        out["fc2"] = self.act["fc2"](before["fc2"])
-        before["fc3"] = out["fc3"] = self.fc3(out["fc2"])
+        x: Any = images if self.mean is None else images - self.mean
+        for place, layer in enumerate(self.stacked):
+            if not isinstance(layer, keras.layers.Dropout):
+                x = layer(x)
+            elif training:
+                # Keyed by step and tower: resumed in the middle, it drops the very same values.
+                own_seed = tf.random.experimental.stateless_fold_in(dropout_seed, place)
+                x = tf.nn.experimental.stateless_dropout(x, layer.rate, own_seed)
+            if isinstance(layer, WITH_WEIGHTS):
+                before[layer.name] = x
+                x = self.act[layer.name](x) if layer.name in self.act else x
+            if not isinstance(layer, keras.layers.Flatten):
+                out[layer.name] = x
         return out, before
 
+    def activations(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
+        """Every layer's output by the layer's name, in order; the last is the logits."""
+        return self.forward(images, training)[0]
 
-MODELS: dict[str, type[LeNet]] = {"lenet": LeNet}
+    def call(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns logits [n, classes] and features [n, d] of images [n, height, width, channels]."""
+        outputs, _ = self.forward(images, training, dropout_seed)
+        return outputs[self.logits_layer], outputs[self.feature_layer]
+
+    def shown_layers(self) -> dict[str, str]:
+        """Each layer with weights, and the name under which `activations` has what it passes on.
+
+        Of a convolution with a pooling behind it, that is the pooling's output.
+        """
+        passed_on: dict[str, str] = {}
+        for layer in self.stacked:
+            if isinstance(layer, WITH_WEIGHTS):
+                passed_on[layer.name] = layer.name
+            elif isinstance(layer, keras.layers.MaxPool2D):
+                passed_on[next(reversed(passed_on))] = layer.name
+        return passed_on
+
+    @property
+    def weight_layers(self) -> dict[str, keras.layers.Layer]:
+        """The layers that have a kernel and a bias, by name, in order."""
+        return {layer.name: layer for layer in self.stacked if isinstance(layer, WITH_WEIGHTS)}
+
+    def _conv(self, name: str, kernels: int, size: int, padding: str = "same") -> Any:
+        return keras.layers.Conv2D(
+            kernels, size, padding=padding, name=name, **self._initializers("conv")
+        )
+
+    def _dense(self, name: str, units: int) -> Any:
+        return keras.layers.Dense(units, name=name, **self._initializers("fc"))
+
+    def _pool(self, name: str) -> Any:
+        return keras.layers.MaxPool2D(2, name=name)
+
+    def _dropout(self, name: str, kind: str) -> list[Any]:
+        """A dropout layer behind layers of a kind, or none where nothing is dropped."""
+        rate = self._rates[kind]
+        return [keras.layers.Dropout(rate, name=name)] if rate else []
+
+    def _initializers(self, kind: str) -> dict[str, Any]:
+        """Initializers of one layer, with a seed of its own, so that no other draw changes it."""
+        own_seed = self._seed * 1000 + self._places
+        self._places += 1
+        stddev, bias = self._init_stddev, 0.0
+        if self._init == "source":
+            stddev, conv_bias, fc_bias = self.source_init
+            bias = conv_bias if kind == "conv" else fc_bias
+        if self._init in ("source", "truncated_normal"):
+            kernel: Any = keras.initializers.TruncatedNormal(stddev=stddev, seed=own_seed)
+        else:
+            kernel = keras.initializers.get(
+                {"class_name": self._init, "config": {"seed": own_seed}}
+            )
+        bias = bias if self._init_bias is None else self._init_bias
+        return {
+            "kernel_initializer": kernel,
+            "bias_initializer": keras.initializers.Constant(bias),
+        }
+
+    def _check_size(self, stack: list[Any], image_shape: tuple[int, int, int]) -> None:
+        """Follows the images' smaller side through the network, before anything is built."""
+        side = received = min(image_shape[:2])
+        for layer in stack:
+            if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
+                side -= layer.kernel_size[0] - 1
+            elif isinstance(layer, keras.layers.MaxPool2D):
+                side //= 2
+            if side < 1:
+                raise ValueError(
+                    f"Expected images of at least {self.least_size}x{self.least_size} pixels for "
+                    f"model {self.name!r}: at {received} pixels nothing is left for {layer.name}. "
+                    f"Received: {image_shape[0]}x{image_shape[1]}"
+                )
+
+
+class LeNet(Classifier):
+    """LeNet-5 as it is taught today: two convolutions, three fully connected layers.
+
+    After Y. LeCun et al., Gradient-based learning applied to document recognition,
+    Proc. IEEE 86(11), 1998, with max pooling, a softmax output and a choice of activations:
+    conv1 6@5x5 same, pool 2, conv2 16@5x5 valid, pool 2, fc1 120, fc2 84, fc3. On 28x28x1
+    images with ten classes it has 61,706 parameters. For the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc2"
+    logits_layer = "fc3"
+    least_size = 12
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1", 6, 5),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2", 16, 5, "valid"),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 120),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", 84),
+            *self._dropout("dropout4", "fc"),
+            self._dense("fc3", self._num_classes),
+        ]
+
+
+class Conv3(Classifier):
+    """Three convolutions and a wide layer, whose outputs PCA and t-SNE show layer by layer.
+
+    conv1 32@5x5, pool 2, conv2 48@5x5, conv3 64@5x5, pool 2, fc1 1024, dropout, fc2. Its
+    source draws kernels from a normal of standard deviation 0.1, cut at two of them, and
+    starts biases at 0.1. For the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc1"
+    logits_layer = "fc2"
+    least_size = 4
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1", 32, 5),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2", 48, 5),
+            self._conv("conv3", 64, 5),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 1024),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", self._num_classes),
+        ]
+
+
+class Conv4(Classifier):
+    """Four convolutions for colour photographs, which overfits a small set and can be cured.
+
+    conv1_1 and conv1_2 32@3x3, pool 2, dropout, conv2_1 and conv2_2 64@3x3, pool 2, dropout,
+    fc1 512, dropout, fc2; on 224x224x3 fc1 alone has 102.8 million weights. Its source draws
+    kernels as conv3's does, and starts biases at 0 in convolutions and at 1 behind them. For
+    the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc1"
+    logits_layer = "fc2"
+    least_size = 4
+    source_init = (0.1, 0.0, 1.0)
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1_1", 32, 3),
+            self._conv("conv1_2", 32, 3),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2_1", 64, 3),
+            self._conv("conv2_2", 64, 3),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 512),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", self._num_classes),
+        ]
+
+
+MODELS: dict[str, type[Classifier]] = {"lenet": LeNet, "conv3": Conv3, "conv4": Conv4}
 
 
 def build_model(
-    config: TrainConfig, image_shape: tuple[int, int, int], num_classes: int
+    config: TrainConfig,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float] | None = None,
 ) -> Classifier:
     """The network a resolved config asks for, with its weights drawn.
+
+    Args:
+        mean: of each channel of the training images, to be subtracted; None for no such thing.
 
     Raises:
         ValueError: the images are too small for it.
@@ -166,10 +325,13 @@ def build_model(
         num_classes=num_classes,
         activation=config.activation,
         fc2_activation=config.fc2_activation,
-        init=config.init,
+        init=config.init or "glorot_uniform",
         init_stddev=config.init_stddev,
-        init_bias=config.init_bias or 0.0,
+        init_bias=config.init_bias,
+        conv_dropout=config.conv_dropout or 0.0,
+        fc_dropout=config.fc_dropout or 0.0,
         seed=config.seed,
+        mean=mean,
     )
 
 
@@ -178,11 +340,3 @@ def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimiz
     spec = OPTIMIZERS[name]
     optimizer_class = getattr(keras.optimizers, spec["keras_class"])
     return optimizer_class(learning_rate=learning_rate, **spec["arguments"])
-
-
-def _initializer(name: str, stddev: float, seed: int, place: int) -> Any:
-    """An initializer with a seed of its own, so that no other draw can change this one."""
-    own_seed = seed * 1000 + place
-    if name == "truncated_normal":
-        return keras.initializers.TruncatedNormal(stddev=stddev, seed=own_seed)
-    return keras.initializers.get({"class_name": name, "config": {"seed": own_seed}})

@@ -13,8 +13,9 @@ Activation = Literal[
 ]
 Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad"]
 LearningRateSchedule = Literal["constant", "cosine", "one_cycle"]
-Initializer = Literal["glorot_uniform", "he_normal", "truncated_normal"]
-ModelName = Literal["lenet"]
+Initializer = Literal["glorot_uniform", "he_normal", "truncated_normal", "source"]
+Augmentation = Literal["shift", "rotate", "zoom", "flip"]
+ModelName = Literal["lenet", "conv3", "conv4"]
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
@@ -65,4 +66,39 @@ FOLDER_TEST_FRACTION = 0.15
 # the bundled digits need many more, smaller steps.
 DATASET_DEFAULTS: dict[str, TrainingDefaults] = {
     "digits": {"epochs": 60, "batch_size": 32},
+}
+
+
+class ModelDefaults(TypedDict, total=False):
+    """What a network is trained with where the user does not say.
+
+    The learning rate holds for `optimizer` alone; another optimizer brings its own.
+    """
+
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    init: str
+    conv_dropout: float
+    fc_dropout: float
+
+
+# conv3 and conv4 as their sources have them; conv4's keeps 20 % and 50 % of the values.
+MODEL_DEFAULTS: dict[str, ModelDefaults] = {
+    "lenet": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
+    "conv3": {
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "init": "source",
+        "conv_dropout": 0.0,
+        "fc_dropout": 0.5,
+    },
+    "conv4": {
+        "optimizer": "adam",
+        "learning_rate": 1e-5,
+        "batch_size": 10,
+        "init": "source",
+        "conv_dropout": 0.8,
+        "fc_dropout": 0.5,
+    },
 }

@@ -28,6 +28,16 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(size).astype(np.int32)
 
 
+def evaluation_indices(seed: int, step: int, size: int, count: int) -> np.ndarray:
+    """Random test images for an evaluation between epochs, made from seed and step alone.
+
+    Returns:
+        int32 [min(count, size)], no image twice.
+    """
+    rng = np.random.default_rng([seed, step, count])
+    return rng.permutation(size)[:count].astype(np.int32)
+
+
 @dataclass(frozen=True)
 class Probe:
     """The images every inspection looks at: the same in every run on a data set.

@@ -7,7 +7,7 @@ the graph follows KellerJordan/cifar10-airbench.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lenet.augmentation import augment
 from lenet.datasets import Split
 from lenet.models import Classifier
 from lenet.sampling import Probe
@@ -35,14 +36,15 @@ class Steps:
             accuracies float32 [k]. Makes k updates: update i takes batch number first + i of
             the epoch whose order of images is given, at learning rate rates[i]. The loss and
             the accuracy are those of the batch just before its update.
-        evaluate: () → loss, accuracy, float64 []: the means over all test images.
+        evaluate: (indices int32 [k]) → loss, accuracy, float64 []: the means over those test
+            images.
         one_step_graph: () → the graph of one update with one tower, for a person to read.
         inspect: () → what the network does with the probe images, by kind, then by layer; see
             `inspections.Inspection`.
     """
 
     train: Callable[..., tuple[tf.Tensor, tf.Tensor]]
-    evaluate: Callable[[], tuple[tf.Tensor, tf.Tensor]]
+    evaluate: Callable[..., tuple[tf.Tensor, tf.Tensor]]
     one_step_graph: Callable[[], tf.Graph]
     inspect: Callable[[], dict[str, dict[str, Any]]]
 
@@ -55,6 +57,8 @@ def compile_steps(
     probe: Probe,
     batch_size: int,
     towers: int = 2,
+    augmentations: Sequence[str] = (),
+    seed: int = 0,
 ) -> Steps:
     """Makes fresh compiled functions; nothing is traced until they are called.
 
@@ -69,32 +73,42 @@ def compile_steps(
         probe: the images `inspect` looks at.
         batch_size: images per update.
         towers: parts per batch.
+        augmentations: how training images are changed, see `augmentation.augment`.
+        seed: of augmentation and dropout.
     """
     optimizer.build(model.trainable_variables)
     images, labels = tf.constant(train.images), tf.constant(train.labels)
     test_images, test_labels = tf.constant(test.images), tf.constant(test.labels)
     variables = model.trainable_variables
 
-    def tower(indices: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+    def tower(
+        indices: tf.Tensor, batch: tf.Tensor, number: int = 0
+    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        # Counted by the optimizer, which checkpoints keep.
+        step = tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int32)
+        own_seed = tf.stack([seed, step * towers + number])
         # The names are those of the boxes in TensorBoard's graph.
         with tf.name_scope("batch"):
             inputs, expected = to_float(tf.gather(images, indices)), tf.gather(labels, indices)
+            inputs = augment(inputs, augmentations, own_seed)
         with tf.GradientTape() as tape:
             with tf.name_scope("forward"):
-                logits, _ = model(inputs, training=True)
+                logits, _ = model(inputs, training=True, dropout_seed=own_seed)
             with tf.name_scope("loss"):
                 losses, hits = loss_and_hits(logits, expected)
                 loss, accuracy = tf.reduce_sum(losses) / batch, tf.reduce_sum(hits) / batch
         return loss, accuracy, tape.gradient(loss, variables)
 
-    def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def part(indices: tf.Tensor, number: int) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
         size = tf.shape(indices)[0]
-        bounds = [size * part // towers for part in range(towers + 1)]
-        batch = tf.cast(size, tf.float32)
-        losses, hits, gradients = zip(
-            *(tower(indices[bounds[k] : bounds[k + 1]], batch) for k in range(towers)),
-            strict=True,
-        )
+        first, end = size * number // towers, size * (number + 1) // towers
+        # TensorFlow's convolutions cannot take an empty batch: where a tower is left without an
+        # image it takes one, divided by infinity.
+        batch = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
+        return tower(indices[first : tf.maximum(end, first + 1)], batch, number)
+
+    def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, hits, gradients = zip(*(part(indices, k) for k in range(towers)), strict=True)
         optimizer.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], variables)
         return tf.add_n(losses), tf.add_n(hits)
 
@@ -119,17 +133,18 @@ def compile_steps(
             accuracies = accuracies.write(i, accuracy)
         return losses.stack(), accuracies.stack()
 
-    @tf.function(input_signature=[])
-    def evaluate() -> tuple[tf.Tensor, tf.Tensor]:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def evaluate(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
-        for start in tf.range(0, len(test), EVALUATION_BATCH):
-            stop = start + EVALUATION_BATCH
-            logits, _ = model(to_float(test_images[start:stop]), training=False)
-            loss, hits = loss_and_hits(logits, test_labels[start:stop])
+        count = tf.size(indices)
+        for start in tf.range(0, count, EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            logits, _ = model(to_float(tf.gather(test_images, chosen)), training=False)
+            loss, hits = loss_and_hits(logits, tf.gather(test_labels, chosen))
             total_loss += tf.cast(tf.reduce_sum(loss), tf.float64)
             total_hits += tf.cast(tf.reduce_sum(hits), tf.float64)
-        return total_loss / len(test), total_hits / len(test)
+        return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
 
     def one_step_graph() -> tf.Graph:
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")])

@@ -81,7 +81,8 @@ def load_run(path: Path) -> TrainedRun:
         )
     height, width, channels = dataset["image_shape"]
     class_names = tuple(dataset["class_names"])
-    model = build_model(config, (height, width, channels), len(class_names))
+    mean = dataset.get("mean")
+    model = build_model(config, (height, width, channels), len(class_names), mean)
     checkpoints.restore(checkpoint, model)
     return TrainedRun(
         path,

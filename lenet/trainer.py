@@ -19,7 +19,7 @@ from lenet.interrupts import StopRequest, stop_on_signals
 from lenet.models import build_model, build_optimizer
 from lenet.progress import Reporter
 from lenet.runtime import describe_environment
-from lenet.sampling import choose_probe, epoch_order
+from lenet.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.schedule import Schedule, learning_rates, logged_steps
 from lenet.steps import compile_steps
 from lenet.summaries import Summaries
@@ -140,7 +140,9 @@ class Trainer:
             checkpoint_every=config.checkpoint_every,
         )
         self.peak_rate = config.learning_rate
-        self.model = build_model(config, dataset.image_shape, len(dataset.class_names))
+        self.model = build_model(
+            config, dataset.image_shape, len(dataset.class_names), dataset.mean
+        )
         self.optimizer = build_optimizer(config.optimizer, self.peak_rate)
         self.probe = choose_probe(dataset.train, dataset.test)
         self.steps = compile_steps(
@@ -151,6 +153,8 @@ class Trainer:
             self.probe,
             config.batch_size,
             config.towers,
+            config.augment,
+            config.seed,
         )
 
     def fit(self, stop: StopRequest | None = None) -> History:
@@ -235,6 +239,7 @@ class Trainer:
             "test": len(self.dataset.test),
             "image_shape": list(self.dataset.image_shape),
             "class_names": list(self.dataset.class_names),
+            "mean": self.dataset.mean,
         }
         runs.write_config(run, self.config, dataset, describe_environment())
         self.summaries = Summaries(run)
@@ -340,7 +345,8 @@ class Trainer:
     def _look(self) -> bool:
         """Evaluates and inspects where due; returns False where the test loss is not finite."""
         if self.schedule.evaluation_due(self.step):
-            loss, accuracy = (float(mean) for mean in self.steps.evaluate())
+            chosen = self._evaluated_images()
+            loss, accuracy = (float(mean) for mean in self.steps.evaluate(tf.constant(chosen)))
             self.history.evaluations.append((self.step, loss, accuracy))
             self.summaries.write_evaluation(self.step, loss, accuracy)
             epoch = self.schedule.epoch_of(self.step)
@@ -355,6 +361,15 @@ class Trainer:
             self.summaries.write_inspection(found)
             inspections.save(self.history.run / runs.INSPECTIONS, found)
         return True
+
+    def _evaluated_images(self) -> np.ndarray:
+        """All test images or, between epochs and where asked for, a random few."""
+        size, few = len(self.dataset.test), self.config.eval_size
+        schedule, step = self.schedule, self.step
+        whole = step in (0, schedule.last_step) or schedule.is_epoch_end(step)
+        if whole or not few:
+            return np.arange(size, dtype=np.int32)
+        return evaluation_indices(self.config.seed, step, size, few)
 
     def _project(self) -> None:
         """Writes the points of TensorBoard's projector.

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lenet.datasets import Dataset
 from lenet.models import LeNet, build_optimizer
-from lenet.sampling import choose_probe, epoch_order
+from lenet.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.steps import Steps, compile_steps
 
 RATE = 0.05
@@ -126,16 +126,25 @@ def test_the_evaluation_is_exact_over_the_whole_test_set(
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     labels = dataset.test.labels
-    loss, accuracy = steps.evaluate()
+    loss, accuracy = steps.evaluate(tf.range(len(labels)))
     assert float(accuracy) == np.mean(logits.argmax(1) == labels)
     expected = -log_probabilities[np.arange(len(labels)), labels].mean()
     assert abs(float(loss) - expected) < 1e-6
 
 
+def test_an_evaluation_of_some_images_is_of_those(tiny: Dataset) -> None:
+    model, steps = compiled(tiny, 32, towers=2)
+    chosen = evaluation_indices(0, 5, len(tiny.test), 7)
+    assert len(set(chosen.tolist())) == 7
+    _, accuracy = steps.evaluate(tf.constant(chosen))
+    logits = model(tiny.test.images[chosen] / np.float32(255))[0].numpy()
+    assert float(accuracy) == np.mean(logits.argmax(1) == tiny.test.labels[chosen])
+
+
 def test_looking_changes_no_weight(tiny: Dataset) -> None:
     model, steps = compiled(tiny, 32, towers=2)
     before = [np.asarray(variable).copy() for variable in model.variables]
-    steps.evaluate()
+    steps.evaluate(tf.range(3))
     steps.inspect()
     steps.one_step_graph()
     for expected, variable in zip(before, model.variables, strict=True):
