@@ -7,6 +7,7 @@ alone, so a run that was interrupted goes on with the very same images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,8 +29,8 @@ def augment(images: tf.Tensor, kinds: Sequence[str], seed: tf.Tensor) -> tf.Tens
     """
     if not kinds:
         return images
-    count = tf.shape(images)[0]
-    height, width = images.shape[1], images.shape[2]
+    count: Any = tf.shape(images)[0]
+    height, width = images.shape[1] or 0, images.shape[2] or 0
     drawn = tf.random.stateless_uniform([5, count], seed, -1.0, 1.0)
     angle = drawn[0] * (ROTATION if "rotate" in kinds else 0.0)
     scale = 1.0 + drawn[1] * (ZOOM if "zoom" in kinds else 0.0)
