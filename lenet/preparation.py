@@ -23,18 +23,22 @@ MNIST_BOX = 20 / 28  # The box a digit fills, as a share of the image's side.
 BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
 Way = Literal["auto", "drawing", "photo"]
 
-PAPER_PIXELS = 64  # The paper's brightness is estimated on a picture this small,
+PAPER_PIXELS = 200  # The paper's brightness is estimated on a picture this small,
 PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
-STROKE_WINDOW = 0.25  # And whether strokes are dark or light, through windows of this share.
+STROKE_PIXELS = 128  # Whether strokes are dark or light is told on a picture this small,
+STROKE_WINDOWS = (1 / 8, 1 / 2)  # by comparing thin and thick ones with their surroundings.
 DARKEST_PAPER = 0.25  # Below this brightness noise is not amplified any further.
 EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is without.
 NOISY = 0.015  # Noise (standard deviation, of brightness from 0 to 1) that calls for smoothing.
+NOISE_PEAK = 6  # What noise may reach in the dark corners of blank paper, in its own units.
 LEAST_CONTRAST = 0.12  # Of ink to paper, from 0 to 1; below it nothing was drawn.
 INK = 0.35  # What counts as ink when its pieces are told apart; ruled lines are fainter.
+FULL_INK = 0.7  # What each piece has somewhere; shadows have not.
 COARSE_PIXELS = 200  # Pieces are told apart on a mask this small.
 SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
 LEAST_EXTENT = 0.02  # A drawing is at least this share of the picture's longer side.
-MARGIN = 0.15  # What touches the edge and lies within this share of it is no drawing.
+EDGE = 0.03  # What comes this near to the picture's edge touches it,
+MARGIN = 0.15  # and is no drawing if its middle is this near; both are shares of the side.
 
 OVERSAMPLING = 8  # Strokes are measured on a picture this much finer than the image,
 THIN, USUAL = 1.3, 2.2  # in its pixels: MNIST's thinnest hundredth, and a little below its mean.
@@ -217,8 +221,9 @@ def prepare_photo(
 def is_dark_on_light(gray: np.ndarray) -> bool:
     """Whether what is drawn is darker than what surrounds it.
 
-    An edge all of one brightness is the ground. Otherwise what is drawn is what goes when narrow
-    dark, or else narrow light things are closed; the edges of shadows and tables stay in both.
+    An edge all of one brightness is the ground. Otherwise strokes are few: against the mean of
+    their surroundings they are the longer tail (the skewness), while edges of light and shadow
+    have equal tails on both sides. The middle of the picture counts most, since a table shows at its edges.
 
     Args:
         gray: float [height, width], from 0 to 1.
@@ -226,10 +231,14 @@ def is_dark_on_light(gray: np.ndarray) -> bool:
     edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     if np.ptp(edge) < EVEN:
         return bool(edge[0] > gray.mean())
-    small = _resized(gray, PAPER_PIXELS)
-    dark = _closed(small, STROKE_WINDOW) - small
-    light = _closed(1 - small, STROKE_WINDOW) - (1 - small)
-    return float((dark**2).sum()) > float((light**2).sum())
+    small = _resized(gray, STROKE_PIXELS)
+    across, down = (np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 3 for n in small.shape)
+    skewness = 0.0
+    for share in STROKE_WINDOWS:
+        difference = small - _slide(small, max(3, int(max(small.shape) * share)), np.mean)
+        spread = across @ difference**2 @ down
+        skewness += float(across @ difference**3 @ down) / max(float(spread), 1e-9) ** 1.5
+    return skewness < 0
 
 
 def ink_of(gray: np.ndarray) -> np.ndarray:
@@ -249,17 +258,17 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
     """
     noise = float(np.median(np.abs(np.diff(gray, axis=1)))) if gray.shape[1] > 1 else 0.0
     smooth = _slide(gray, 3, np.mean) if noise > NOISY else gray
-    small = _resized(smooth, PAPER_PIXELS)
-    paper = _resized(_slide(_closed(small, PAPER_WINDOW), 3, np.mean), gray.shape)
+    # The least of its neighbours, so that the bright side of a shadow's edge is no ink.
+    paper = _slide(_closed(_resized(smooth, PAPER_PIXELS), PAPER_WINDOW), 3, np.min)
+    paper = _resized(paper, gray.shape)
     lack = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
-    threshold = _otsu(lack)
-    on_paper, in_ink = lack[lack <= threshold], lack[lack > threshold]
-    if in_ink.size == 0:
+    strokes = lack > max(lack.max() / 2, LEAST_CONTRAST / 2)
+    if not strokes.any():
         raise ValueError(NOTHING_DRAWN)
-    middle = np.median(on_paper)
-    floor = middle + 3 * 1.4826 * np.median(np.abs(on_paper - middle))
-    full = np.percentile(in_ink, 95)
-    if full - floor < LEAST_CONTRAST:
+    middle = np.median(lack[~strokes])
+    floor = middle + 3 * 1.4826 * np.median(np.abs(lack[~strokes] - middle))
+    full = np.percentile(lack[strokes], 95)
+    if full - floor < max(LEAST_CONTRAST, NOISE_PEAK * noise):
         raise ValueError(NOTHING_DRAWN)
     return np.clip((lack - floor) / (full - floor), 0, 1)
 
@@ -282,8 +291,9 @@ def drawn_part(ink: np.ndarray) -> np.ndarray:
     factor = -(-max(ink.shape) // COARSE_PIXELS)
     height, width = (-(-n // factor) for n in ink.shape)
     padded = np.pad(ink, [(0, height * factor - ink.shape[0]), (0, width * factor - ink.shape[1])])
-    coarse = padded.reshape(height, factor, width, factor).max((1, 3)) > INK
-    pieces = _pieces(coarse)
+    strongest = padded.reshape(height, factor, width, factor).max((1, 3))
+    coarse = strongest > INK
+    pieces = [piece for piece in _pieces(coarse) if strongest[tuple(piece.T)].max() > FULL_INK]
     drawn = [piece for piece in pieces if not _is_surroundings(piece, coarse.shape)] or pieces
     drawn = [piece for piece in drawn if len(piece) >= SPECK * max(map(len, drawn))]
     kept = np.zeros_like(coarse)
@@ -416,18 +426,6 @@ def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> 
     return values
 
 
-def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts values into two groups as unlike as can be (N. Otsu, 1979)."""
-    counts, edges = np.histogram(values, 128)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    sums = np.cumsum(counts * middles)
-    means_below = sums / np.maximum(below, 1)
-    means_above = (sums[-1] - sums) / np.maximum(above, 1)
-    return float(edges[1 + np.argmax(below * above * (means_below - means_above) ** 2)])
-
-
 def _pieces(mask: np.ndarray) -> list[np.ndarray]:
     """The connected pieces of a mask, corners included: int [pixels, 2], rows and columns."""
     left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
@@ -448,6 +446,7 @@ def _pieces(mask: np.ndarray) -> list[np.ndarray]:
 def _is_surroundings(piece: np.ndarray, shape: tuple[int, ...]) -> bool:
     """Whether a piece of "ink" is the table around the paper, a shadow's edge or a thumb."""
     last = np.array(shape) - 1
-    sides = np.count_nonzero([*(piece.min(0) == 0), *(piece.max(0) == last)])
+    near = EDGE * last
+    sides = np.count_nonzero([*(piece.min(0) <= near), *(piece.max(0) >= last - near)])
     place = piece.mean(0) / np.maximum(last, 1)
-    return sides >= 3 or (sides > 0 and bool(np.any((place < MARGIN) | (place > 1 - MARGIN))))
+    return bool(sides >= 3 or (sides > 0 and np.any(np.abs(place - 0.5) > 0.5 - MARGIN)))
