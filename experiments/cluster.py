@@ -48,15 +48,7 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
     Args:
         workers: how many processes, one thread each.
         dashboard: show Dask's dashboard, without TLS, on http://127.0.0.1:8787.
-
-    Raises:
-        ValueError: the dashboard's package is not there.
     """
-    if dashboard:
-        try:
-            import bokeh  # noqa: F401  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise ValueError("--dashboard needs one more package: pip install bokeh") from None
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
         # A busy worker is no dead one: TensorFlow's import holds Python for seconds.
@@ -143,7 +135,10 @@ def train_all(
         with contextlib.suppress(TimeoutError):
             distributed.wait(list(under_way), timeout=ANSWER_SECONDS, return_when="FIRST_COMPLETED")
         for future in [future for future in under_way if future.done()]:
-            yield _outcome(future, under_way.pop(future))
+            outcome = _outcome(future, under_way.pop(future))
+            # Else, were the worker to die now, Dask would make the run again for its result.
+            future.release()
+            yield outcome
 
 
 def count_workers(client: distributed.Client) -> int:

@@ -22,7 +22,7 @@ from experiments.executor import Executor
 from experiments.run_one import STOP_FILE, Job, Outcome, finished, images
 from lenet import cli, runs
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, hold_out
+from lenet.datasets import Dataset
 from lenet.interrupts import StopRequest, stop_on_signals
 from lenet.registry import KNOWN_DATASETS
 from lenet.runtime import cpu_model
@@ -48,17 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         chosen = options.parse(words, PROG, DESCRIPTION)
-        dataset = images(chosen.shared.dataset, chosen.shared.data_dir, 0.0)
+        dataset = images(chosen.shared)
         if dataset.note:
             print(f"Note: {dataset.note}", file=sys.stderr)
         folder = (chosen.shared.logdir / chosen.name).resolve()
+        planned = Grid(chosen, words, dataset, folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with runs.locked(folder), stop_on_signals() as stop:
-            return Grid(chosen, words, dataset, folder, stop).run()
     except KeyboardInterrupt:
         print("Interrupted before training began: nothing was saved.", file=sys.stderr)
         return SIGNAL_BASE + signal.SIGINT
     except (ValueError, OSError) as error:
+        cli.fail(error)
+    try:
+        with runs.locked(folder), stop_on_signals() as stop:
+            return planned.run(stop)
+    except (runs.RunError, OSError) as error:
         cli.fail(error)
 
 
@@ -68,11 +72,10 @@ class Grid:
     Args:
         chosen: what was asked for.
         words: the command line's.
-        folder: where it goes; locked by the caller.
-        stop: where the caller notes a signal.
+        folder: where it goes.
 
     Raises:
-        ValueError: the folder holds other runs under the same names.
+        ValueError: an option is out of its range, or there are too few images to tune on.
     """
 
     def __init__(
@@ -81,16 +84,25 @@ class Grid:
         words: Sequence[str],
         dataset: Dataset,
         folder: Path,
-        stop: StopRequest,
     ) -> None:
         self.chosen, self.words, self.dataset = chosen, list(words), dataset
-        self.folder, self.stop = folder, stop
+        self.folder, self.stop = folder, StopRequest()
         shared = _pinned(chosen.shared, dataset)
         configs = combine(chosen.lists, shared, folder)
         self.configs = [config.resolved(dataset.name) for config in configs]
+        self.held = images(self.configs[0], tuning.HELD_OUT) if chosen.tune else dataset
 
-    def run(self) -> int:
-        """Trains what is not done yet and tells what came of it all; returns the exit code."""
+    def run(self, stop: StopRequest) -> int:
+        """Trains what is not done yet and tells what came of it all; returns the exit code.
+
+        Args:
+            stop: where the caller, who has locked the folder, notes a signal.
+
+        Raises:
+            RunError: the folder holds other runs under the same names.
+            OSError: it cannot be written, or there is no cluster to be had.
+        """
+        self.stop = stop
         with contextlib.ExitStack() as stack:
             (self.folder / STOP_FILE).unlink(missing_ok=True)
             stack.callback((self.folder / STOP_FILE).unlink, missing_ok=True)
@@ -116,7 +128,7 @@ class Grid:
 
     def _tune(self, executor: Executor) -> dict[str, Any]:
         """Sweeps learning rates on held-out training images."""
-        held = hold_out(self.dataset, tuning.HELD_OUT)
+        held = self.held
         print(
             f"Tuning the learning rate on {len(held.test):,} of the training images; "
             "the test images are not looked at."
@@ -184,12 +196,10 @@ class Grid:
 
     def _report(self) -> bool:
         """Writes the report; says why where that fails, since the runs are safe all the same."""
+        from experiments import report
+
         try:
-            from experiments.report import write_report  # pyright: ignore
-        except ImportError:
-            return True
-        try:
-            print(f"Report         {_shortest(write_report(self.folder))}")
+            print(f"Report         {_shortest(report.write_report(self.folder))}")
         except (ValueError, OSError) as error:
             print(f"The report could not be written: {cli.describe(error)}", file=sys.stderr)
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ def _options_class() -> Any:
 def _single_entry(option: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, Any]:
     import tyro
 
-    shown = option.metadata["shown_default"] if option.default is None else str(option.default)
+    shown = option.metadata["shown_default"] or str(option.default)
     argument = tyro.conf.arg(help=option.metadata["help"], help_behavior_hint=f"(default: {shown})")
     return option.name, Annotated[hint, argument], field(default=option.default)
 
@@ -148,6 +149,8 @@ def _check(options: GridOptions) -> None:
         )
     if options.workers is not None and options.workers < 0:
         raise ValueError(f"Expected --workers auto, 0 or more. Received: {options.workers}")
+    if options.dashboard and importlib.util.find_spec("bokeh") is None:
+        raise ValueError("--dashboard needs one more package: pip install bokeh")
     if options.tune and options.lists["learning_rate"] != (None,):
         raise ValueError("Expected either --tune or --learning-rates, not both.")
     files = {

@@ -9,14 +9,14 @@ import signal
 import threading
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.combinations import hyperparameters
 from lenet import checkpoints, cli, runs
-from lenet.config import TrainConfig
-from lenet.datasets import Dataset, hold_out, load_dataset
+from lenet.config import DATA, TrainConfig
+from lenet.datasets import Dataset, hold_out, load_dataset_for
 from lenet.interrupts import StopRequest
 from lenet.progress import Reporter
 
@@ -82,33 +82,48 @@ class Outcome:
         return str(self.config.run_name)
 
 
+def images(config: TrainConfig, held_out: float = 0.0) -> Dataset:
+    """The images a config asks for, loaded once per process.
+
+    Args:
+        held_out: the share of the training images that takes the place of the test images.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_dataset`.
+    """
+    options = {f.name: getattr(config, f.name) for f in fields(config) if _of_data(f)}
+    return _load(TrainConfig(**options), held_out)
+
+
+def _of_data(option: Field[Any]) -> bool:
+    return option.metadata["group"] == DATA
+
+
 @functools.lru_cache(maxsize=2)
-def images(name: str, data_dir: Path | None, held_out: float) -> Dataset:
-    """Loads a data set once per process, and takes validation images out of it if asked to."""
-    dataset = load_dataset(name, data_dir)
-    return hold_out(dataset, held_out) if held_out else dataset
+def _load(config: TrainConfig, held_out: float) -> Dataset:
+    return hold_out(_load(config, 0.0), held_out) if held_out else load_dataset_for(config)
 
 
 def finished(job: Job) -> Outcome | None:
     """What came of a run that was made before, or None where there is still something to do.
 
     Raises:
-        ValueError: the folder holds another run, which cannot become this one.
+        RunError: the folder holds another run, which cannot become this one.
     """
     if not (job.folder / runs.CONFIG).exists():
         return None
-    saved, dataset = runs.read_config(job.folder)
-    if dataset["sha256"] != job.dataset_sha256:
-        raise ValueError(
-            f"{job.folder} was trained on other images ({dataset['name']}): choose another --name."
-        )
-    wanted = _as_saved(job.config, saved)
     try:
+        saved, dataset = runs.read_config(job.folder)
+        wanted = _as_saved(job.config, saved)
         runs.check_resumable(saved, wanted)
     except ValueError as error:
-        raise ValueError(
+        raise runs.RunError(
             f"{job.folder} holds another run: {error} Or choose another --name."
         ) from None
+    if dataset["sha256"] != job.dataset_sha256:
+        raise runs.RunError(
+            f"{job.folder} was trained on other images ({dataset['name']}): choose another --name."
+        )
     status = runs.read_status(job.folder)
     same_end = (saved.epochs, saved.max_steps) == (wanted.epochs, wanted.max_steps)
     if status.get("state") in FINAL and same_end:
@@ -192,7 +207,7 @@ def _build(job: Job, watch: _Watch) -> Trainer:
     from lenet.trainer import Trainer
 
     keras.backend.clear_session()  # A process that makes many runs keeps the graphs of none.
-    dataset = images(config.dataset, config.data_dir, job.held_out)
+    dataset = images(config, job.held_out)
     if dataset.sha256 != job.dataset_sha256:
         raise ValueError(
             "This worker finds other images than the grid was started with (sha256 "
