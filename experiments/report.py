@@ -94,13 +94,13 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     """
     comparison = read_comparison(folder)
     output = output or folder / "report.html"
+    output.parent.mkdir(parents=True, exist_ok=True)
     page = render(comparison, output)
     found = rows(comparison)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(found[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(found)
-    output.parent.mkdir(parents=True, exist_ok=True)
     _replace(output.with_name("results.csv"), text.getvalue())
     _replace(output.with_name("results.json"), json.dumps(found, indent=1) + "\n")
     _replace(output, page)

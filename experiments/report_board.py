@@ -27,7 +27,7 @@ class Column:
 COLUMNS = (
     Column("rank", "ties share a rank and are marked ="),
     Column("combination", "activation · optimizer", numeric=False),
-    Column("test accuracy", "at the end, mean ± standard deviation over seeds", "descending"),
+    Column("test accuracy", "at the end, mean and standard deviation over seeds", "descending"),
     Column("test loss", "at the end, in nats, mean over seeds"),
     Column("learning rate", "size of the updates"),
     Column("seconds per epoch", "training, evaluation and logging"),

@@ -45,9 +45,8 @@ def verdicts(combination: Combination) -> list[str]:
     """What is wrong with a combination, or that nothing is, in two or three words each."""
     found = all_findings(combination)
     wrong = [finding.verdict for finding in found if finding.wrong]
-    return (
-        wrong or [f.verdict for f in found if f.rule in ("healthy", "unmeasured")] or [NO_VERDICT]
-    )
+    right = [finding.verdict for finding in found if finding.rule == "healthy"]
+    return wrong or right or [f.verdict for f in found if f.rule == "unmeasured"] or [NO_VERDICT]
 
 
 def card(combination: Combination, inside: bool) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Pictures:
         return max((len(arrays.get("labels", ())) for arrays in self._end.values()), default=0)
 
     def _gradients(self, norms: Mapping[str, Sequence[Curve]]) -> Figure:
-        figure = Figure(figsize=(3.5, 2.4), layout="constrained")
+        figure = figures.framed(2.4)
         figures.by_layer(norms, figure.add_subplot(), "gradient norm (L2)", self._norms, log=True)
         return figure
 

@@ -318,7 +318,7 @@ def _saturated(record: Record) -> Finding | None:
 
 
 def _overfitting(record: Record) -> Finding | None:
-    if _guesses(record) or not len(record.train_accuracy[1]):
+    if record.state == "diverged" or _guesses(record) or not len(record.train_accuracy[1]):
         return None
     train, test = record.last_train_accuracy, float(record.test_accuracy[1][-1])
     steps, losses = record.test_loss
@@ -384,8 +384,9 @@ def _healthy(record: Record) -> Finding:
     found = gradient_ratio(record)
     if found and found[0] > VANISHING_RATIO:
         ratio, first, last, _ = found
-        times = f"{ratio:.2g} times" if ratio >= 1 else f"1/{1 / ratio:.2g} of"
-        sentence += f"; early on, the gradient at {first} is {times} that at {last}"
+        size = "about as large as" if 2 / 3 < ratio < 3 / 2 else f"{ratio:.2g} times"
+        size = f"1/{1 / ratio:.2g} of" if ratio <= 2 / 3 else size
+        sentence += f"; early on, the gradient at {first} is {size} that at {last}"
     return Finding("healthy", f"{sentence}.", "curves")
 
 

@@ -1,0 +1,506 @@
+"""One page that compares all runs of a folder: read back as a user reads it, in a browser too."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import math
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from experiments import report
+from experiments.report_data import ReportError, read_comparison
+from experiments.report_statistics import mean_and_spread, ranking, supported
+from lenet import cli, inspections, runs
+from lenet.config import TrainConfig
+from lenet.diagnosis import EARLY_STEPS
+from lenet.inspections import Inspection, Layer
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+STEPS_PER_EPOCH, EPOCHS = 8, 2
+LAST = STEPS_PER_EPOCH * EPOCHS
+INSPECTED = (0, 8, LAST)
+SHAPES = {
+    "conv1": (3, 3, 1, 4),
+    "conv2": (3, 3, 4, 9),
+    "fc1": (12, 6),
+    "fc2": (6, 5),
+    "fc3": (5, 3),
+}
+ACCURACY = {
+    ("relu", "adam"): (0.985, 0.983, 0.984),
+    ("relu", "sgd"): (0.982, 0.986, 0.984),
+    ("sigmoid", "adam"): (0.955, 0.957, 0.956),
+    ("sigmoid", "sgd"): (0.33, 0.33, 0.33),
+}
+Make = Callable[..., Path]
+
+
+def make_run(
+    folder: Path,
+    activation: str = "relu",
+    optimizer: str = "adam",
+    seed: int = 0,
+    accuracy: float = 0.98,
+    name: str | None = None,
+    state: str = "done",
+    inspect: bool = True,
+    measured: bool = True,
+    class_names: tuple[str, ...] = ("a", "b", "c"),
+    sha256: str = "0" * 64,
+    dataset: str = "tiny",
+    **options: Any,
+) -> Path:
+    """Writes a run's folder as training would, without training."""
+    name = name or f"{activation}-{optimizer}-seed{seed}"
+    config = TrainConfig(
+        activation=activation, optimizer=optimizer, seed=seed, epochs=EPOCHS, batch_size=10,
+        logdir=folder, run_name=name, **options,
+    ).resolved(dataset)  # fmt: skip
+    run = folder / name
+    run.mkdir(parents=True)
+    described = {
+        "name": dataset, "sha256": sha256, "train": 10 * STEPS_PER_EPOCH, "test": 6000,
+        "image_shape": [12, 12, 1], "class_names": list(class_names),
+    }  # fmt: skip
+    machine = {"python": "3.11", "tensorflow": "2.21", "keras": "3.15", "numpy": "2.4"}
+    runs.write_config(run, config, described, {**machine, "cpu_model": "a CPU", "cpus": 2})
+    learns = accuracy > 0.5
+    if measured:
+        chance = math.log(3)
+        steps = range(1, LAST + 1)
+        losses = [chance / (1 + step) if learns else chance for step in steps]
+        train = [(s, 1, "train", loss, accuracy) for s, loss in zip(steps, losses, strict=True)]
+        test = [(0, 0, "test", chance, 1 / 3)]
+        test += [
+            (8, 1, "test", losses[7], accuracy - 0.02),
+            (LAST, 2, "test", losses[-1], accuracy),
+        ]
+        runs.append_metrics(run, [*train, *test])
+    if inspect:
+        for step in INSPECTED:
+            inspections.save(run / runs.INSPECTIONS, _inspection(step, seed, learns))
+    runs.write_status(
+        run, {"state": state, "step": LAST if measured else 0, "epoch": EPOCHS, "seconds": 3.0,
+              "test_loss": 0.1, "test_accuracy": accuracy, "images_per_second": 1000.0,
+              "weights_sha256": f"{seed:064d}"},
+    )  # fmt: skip
+    return run
+
+
+def _inspection(step: int, seed: int, learns: bool) -> Inspection:
+    draw = np.random.default_rng(seed)
+    layers = {}
+    for depth, (name, shape) in enumerate(SHAPES.items()):
+        kernel = draw.normal(0, 0.1, shape).astype(np.float32) * (1 + 0.02 * step)
+        layers[name] = Layer(
+            kernel=kernel, bias=np.zeros(shape[-1], np.float32), kernel_gradient=kernel,
+            bias_gradient=np.zeros(shape[-1], np.float32), activation=np.zeros((30, shape[-1])),
+            gradient_norm=1.0 if learns else 10.0 ** (depth - 6), update_ratio=None,
+            dead_fraction=0.0, saturated_fraction=0.1,
+        )  # fmt: skip
+    features = draw.normal(size=(30, 5)).astype(np.float32)
+    labels = np.repeat(np.arange(3, dtype=np.int32), 10)
+    maps = {"conv1": np.zeros((4, 4, 4), np.float32)}
+    return Inspection(step, layers, maps, maps, features, "fc2", labels)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two activations, two optimizers and three seeds, as a grid leaves them."""
+    folder = tmp_path_factory.mktemp("logdir") / "demo"
+    for (activation, optimizer), accuracies in ACCURACY.items():
+        for seed, accuracy in enumerate(accuracies):
+            make_run(folder, activation, optimizer, seed, accuracy, data_dir=Path("some images"))
+    make_run(folder / "tuning", name="relu-adam-learning_rate0.01-seed0", learning_rate=0.01)
+    content = {"command": "python -m experiments.grid --name demo", "combinations": []}
+    (folder / "grid.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return report.write_report(folder).read_text()
+
+
+def table(page: str) -> list[list[str]]:
+    """The cells of the leader board's rows."""
+    body = re.search(r"<tbody>(.*?)</tbody>", page, re.S)
+    assert body
+    rows = re.findall(r"<tr>(.*?)</tr>", body[1], re.S)
+    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.S) for row in rows]
+    return [[html.unescape(re.sub(r"<[^>]*>", "", cell)).strip() for cell in row] for row in cells]
+
+
+def test_the_leader_board_has_mean_spread_and_ties(page: str) -> None:
+    rows = table(page)
+    assert [row[:3] for row in rows] == [
+        ["=1", "relu · sgd", "98.40 ± 0.20 %"],
+        ["=1", "relu · adam", "98.40 ± 0.10 %"],
+        ["3", "sigmoid · adam", "95.60 ± 0.10 %"],
+        ["4", "sigmoid · sgd", "33.00 ± 0.00 %"],
+    ]
+    assert [row[4] for row in rows] == ["0.01", "0.001", "0.001", "0.01"]
+    assert [row[5] for row in rows] == ["1.5"] * 4
+    assert [row[6:8] for row in rows] == [["1", "2"], ["1", "2"], ["2", "–"], ["–", "–"]]
+    assert rows[3][9] == "has not begun to learn, vanishing gradients"
+
+
+def test_the_page_says_what_was_compared_and_how_fairly(page: str) -> None:
+    text = html.unescape(page)
+    assert "With which activation and which optimizer does LeNet learn tiny best" in text
+    assert "80 training and 6,000 test images" in text
+    assert "Python 3.11, TensorFlow 2.21, Keras 3.15, NumPy 2.4" in text and "a CPU" in text
+    assert "each optimizer ran at its default rate (sgd 0.01, adam 0.001)" in text
+    assert "the kernels recorded at step 0 are the same, bit for bit" in text
+    assert "the same 30 training images" in text
+    assert "python -m experiments.grid --name demo" in re.sub("<[^>]*>", "", text)
+    assert "learning_rate0.01" not in text, "trials of --tune are no part of the comparison"
+
+
+def test_every_sentence_leads_to_a_plot_that_is_there(page: str) -> None:
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    assert len(re.findall(r'\bid="', page)) == len(ids), "an id is given twice"
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert targets and set(targets) <= ids
+    sentences = re.findall(r'<p>[^<]*(?:<em>[^<]*</em>)? <a class="see" href="#([^"]+)">', page)
+    assert len(sentences) >= 4
+
+
+def test_what_to_try_is_a_command_that_runs(page: str) -> None:
+    found = re.findall(r'<p class="advice">([^<]*)<code>(.*?)</code>', page, re.S)
+    commands = [shlex.split(html.unescape(re.sub("<[^>]*>", "", words))) for _, words in found]
+    assert len(commands) == 2
+    for words in commands:
+        assert words[1:3] == ["-m", "lenet.train"]
+        config = cli.parse_config(words[3:], "lenet.train", "", TrainConfig())
+        assert config.data_dir is not None and config.data_dir.name == "some images"
+        assert (config.epochs, config.batch_size) == (EPOCHS, 10)
+        assert config.learning_rate is None
+    changed = [cli.parse_config(w[3:], "", "", TrainConfig()) for w in commands]
+    assert [(c.activation, c.optimizer) for c in changed] == [("sigmoid", "adam"), ("relu", "sgd")]
+
+
+def test_one_row_per_run_for_pandas(folder: Path, page: str) -> None:
+    with (folder / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows][:2] == ["relu-sgd-seed0", "relu-sgd-seed1"]
+    assert len(rows) == 12
+    first = rows[0]
+    assert (first["activation"], first["optimizer"], first["seed"]) == ("relu", "sgd", "0")
+    assert float(first["test_accuracy"]) == 0.982
+    assert (first["epochs_to_95"], first["epochs_to_98"]) == ("1.0", "2.0")
+    assert [row["epochs_to_95"] for row in rows if row["activation"] == "sigmoid"][:3] == [""] * 3
+    assert first["state"] == "done" and first["dataset"] == "tiny"
+    content = json.loads((folder / "results.json").read_text())
+    assert len(content) == 12 and content[0]["test_accuracy"] == 0.982
+    assert content[0].keys() == first.keys()
+
+
+def test_the_page_is_one_file_that_asks_nothing_of_a_network(page: str) -> None:
+    addresses = re.findall(r"""\b(?:src|href|srcset|action|data)=["']?([^"'\s>]+)""", page)
+    assert all(address.startswith(("data:image/", "#")) for address in addresses)
+    assert "@import" not in page and "url(" not in page
+    assert len(page) < 1_500_000
+
+
+def test_the_report_needs_no_tensorflow(root: Path, tmp_path: Path) -> None:
+    folder, output = tmp_path / "logdir", tmp_path / "pages" / "page.html"
+    make_run(folder)
+    program = (
+        "import sys\nfrom experiments import report\n"
+        f"report.main([{str(folder)!r}, '--output', {str(output)!r}])\n"
+        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"Report  {output}\n[]\n"
+    assert (output.parent / "results.csv").exists()
+
+
+def _mistake(capsys: pytest.CaptureFixture[str], folder: Path) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        report.main([str(folder)])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ") and error.count("\n") == 1
+    return error
+
+
+def test_a_folder_without_runs_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "There is no folder" in _mistake(capsys, tmp_path / "absent")
+    assert "There are no runs in" in _mistake(capsys, tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "text.txt").write_text("not a run")
+    assert "There are no runs in" in _mistake(capsys, tmp_path)
+    run = make_run(tmp_path / "logdir", inspect=False)
+    assert "is one run" in _mistake(capsys, run)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_runs_on_different_images_are_never_mixed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, name="one", inspect=False)
+    make_run(tmp_path, name="two", inspect=False, sha256="1" * 64, dataset="mnist")
+    error = _mistake(capsys, tmp_path)
+    for words in ("different data sets", "tiny (sha256 00000000…, 1 run, e.g. one)", "mnist"):
+        assert words in error
+
+
+def test_one_seed_has_no_spread(tmp_path: Path) -> None:
+    make_run(tmp_path, "relu", accuracy=0.98, inspect=False)
+    make_run(tmp_path, "tanh", accuracy=0.981, inspect=False)
+    page = report.write_report(tmp_path).read_text()
+    assert [row[:3] for row in table(page)] == [
+        ["1", "tanh · adam", "98.10 %"],
+        ["2", "relu · adam", "98.00 %"],
+    ]
+    assert "±" not in page
+    assert "One seed only" in page and "has no grid.json" in page
+
+
+def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
+    make_run(tmp_path, "relu", seed=0)
+    make_run(tmp_path, "relu", seed=1, state="running", accuracy=0.7)
+    make_run(tmp_path, "tanh", inspect=False)
+    make_run(tmp_path, "sigmoid", state="diverged", inspect=False)
+    make_run(tmp_path, "elu", measured=False, inspect=False, state="failed")
+    broken = tmp_path / "selu-adam-seed0"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    never = tmp_path / "gelu-adam-seed0"
+    never.mkdir()
+    (never / "status.json").write_text('{"state": "failed", "error": "no images"}')
+    page = report.write_report(tmp_path).read_text()
+    rows = {row[1]: row for row in table(page)}
+    assert rows["relu · adam"][8] == "1 of 2 (1 stopped)"
+    assert rows["relu · adam"][2] == "98.00 %"
+    assert rows["tanh · adam"][2] == "98.00 %"
+    for label, state in (("sigmoid · adam", "diverged"), ("elu · adam", "failed")):
+        assert rows[label][0] == "–" and rows[label][9] == state
+    text = html.unescape(page)
+    assert "No inspections in sigmoid-adam-seed0, tanh-adam-seed0 and elu-adam-seed0" in text
+    assert "this run made no inspections" in text
+    assert "selu-adam-seed0 is left out" in text
+    assert "gelu-adam-seed0 failed before it began: no images" in text
+    assert re.search(r"--resume.*elu-adam-seed0", re.sub("<[^>]*>", "", text))
+    assert "Of 5 runs 1 diverged, 1 failed and 1 stopped" in text
+
+
+def test_a_run_that_goes_on_is_told_from_one_that_was_killed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="running", inspect=False)
+    with runs.locked(run):
+        assert read_comparison(tmp_path).runs[0].state == "running"
+        page = report.write_report(tmp_path).read_text()
+    assert table(page)[0][2] == "98.00 % so far"
+    assert read_comparison(tmp_path).runs[0].state == "stopped"
+
+
+def test_runs_without_any_measurement_make_a_page(tmp_path: Path) -> None:
+    make_run(tmp_path, measured=False, inspect=False, state="running")
+    page = report.write_report(tmp_path).read_text()
+    assert "No run has finished yet" in page and "Nothing was measured" in page
+
+
+def test_a_damaged_inspection_and_a_torn_line_are_passed_over(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    with (run / "metrics.csv").open("a") as file:
+        file.write("17,3,tr")
+    (run / "inspections" / "step-00000008.npz").write_bytes(b"torn")
+    page = report.write_report(tmp_path).read_text()
+    assert table(page)[0][2] == "98.00 %"
+
+
+def test_the_outcome_of_tuning_is_told(tmp_path: Path) -> None:
+    make_run(tmp_path, learning_rate=0.003, inspect=False)
+    make_run(tmp_path, "tanh", learning_rate=0.001, inspect=False)
+    chosen = {
+        "relu-adam": {"best": 0.003, "at_edge": False, "tried": []},
+        "tanh-adam": {"best": 0.001, "at_edge": True, "tried": []},
+    }
+    tuning = {"held_out": 0.1, "seed": 0, "combinations": chosen}
+    planned = [{"folder": "relu-adam-seed0"}, {"folder": "elu-adam-seed0"}]
+    content = {"command": ["python", "-m", "x"], "tuning": tuning, "combinations": planned}
+    (tmp_path / "grid.json").write_text(json.dumps(content))
+    text = html.unescape(report.write_report(tmp_path).read_text())
+    assert "relu-adam 0.003, tanh-adam 0.001" in text and "never by the test images" in text
+    assert "A better rate may lie beyond those tried for tanh-adam" in text
+    assert "Not begun yet: elu-adam-seed0" in text
+    assert [c.label for c in read_comparison(tmp_path).combinations] == [
+        "relu · adam",
+        "tanh · adam",
+    ]
+
+
+def test_other_options_that_differ_make_combinations(tmp_path: Path) -> None:
+    make_run(tmp_path, name="small", learning_rate=0.001, inspect=False)
+    make_run(tmp_path, name="large", learning_rate=0.01, inspect=False)
+    make_run(tmp_path, name="he", learning_rate=0.01, init="he_normal", inspect=False)
+    labels = [combination.label for combination in read_comparison(tmp_path).combinations]
+    assert labels == [
+        "relu · adam · init glorot_uniform · learning rate 0.001",
+        "relu · adam · init glorot_uniform · learning rate 0.01",
+        "relu · adam · init he_normal · learning rate 0.01",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        ([0.98, 0.981, 0.979], [0.90, 0.901, 0.899], True),
+        ([0.98, 0.95, 0.99], [0.97, 0.98, 0.96], False),
+        ([0.98, 0.98], [0.97, 0.97], True),
+        ([0.98, 0.98], [0.98, 0.98], False),
+        ([0.98, 0.981, 0.979], [0.90], True),
+        ([0.98], [0.9801, 0.97, 0.99], False),
+        ([0.98], [0.90], None),
+        ([], [0.90, 0.91], None),
+    ],
+)
+def test_a_difference_counts_where_the_spread_supports_it(
+    better: list[float], worse: list[float], expected: bool | None
+) -> None:
+    assert supported(better, worse) is expected
+
+
+def test_the_interval_is_that_of_welch() -> None:
+    """By hand: 4 degrees of freedom and 2.776 for two like spreads, 2 and 4.303 for one alone."""
+    spread, none = [-1.0, 0.0, 1.0], [0.0, 0.0, 0.0]
+    for other, half_width in ((spread, 2.776 * (2 / 3) ** 0.5), (none, 4.303 / 3**0.5)):
+        assert supported([v + half_width + 0.01 for v in spread], other) is True
+        assert supported([v + half_width - 0.01 for v in spread], other) is False
+
+
+def test_mean_and_spread() -> None:
+    assert mean_and_spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+    assert mean_and_spread([1.0]) == (1.0, None)
+    assert math.isnan(mean_and_spread([])[0])
+
+
+def test_ranks_of_ties_are_shared(folder: Path) -> None:
+    found = ranking(read_comparison(folder).combinations)
+    assert [(rank, shared) for rank, shared, _ in found] == [
+        (1, True), (1, True), (3, False), (4, False),
+    ]  # fmt: skip
+
+
+def test_the_early_steps_of_the_rule_are_those_of_its_sentence() -> None:
+    from lenet.diagnosis import RULES
+
+    assert f"first {EARLY_STEPS} steps" in RULES["vanishing"][1]
+
+
+def test_a_folder_as_output_that_cannot_be_written_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        report.main([str(folder), "--output", str(tmp_path / "file" / "page.html")])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_error_is_a_value_error() -> None:
+    assert issubclass(ReportError, ValueError)
+
+
+@pytest.mark.browser
+class TestInABrowser:
+    @pytest.fixture
+    def opened(self, browser: Chrome, folder: Path, page: str) -> Chrome:
+        browser.get_log("browser")
+        browser.get((folder / "report.html").as_uri())
+        return browser
+
+    def column(self, browser: Chrome, place: int) -> list[str]:
+        return browser.execute_script(
+            "return Array.from(document.querySelectorAll('.board tbody tr'),"
+            "row => row.cells[arguments[0]].textContent.trim())", place,
+        )  # fmt: skip
+
+    def test_opens_without_errors_or_requests(self, opened: Chrome) -> None:
+        assert opened.get_log("browser") == []
+        requests = opened.execute_script(
+            "return performance.getEntriesByType('resource').map(entry => entry.name)"
+        )
+        assert [name for name in requests if not name.startswith("data:")] == []
+        broken = opened.execute_script(
+            "return Array.from(document.images).filter(i => !i.naturalWidth).length"
+        )
+        assert broken == 0
+        wide = opened.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0
+
+    def test_a_click_on_a_heading_sorts(self, opened: Chrome) -> None:
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+
+        headings = opened.find_elements(By.CSS_SELECTOR, ".board thead th")
+        assert headings[0].get_attribute("aria-sort") == "ascending"
+        button = headings[7].find_element(By.TAG_NAME, "button")
+        button.click()
+        assert self.column(opened, 7) == ["2", "2", "–", "–"]
+        assert [h.get_attribute("aria-sort") for h in headings].count("none") == 9
+        headings[2].find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+        assert headings[2].get_attribute("aria-sort") == "descending"
+        assert self.column(opened, 2)[-1] == "33.00 ± 0.00 %"
+        headings[2].find_element(By.TAG_NAME, "button").send_keys(Keys.SPACE)
+        assert headings[2].get_attribute("aria-sort") == "ascending"
+        assert self.column(opened, 2)[0] == "33.00 ± 0.00 %"
+
+    def test_one_slider_moves_all_kernels(self, opened: Chrome) -> None:
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+
+        slider = opened.find_element(By.ID, "step")
+        shown = opened.find_element(By.ID, "shown-step")
+        films = opened.find_elements(By.CSS_SELECTOR, ".film img")
+        assert len(films) == 8, "two convolutions of four combinations"
+        assert shown.text == "16 (epoch 2.00)"
+        slider.send_keys(Keys.HOME)
+        assert shown.text == "0 (epoch 0.00)"
+        assert [film.value_of_css_property("top") for film in films] == ["0px"] * 8
+        slider.send_keys(Keys.ARROW_RIGHT)
+        assert shown.text == "8 (epoch 1.00)"
+        for film in films:
+            height = film.get_attribute("data-height")
+            assert film.value_of_css_property("top") == f"-{height}px"
+
+    def test_names_are_text_and_run_nothing(self, browser: Chrome, tmp_path: Path) -> None:
+        folder = tmp_path / HOSTILE
+        for seed in (0, 1):
+            make_run(
+                folder, seed=seed, name=f"<img src=x onerror=alert(1)>{seed}", accuracy=0.33,
+                class_names=(HOSTILE, "b", "c"), dataset=HOSTILE, data_dir=Path(HOSTILE),
+            )  # fmt: skip
+        make_run(folder, name="<img src=x onerror=alert(2)>", inspect=False, dataset=HOSTILE,
+                 class_names=(HOSTILE, "b", "c"))  # fmt: skip
+        page = report.write_report(folder)
+        browser.get_log("browser")
+        browser.get(page.as_uri())
+        assert browser.get_log("browser") == []
+        assert browser.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+        assert browser.execute_script("return document.scripts.length") == 1
+        text = browser.execute_script("return document.body.textContent")
+        assert f"learn {HOSTILE} with relu" in text
+        assert "script><img src=x onerror=alert(1)>" in browser.title
+        assert f"3: {HOSTILE}, b, c" in text
+        assert HOSTILE in text.split("--data-dir")[1]
+        assert "<img src=x onerror=alert(2)>" in text
