@@ -15,7 +15,6 @@ from lenet import cifar, downloads
 from lenet.config import TrainConfig
 from lenet.folders import FolderOptions, read_folder
 from lenet.idx import read_idx
-from lenet.layouts import LAYOUTS, survey
 from lenet.registry import KNOWN_DATASETS
 
 DIGIT_NAMES = tuple("0123456789")
@@ -250,7 +249,7 @@ def _from_files(name: str, place: Path, options: FolderOptions) -> Dataset:
     if not place.exists():
         raise FileNotFoundError(f"There is no folder or file {place}: see --data-dir.")
     found = _read_arrays(name, place)
-    if found is None and name == "auto" and _is_folder_of_pictures(place):
+    if found is None and name == "auto" and place.is_dir() and not any(place.glob("*.npz")):
         return _from_pictures(place, options)
     if found is None:
         what = "CIFAR-10" if name == "cifar10" else "images"
@@ -314,22 +313,19 @@ def _read_arrays(name: str, place: Path) -> tuple[Arrays, dict[tuple[str, str], 
     return None
 
 
-def _is_folder_of_pictures(place: Path) -> bool:
-    if not place.is_dir() or any(place.glob("*.npz")):
-        return False
-    return bool(survey(place.resolve()).pictures)
-
-
 def _expected(name: str) -> str:
     """What a place must hold to be read, in words."""
     if name == "cifar10":
         return f"{cifar.ARCHIVE}, or the files in it"
     files = f"{', '.join(IDX_FILES.values())} (raw or .gz), or one .npz file"
-    return files if name != "auto" else f"{files}, or {cifar.ARCHIVE}, or {LAYOUTS}"
+    return files if name != "auto" else f"{files}, or {cifar.ARCHIVE}"
 
 
 def _from_pictures(folder: Path, options: FolderOptions) -> Dataset:
-    pictures = read_folder(folder, options)
+    try:
+        pictures = read_folder(folder, options)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} Or expected {_expected('auto')}.") from None
     train = Split(pictures.train_images, pictures.train_labels)
     test = Split(pictures.test_images, pictures.test_labels)
     name, note = _own_name(folder, KNOWN_DATASETS)
