@@ -60,7 +60,8 @@ PARTS = {
     "weights": (
         "Weights at the start and at the end",
         "The outline is the spread before training, the filled shape that after it. Where both "
-        "are the same, the layer has not moved; a wide shape means large weights.",
+        "are the same, the layer has not moved; a wide shape means large weights. What lies beyond "
+        "an edge is counted at it.",
     ),
 }  # fmt: skip
 
@@ -183,6 +184,7 @@ def _views(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
                 "curves": pictures.curves(activation),
                 "views": [views[c.number] for c in comparison.of(activation)],
                 "map_limits": pictures.map_limits(activation),
+                "has_maps": any(views[c.number].class_map for c in comparison.of(activation)),
                 "parts": parts,
             }
             for activation in comparison.activations

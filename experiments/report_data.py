@@ -210,7 +210,8 @@ def read_run(folder: Path) -> Run:
     Raises:
         ValueError: its `config.json` is damaged.
     """
-    config, dataset = runs.read_config(folder)
+    saved, dataset = runs.read_config(folder)
+    config = saved.resolved(str(dataset["name"]))  # An older run may lack an option.
     environment = _json(folder / runs.CONFIG).get("environment", {})
     status = _json(folder / runs.STATUS)
     state = status.get("state", "unknown")

@@ -22,6 +22,8 @@ FRAMES = 40
 FILM_WIDTH, MAP_WIDTH, MAP_HEIGHT = 340, 290, 300  # CSS pixels, filled by whole factors.
 MOST_KERNELS, COLUMNS, GAP = 64, 8, 4
 ZOOM = 0.9
+# Times the usual size of a weight: a run that is thrown off has weights in millions.
+MOST_WIDE, MOST_WHITE = 8, 3
 LEAST_NORM = 1e-7
 
 
@@ -84,6 +86,7 @@ class Pictures:
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
         self.looks = {name: figures.look(k) for k, name in enumerate(comparison.variants)}
+        self._last_step = max([1, *(run.record.step for run in comparison.runs)])
         self.steps = self._film_steps()
         self._start: dict[int, dict[str, np.ndarray]] = {}
         self._end: dict[int, dict[str, np.ndarray]] = {}
@@ -117,10 +120,11 @@ class Pictures:
         classes = every[0].record.num_classes
         best = max((run.test_accuracy for run in every if run.done), default=0.0)
         zoom = ZOOM if best >= 0.95 else None
-        last = max(1, *(run.record.step for run in every))
         most = 1.25 * float(np.log(classes))
         return _svg(
-            figures.learning_panels(lines["loss"], lines["accuracy"], classes, last, most, zoom)
+            figures.learning_panels(
+                lines["loss"], lines["accuracy"], classes, self._last_step, most, zoom
+            )
         )
 
     def views(self, combination: Combination) -> Views:
@@ -145,7 +149,9 @@ class Pictures:
             steps=(steps[0], steps[-1]),
             class_map=self._class_map(combination, end),
             gradients=_svg(self._gradients(norms)) if norms else "",
-            activity=_svg(figures.activity(saturated, dead)) if saturated and dead else "",
+            activity=_svg(figures.activity(saturated, dead, self._last_step))
+            if saturated and dead
+            else "",
             weights=_svg(
                 figures.weight_histograms(
                     _kernels(start), shown, self.color(combination), self._widths
@@ -188,7 +194,14 @@ class Pictures:
 
     def _gradients(self, norms: Mapping[str, Sequence[Curve]]) -> Figure:
         figure = figures.framed(2.4)
-        figures.by_layer(norms, figure.add_subplot(), "gradient norm (L2)", self._norms, log=True)
+        figures.by_layer(
+            norms,
+            figure.add_subplot(),
+            "gradient norm (L2)",
+            self._norms,
+            log=True,
+            last_step=self._last_step,
+        )
         return figure
 
     def _film_steps(self) -> list[int]:
@@ -239,7 +252,7 @@ class Pictures:
     def _reaches(self) -> tuple[dict[str, float], dict[str, float]]:
         """By layer, how large weights become: for the histograms, and for pictures of kernels.
 
-        Histograms have room for all. Pictures are fully white or black from midway between the
+        Histograms have room for nearly all. Pictures are fully white or black from midway between the
         usual and the greatest on: else one combination with huge weights would make all the
         others gray.
         """
@@ -252,8 +265,15 @@ class Pictures:
                     by_number = found.setdefault(layer, {})
                     by_number[number] = max(by_number.get(number, 1e-6), reach)
         greatest = {layer: max(by_number.values()) for layer, by_number in found.items()}
-        usual = {layer: float(np.median(list(sizes.values()))) for layer, sizes in found.items()}
-        return greatest, {layer: float(np.sqrt(usual[layer] * greatest[layer])) for layer in found}
+        usual = {
+            layer: float(np.quantile(list(sizes.values()), 0.5, method="lower"))
+            for layer, sizes in found.items()
+        }
+        widths = {layer: min(greatest[layer], MOST_WIDE * usual[layer]) for layer in found}
+        return widths, {
+            layer: min(float(np.sqrt(usual[layer] * greatest[layer])), MOST_WHITE * usual[layer])
+            for layer in found
+        }
 
     def _norm_limits(self) -> tuple[float, float] | None:
         norms = [

@@ -48,7 +48,8 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
             " Two tell little: a third seed narrows it down." if comparison.most_seeds == 2 else ""
         )
         count = comparison.most_seeds
-        said.append(("Tied with it", f"{join(tied)}, as far as {count} seeds can tell.{few}"))
+        tell = f"as far as {count} seeds can tell" if count > 1 else "with the very same accuracy"
+        said.append(("Tied with it", f"{join(tied)}, {tell}.{few}"))
     for threshold in (0.98, 0.95) if len(ranked) > 1 else ():
         times = {c.label: epochs_to(c, threshold) for _, _, c in ranked}
         reached = {name: mean for name, (mean, by_all) in times.items() if by_all}

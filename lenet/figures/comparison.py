@@ -182,6 +182,7 @@ def by_layer(
     limits: tuple[float, float] | None = None,
     log: bool = False,
     legend: bool = True,
+    last_step: float | None = None,
 ) -> Axes:
     """One number per layer over the steps, mean over seeds, layers from dark to light.
 
@@ -190,6 +191,7 @@ def by_layer(
         label: of the y axis.
         limits: of the y axis.
         log: a logarithmic y axis (values of 0 are left out); else percent.
+        last_step: where the x axis ends; default: with the curves.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
@@ -212,6 +214,8 @@ def by_layer(
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if limits is not None:
         ax.set_ylim(*limits)
+    if last_step is not None:
+        ax.set_xlim(-0.03 * last_step, 1.03 * last_step)
     ax.set_ylabel(label)
     ax.set_xlabel("step (optimizer updates)")
     _plain(ax)
@@ -221,14 +225,17 @@ def by_layer(
 
 
 def activity(
-    saturated: Mapping[str, Sequence[Curve]], dead: Mapping[str, Sequence[Curve]]
+    saturated: Mapping[str, Sequence[Curve]],
+    dead: Mapping[str, Sequence[Curve]],
+    last_step: float | None = None,
 ) -> Figure:
     """Saturated outputs above, dead units below, by layer over the steps."""
     figure = framed(3.4, hspace=0.1)
     above, below = figure.subplots(2, 1, sharex=True)
-    by_layer(saturated, above, "saturated outputs", (-0.03, 1.03))
+    limits = (-0.03, 1.03)
+    by_layer(saturated, above, "saturated outputs", limits, last_step=last_step)
     above.set_xlabel("")
-    by_layer(dead, below, "dead units", (-0.03, 1.03), legend=False)
+    by_layer(dead, below, "dead units", limits, legend=False, last_step=last_step)
     return figure
 
 
