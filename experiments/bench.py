@@ -20,7 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments import bench_grid
+
 NEVER = 10**9
+ROUNDS = 5
 CONTESTANTS = {
     "model.fit": "Keras model.fit on float32 arrays, TensorFlow's own thread settings",
     "bare": "lenet without logging: no train points, no inspections",
@@ -35,11 +38,23 @@ def main() -> int:
     parser.add_argument(
         "--data-dir", type=Path, help="images to train on (default: as lenet.train)"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="counted epochs (default: 5)")
+    parser.add_argument("--rounds", type=int, help="counted epochs (default: 5)")
     parser.add_argument("--batch-size", type=int, default=128, help="default: 128")
-    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--grid", action="store_true", help="time a grid of eight runs instead (default: 1 round)"
+    )
+    parser.add_argument("--epochs", type=int, default=2, help="of each run of --grid (default: 2)")
+    parser.add_argument("--logdir", help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", choices=[*CONTESTANTS, "grid"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.contestant:
+    if not options.grid:
+        options.rounds = options.rounds or ROUNDS
+    if options.contestant == "grid":
+        bench_grid.fit_with_keras(options)
+    elif options.grid:
+        rounds = options.rounds or 1
+        bench_grid.measure(options.data_dir, rounds, options.epochs, options.batch_size)
+    elif options.contestant:
         _compete(options)
     else:
         _measure(options)

@@ -31,7 +31,8 @@ PROG = "python -m experiments.grid"
 DESCRIPTION = (
     "Trains every combination of the given activations, optimizers, seeds and other options, on "
     "the same images in the same order from the same first weights, and compares them. An option "
-    "that takes several values makes a combination of each."
+    "that takes several values makes a combination of each. The same command again skips what is "
+    "done and goes on with what is not. Exit code 1 if a run failed; one that diverged is a result."
 )
 GRID = "grid.json"
 FAILED = 1

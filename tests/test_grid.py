@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from experiments import grid, live, report, tuning
+from experiments.run_one import STOP_FILE, Job, Outcome, train_one
+from lenet import events, runs
+from lenet.config import TrainConfig
+from lenet.datasets import Dataset
+from lenet.interrupts import StopRequest
+from lenet.trainer import Trainer
+
+SHORT = ["--dataset", "digits", "--max-steps", "4", "--workers", "0"]
+NAMES = [f"relu-{optimizer}-seed{seed}" for optimizer in ("sgd", "adam") for seed in (0, 1)]
+Fit = Callable[..., Trainer]
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logdir")
+
+
+@pytest.fixture(scope="module")
+def run(logdir: Path) -> Callable[..., int]:
+    """Runs a small grid in this process; of the reports, only the one of `first` is made."""
+
+    def call(*words: str) -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            if "first" not in words:
+                patch.setattr(report, "write_report", lambda folder: folder / "report.html")
+            return grid.main([*SHORT, "--logdir", str(logdir), *words])
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def first(run: Callable[..., int], logdir: Path) -> Path:
+    """A grid of one activation, two optimizers and two seeds."""
+    assert run("--activation", "relu", "--seeds", "0", "1", "--name", "first") == 0
+    return logdir / "first"
+
+
+def status(run: Path) -> dict[str, Any]:
+    return json.loads((run / runs.STATUS).read_text())
+
+
+def job(folder: Path, dataset: Dataset, **options: Any) -> Job:
+    defaults: dict[str, Any] = {"dataset": "digits", "max_steps": 6, "inspect_every": 0}
+    config = TrainConfig(
+        logdir=folder, run_name="one", figures=False, quiet=True, **(defaults | options)
+    )
+    return Job(config.resolved("digits"), dataset.sha256, stop_file=folder / STOP_FILE)
+
+
+def test_every_combination_has_its_folder_and_nothing_else_has(first: Path) -> None:
+    assert sorted(path.name for path in first.iterdir() if path.is_dir()) == sorted(NAMES)
+    assert {status(first / name)["state"] for name in NAMES} == {"done"}
+    assert (first / "report.html").exists()
+
+
+def test_the_grid_says_how_it_was_made(first: Path, digits: Dataset) -> None:
+    found = json.loads((first / grid.GRID).read_text())
+    assert "experiments.grid --dataset digits --max-steps 4" in found["command"]
+    assert found["dataset"] == {"name": "digits", "sha256": digits.sha256}
+    assert found["options"]["optimizer"] == ["sgd", "adam"]
+    assert [one["folder"] for one in found["combinations"]] == NAMES
+    assert found["combinations"][2]["learning_rate"] == 0.001
+    assert found["tuning"] is None
+    assert found["versions"]["tensorflow"].startswith("2.")
+
+
+def test_weights_are_those_of_lenet_train(first: Path, fit: Fit, digits: Dataset) -> None:
+    for optimizer in ("sgd", "adam"):
+        options = {"optimizer": optimizer, "seed": 1, "epochs": None, "batch_size": None}
+        alone = fit(digits, max_steps=4, **options).history
+        assert status(first / f"relu-{optimizer}-seed1")["weights_sha256"] == alone.weights_sha256
+
+
+def kernels_at_start(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / runs.INSPECTIONS / "step-00000000.npz") as arrays:
+        return {name: arrays[name] for name in arrays if name.endswith(("/kernel", "/bias"))}
+
+
+def first_loss(run: Path) -> str:
+    with (run / runs.METRICS).open() as file:
+        return next(row["loss"] for row in csv.DictReader(file) if row["split"] == "train")
+
+
+def test_all_combinations_of_a_seed_start_alike(first: Path) -> None:
+    """The same draws, and the same first batch: its loss is that of the common first weights."""
+    for seed in (0, 1):
+        one, other = (first / f"relu-{optimizer}-seed{seed}" for optimizer in ("sgd", "adam"))
+        expected, found = kernels_at_start(one), kernels_at_start(other)
+        assert len(expected) == 10
+        assert all(np.array_equal(expected[name], found[name]) for name in expected)
+        assert first_loss(one) == first_loss(other)
+    seeds = [first / f"relu-sgd-seed{seed}" for seed in (0, 1)]
+    assert first_loss(seeds[0]) != first_loss(seeds[1])
+
+
+def test_other_activations_start_from_the_same_draws(
+    first: Path, fit: Fit, digits: Dataset
+) -> None:
+    options = {"epochs": 1, "batch_size": None, "inspect_every": 200, "max_steps": 1}
+    tanh = fit(digits, activation="tanh", **options).history.run
+    expected, found = kernels_at_start(first / "relu-sgd-seed0"), kernels_at_start(tanh)
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def hparams(folder: Path) -> Iterator[HParamsPluginData]:
+    """What the HParams page is told in one folder."""
+    for path in events.event_files(folder):
+        for event, _ in events._read_events(path):
+            summary: Summary = event.summary
+            for value in summary.value:
+                assert value.metadata.plugin_data.plugin_name == metadata.PLUGIN_NAME
+                yield HParamsPluginData.FromString(value.metadata.plugin_data.content)
+
+
+def test_tensorboards_hparams_page_groups_the_seeds(first: Path) -> None:
+    (overview,) = hparams(first)
+    shown = {info.name: info for info in overview.experiment.hparam_infos}
+    values = shown["optimizer"].domain_discrete.values
+    assert {value.string_value for value in values} == {"sgd", "adam"}
+    assert "seed" not in shown
+    metrics = {(m.name.group, m.name.tag) for m in overview.experiment.metric_infos}
+    assert metrics == {("test", "accuracy"), ("test", "loss")}
+    groups = []
+    for name in NAMES:
+        (trial,) = hparams(first / name)
+        values = trial.session_start_info.hparams
+        assert set(values) == set(shown)
+        assert {v.WhichOneof("kind") for v in values.values()} <= {"number_value", "string_value"}
+        groups.append(trial.session_start_info.group_name)
+        assert "accuracy" in events.read_scalars(first / name / "test")
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+
+
+def test_a_second_start_does_nothing_again(
+    first: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {name: (first / name / runs.STATUS).stat().st_mtime_ns for name in NAMES}
+    assert run("--activation", "relu", "--seeds", "0", "1", "--name", "first") == 0
+    assert {n: (first / n / runs.STATUS).stat().st_mtime_ns for n in NAMES} == before
+    out = capsys.readouterr().out
+    assert "4 runs" in out
+    assert "4 done before" in out
+    assert "±" in out
+    assert "tensorboard --logdir" in out
+
+
+def test_the_same_name_for_another_grid_is_refused(
+    first: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--activation", "relu", "--batch-size", "16", "--name", "first")
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1
+    assert "batch_size (was 32, now 16)" in message
+    assert "another --name" in message
+
+
+def test_one_that_fails_is_reported_while_the_others_finish(
+    run: Callable[..., int], logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--activation", "relu", "--optimizers", "sgd", "adam", "--seed", "0", "--name", "bad"]
+    words += ["--inspect-every", "0"]
+    (logdir / "bad").mkdir()
+    (logdir / "bad" / "relu-sgd-seed0").touch()
+    assert run(*words) == 1
+    printed = capsys.readouterr()
+    assert status(logdir / "bad" / "relu-adam-seed0")["state"] == "done"
+    assert "Failed: relu-sgd-seed0" in printed.err
+    assert "1 failed" in printed.out
+    assert "±" not in printed.out, "one seed has no spread"
+    (logdir / "bad" / "relu-sgd-seed0").unlink()
+    assert run(*words) == 0
+    printed = capsys.readouterr()
+    assert "1 done before" in printed.out
+    assert status(logdir / "bad" / "relu-sgd-seed0")["state"] == "done"
+
+
+def test_a_run_that_diverges_is_a_result_and_is_not_made_again(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    wild = job(tmp_path, digits, optimizer="sgd", learning_rate=1e9)
+    outcome = train_one(wild)
+    assert (outcome.state, outcome.skipped) == ("diverged", False)
+    assert "loss is" in outcome.notes[0]
+    assert train_one(wild).skipped
+    board = live.leader_board([outcome])
+    assert "1 diverged" in board
+    assert "±" not in board
+
+
+def test_a_run_whose_checkpoints_are_damaged_fails_and_says_so(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    short = job(tmp_path, digits, epochs=1, max_steps=2)
+    assert train_one(short).state == "done"
+    for path in short.folder.glob("checkpoints/*/model.npz"):
+        path.write_bytes(b"damaged")
+    longer = replace(short, config=replace(short.config, max_steps=4))
+    outcome = train_one(longer)
+    assert outcome.state == "failed"
+    assert "None of the checkpoints" in outcome.notes[0]
+    assert status(short.folder)["error"] == outcome.notes[0]
+
+
+def test_a_run_without_a_checkpoint_starts_anew(tmp_path: Path, digits: Dataset) -> None:
+    one = job(tmp_path, digits, max_steps=2)
+    train_one(one)
+    expected = status(one.folder)["weights_sha256"]
+    for path in one.folder.glob("checkpoints/*/*"):
+        path.unlink()
+    for path in one.folder.glob("checkpoints/*"):
+        path.rmdir()
+    runs.write_status(one.folder, {"state": "running"})
+    assert not train_one(one).skipped
+    assert status(one.folder)["weights_sha256"] == expected
+    assert len(list((one.folder / "train").iterdir())) == 1
+
+
+def test_one_that_is_asked_to_stop_goes_on_to_the_same_bits(
+    tmp_path: Path, digits: Dataset, fit: Fit
+) -> None:
+    one = job(tmp_path, digits)
+    assert one.stop_file is not None
+    one.stop_file.touch()
+    assert train_one(one).state == "interrupted"
+    assert not one.folder.exists(), "it had not begun"
+    one.stop_file.unlink()
+
+    class AfterTwoSteps(StopRequest):
+        def __getattribute__(self, name: str) -> Any:
+            rows = tmp_path / "one" / runs.METRICS
+            if name == "signal" and rows.exists() and "\n2,1,train" in rows.read_text():
+                return signal.SIGINT
+            return super().__getattribute__(name)
+
+    assert train_one(one, AfterTwoSteps()).state == "interrupted"
+    assert status(one.folder)["step"] < 6
+    assert train_one(one).state == "done"
+    alone = fit(digits, max_steps=6, epochs=None, batch_size=None).history
+    assert status(one.folder)["weights_sha256"] == alone.weights_sha256
+
+
+def test_other_images_than_the_grids_are_refused(tmp_path: Path, digits: Dataset) -> None:
+    outcome = train_one(replace(job(tmp_path, digits), dataset_sha256="0" * 64))
+    assert outcome.state == "failed"
+    assert "other images" in outcome.notes[0]
+
+
+def test_tuning_looks_at_training_images_alone(
+    run: Callable[..., int],
+    logdir: Path,
+    digits: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tuning, "FACTORS", (1, 10))
+    words = ["--activation", "relu", "--optimizer", "sgd", "--seed", "0", "--name", "tuned"]
+    assert run(*words, "--tune", "--inspect-every", "0") == 0
+    found = json.loads((logdir / "tuned" / grid.GRID).read_text())
+    choice = found["tuning"]["combinations"]["relu-sgd"]
+    assert [one["learning_rate"] for one in choice["tried"]] == [0.01, 0.1]
+    assert found["combinations"][0]["learning_rate"] == choice["best"]
+    config, dataset = runs.read_config(logdir / "tuned" / "relu-sgd-seed0")
+    assert config.learning_rate == choice["best"]
+    assert dataset["sha256"] == digits.sha256
+    for path in (logdir / "tuned" / "tuning").iterdir():
+        _, tried_on = runs.read_config(path)
+        assert tried_on["name"] == "digits_validation"
+        assert tried_on["train"] + tried_on["test"] == len(digits.train)
+
+
+def start(root: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "experiments.grid", *words]
+    return subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
+    """Waits until a run has trained a little."""
+    while not (run / runs.METRICS).exists() or ",train," not in (run / runs.METRICS).read_text():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+def test_an_interrupted_grid_goes_on(tmp_path: Path, root: Path, workers: str) -> None:
+    words = ["--dataset", "digits", "--epochs", "200", "--activation", "relu", "--seed", "0"]
+    words += ["--logdir", str(tmp_path), "--inspect-every", "0", "--workers", workers]
+    process = start(root, *words)
+    runs_made = ["relu-sgd-seed0"] if workers == "0" else ["relu-sgd-seed0", "relu-adam-seed0"]
+    for name in runs_made:
+        wait_for_rows(tmp_path / "grid" / name, process)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "To go on:\n" in out
+    assert "Traceback" not in err
+    for name in runs_made:
+        run = tmp_path / "grid" / name
+        assert status(run)["state"] == "interrupted"
+        assert list(run.glob("checkpoints/step-*"))
+        with runs.locked(run):
+            pass
+    assert not (tmp_path / "grid" / STOP_FILE).exists()
+
+
+def test_two_grids_never_write_into_one_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "grid").mkdir()
+    with runs.locked(tmp_path / "grid"), pytest.raises(SystemExit) as ended:
+        grid.main([*SHORT, "--logdir", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "another process" in capsys.readouterr().err
+
+
+def outcomes(**accuracies: list[float]) -> list[Outcome]:
+    config = TrainConfig(learning_rate=0.1)
+    return [
+        Outcome(replace(config, seed=seed, run_name=f"{name}-seed{seed}"), "done", 0.1, accuracy)
+        for name, values in accuracies.items()
+        for seed, accuracy in enumerate(values)
+    ]
+
+
+def test_the_leader_board_has_mean_and_spread_best_first() -> None:
+    found = live.standings(outcomes(worse=[0.5, 0.6], better=[0.91, 0.95], single=[0.7]))
+    assert [(row.name, row.text) for row in found] == [
+        ("better", "93.00 ± 2.83"),
+        ("single", "70.00"),
+        ("worse", "55.00 ± 7.07"),
+    ]
+
+
+def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset) -> None:
+    from rich.console import Console
+
+    names = [f"relu-adam-[x]-seed{seed}" for seed in range(3)]
+    jobs = [
+        replace(j, config=replace(j.config, run_name=name, epochs=2, max_steps=None))
+        for name in names
+        for j in [job(tmp_path, digits)]
+    ]
+    board = live.Board(jobs, 797)
+
+    def shown() -> list[str]:
+        console = Console(width=120, height=30, record=True, file=io.StringIO())
+        console.print(board)
+        return console.export_text().splitlines()[1:]
+
+    assert [line.split() for line in shown()] == [[name, "waiting"] for name in names]
+    jobs[0].folder.mkdir()
+    runs.write_status(jobs[0].folder, {"state": "running", "test_accuracy": 0.5})
+    runs.append_metrics(jobs[0].folder, [(10, 1, "train", 1.0, 0.5)])
+    assert shown()[0].split() == [names[0], "running", "1/2", "50.00", "%"]
+    time.sleep(0.1)
+    runs.append_metrics(jobs[0].folder, [(30, 2, "train", 1.0, 0.5)])
+    words = shown()[0].split()
+    assert words[2] == "2/2"
+    assert int(words[5].replace(",", "")) > 0
+    assert words[6].startswith("0:")
+    board.end(Outcome(jobs[0].config, "done", 0.1, 0.75))
+    assert shown()[0].split() == [names[0], "done", "75.00", "%"]
+    assert board.line(Outcome(jobs[0].config, "done", 0.1, 0.75, 2.0)).startswith("[1/3] ")
