@@ -31,7 +31,8 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
         uint8 of the same shape.
     """
     least, greatest = np.min(values), np.max(values)
-    span = greatest - least
+    with np.errstate(invalid="ignore", over="ignore"):  # Weights that ran away are no surprise.
+        span = greatest - least
     if not np.isfinite(span) or span <= 0:
         return np.full(values.shape, MID_GRAY, np.uint8)
     return np.round((values - least) * (255.0 / span)).astype(np.uint8)

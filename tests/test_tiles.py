@@ -23,6 +23,10 @@ def test_what_has_no_range_is_gray(value: float) -> None:
     assert (tiles.to_uint8(values) == tiles.MID_GRAY).all()
 
 
+def test_weights_too_far_apart_to_subtract_are_gray() -> None:
+    assert (tiles.to_uint8(np.array([-3e38, 0, 3e38], np.float32)) == tiles.MID_GRAY).all()
+
+
 def test_one_value_that_is_not_finite_spoils_no_pixel_with_noise() -> None:
     assert (tiles.to_uint8(np.array([0.0, 1.0, np.nan])) == tiles.MID_GRAY).all()
 
@@ -91,3 +95,57 @@ def test_a_png_holds_the_very_pixels(channels: int) -> None:
     with Image.open(io.BytesIO(tiles.png(picture))) as opened:
         assert opened.format == "PNG"
         np.testing.assert_array_equal(np.asarray(opened).reshape(picture.shape), picture)
+
+
+def test_each_feature_map_has_a_range_of_its_own_and_a_constant_one_is_gray() -> None:
+    maps = np.random.default_rng(0).normal(size=(10, 10, 9)).astype(np.float32)
+    maps[..., 1] *= 1_000
+    maps[..., 2] = 0.0
+    canvas = tiles.maps(maps)
+    factor = tiles.enlargement(10)
+    for place in range(9):
+        found = cell(canvas, place // 8, place % 8, 10, factor)[..., 0]
+        shown = maps[..., place]
+        if place == 2:
+            expected = np.full((10, 10), tiles.MID_GRAY)
+        else:
+            expected = np.round((shown - shown.min()) * (255 / (shown.max() - shown.min())))
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("rows", "factor"), [(10, 30), (84, 3), (150, 2), (299, 1), (301, 1)])
+def test_a_matrix_is_enlarged_by_a_whole_factor_and_never_shrunk(rows: int, factor: int) -> None:
+    values = np.random.default_rng(0).normal(size=(rows, 7)).astype(np.float32)
+    picture = tiles.matrix(values)
+    assert picture.shape == (rows * factor, 7 * factor, 1)
+    expected = tiles.to_uint8(values).repeat(factor, 0).repeat(factor, 1)
+    np.testing.assert_array_equal(picture[..., 0], expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_titles_stand_above_their_pictures_and_never_run_into_the_next(channels: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (7, 28, 28, channels), dtype=np.uint8)
+    titles = ["sandal", "", *["a name that is much too long for so small a picture"] * 5]
+    canvas = tiles.titled_grid(pictures, titles)
+    side, head = 28 * tiles.enlargement(28, tiles.TITLED_PIXELS), tiles.TITLE_HEIGHT
+    assert canvas.shape == (2 * (side + head) + 6, 5 * (side + 12), 3)
+    for place, picture in enumerate(pictures):
+        top, left = place // 5 * (side + head), place % 5 * (side + 12) + 6
+        expected = np.broadcast_to(picture, (28, 28, 3)).repeat(side // 28, 0).repeat(side // 28, 1)
+        shown = canvas[top + head : top + head + side, left : left + side]
+        np.testing.assert_array_equal(shown, expected)
+        title = canvas[top : top + head, left : left + side]
+        assert (title.min() < 100) == bool(titles[place])
+        beside = canvas[top : top + head, left - 6 : left]
+        assert (beside == 255).all(), "the title before runs over"
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 1), (4, 2), (5, 3), (1000, 32)])
+def test_a_sprite_is_a_square_of_thumbnails_row_by_row(count: int, side: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (count, 3, 4, 1), dtype=np.uint8)
+    sheet = tiles.sprite(pictures)
+    assert sheet.shape == (side * 3, side * 4, 1)
+    for place in range(side * side):
+        row, column = divmod(place, side)
+        found = sheet[row * 3 : row * 3 + 3, column * 4 : column * 4 + 4]
+        np.testing.assert_array_equal(found, pictures[place] if place < count else 255)
