@@ -54,13 +54,15 @@ def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
 
 
 def pca(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two directions in which the outputs vary most.
+    """The two directions in which the outputs vary most; zeros where they do not vary.
 
     Returns:
         points float32 [n, 2], and the share of the variance along each of the two.
     """
     from sklearn.decomposition import PCA
 
+    if _is_one_point(outputs):
+        return np.zeros((len(outputs), 2), np.float32), np.zeros(2, np.float32)
     reduction = PCA(2, random_state=SEED)
     return reduction.fit_transform(outputs), reduction.explained_variance_ratio_
 
@@ -79,6 +81,8 @@ def tsne(outputs: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
+    if _is_one_point(outputs):  # As of a dead network; scikit-learn crashes on that.
+        return np.zeros((len(outputs), 2), np.float32)
     directions = min(PCA_FIRST, *outputs.shape)
     if outputs.shape[1] > directions:
         outputs = PCA(directions, random_state=SEED).fit_transform(outputs)
@@ -89,3 +93,8 @@ def tsne(outputs: np.ndarray) -> np.ndarray:
     # One thread each: two layers side by side are faster than one on two threads.
     with threadpool_limits(1):
         return reduction.fit_transform(outputs)
+
+
+def _is_one_point(outputs: np.ndarray) -> bool:
+    """Whether a layer gives the same output for every image."""
+    return bool((outputs == outputs[:1]).all())

@@ -348,9 +348,15 @@ class Gallery:
 
     def embeddings(self) -> Iterator[Picture]:
         """PCA and t-SNE of every layer, the t-SNE of two layers at a time in processes of their own."""
-        count = min(self.samples, len(self.dataset.test))
-        images, labels = self.dataset.test.images[:count], self.dataset.test.labels[:count]
-        wrong = self.outputs[0][:count].argmax(1) != labels
+        test = self.dataset.test
+        count = min(self.samples, len(test))
+        # Evenly spread: a test set may be sorted by class.
+        chosen = np.arange(count) * len(test) // count
+        images, labels = test.images[chosen], test.labels[chosen]
+        if not 2 <= len(np.unique(labels)) < count:
+            self.warn(f"no embeddings: {count} test images hold too few images of a class")
+            return
+        wrong = self.outputs[0][chosen].argmax(1) != labels
         shown = np.flatnonzero(wrong)[:8]
         layers = self.run.model.shown_layers()
         outputs = {
