@@ -58,6 +58,9 @@ def fit_with_keras(options: argparse.Namespace) -> None:
 
     with quiet_stderr():
         import keras
+        import tensorflow as tf
+
+        tf.constant(0)  # The devices start here, and talk while they do.
     from lenet.models import LeNet
 
     dataset = load_dataset("auto", options.data_dir)
