@@ -116,7 +116,7 @@ def read_folder(folder: Path, options: FolderOptions | None = None) -> Pictures:
         notes.append(f"{what} out of {shown(folder)}, or to a folder.")
     if not found.pictures:
         raise FileNotFoundError(
-            f"Found no pictures in {shown(folder)}. Expected {LAYOUTS}. {' '.join(notes)}".rstrip()
+            f"Found no images in {shown(folder)}. Expected {LAYOUTS}. {' '.join(notes)}".rstrip()
         )
     files, ignored = classify(folder, found.pictures, options.class_from_name)
     passed_over = [shown(path) for path in found.others + ignored]
