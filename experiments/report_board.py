@@ -31,8 +31,8 @@ COLUMNS = (
     Column("test loss", "at the end, in nats, mean over seeds"),
     Column("learning rate", "size of the updates"),
     Column("seconds per epoch", "training, evaluation and logging"),
-    Column("epochs to 95 %", "until an evaluation first gave 95 % test accuracy"),
-    Column("epochs to 98 %", "until an evaluation first gave 98 % test accuracy"),
+    Column("epochs to 95\N{NO-BREAK SPACE}%", "until an evaluation first gave 95 % test accuracy"),
+    Column("epochs to 98\N{NO-BREAK SPACE}%", "until an evaluation first gave 98 % test accuracy"),
     Column("seeds", "finished runs", "descending"),
     Column("diagnosis", "what the rules found", numeric=False),
 )

@@ -105,7 +105,7 @@ def facts(comparison: Comparison) -> dict[str, str]:
         "Images' sha256": f"{str(dataset['sha256'])[:16]}…",
     }
     if when := comparison.grid.get("when"):
-        found["Made"] = str(when)
+        found["Made"] = str(when).replace("T", " ")
     return found
 
 
