@@ -28,7 +28,7 @@ DESCRIPTION = (
 )
 FORMATS = ("png", "svg", "pdf")
 BAR = 30  # Characters, for a probability of 1.
-PATCHES = 5  # How many occluding patches side by side span an image.
+PATCHES = 4  # How many occluding patches side by side span an image.
 FINEST = 28  # At how many places along its shorter side the image is hidden, about.
 PATCH_BRIGHTNESS = 128
 WORTH_NAMING = 0.05  # From this probability on the second best answer is said too.
@@ -228,6 +228,7 @@ def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
     Returns:
         float32 [height, width], the greatest over the channels, for pixels from 0 to 1.
     """
+    import numpy as np
     import tensorflow as tf
 
     from lenet.steps import to_float
@@ -236,7 +237,7 @@ def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
     with tf.GradientTape() as tape:
         tape.watch(pixels)
         logit = model(pixels)[0][0, label]
-    return tf.reduce_max(tf.abs(tape.gradient(logit, pixels)), axis=-1)[0].numpy()
+    return np.abs(np.asarray(tape.gradient(logit, pixels)))[0].max(-1)
 
 
 def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
@@ -249,7 +250,7 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
     for place, (name, probability) in enumerate(zip(class_names, probabilities, strict=True)):
         mark = ">" if place == best else " "
         bar = "█" * round(BAR * float(probability))
-        lines.append(f"{mark} {name:>{width}}  {percentage(probability):>7}  {bar}".rstrip())
+        lines.append(f"{mark} {name:>{width}}  {percentage(float(probability)):>7}  {bar}".rstrip())
     return lines
 
 
@@ -268,11 +269,13 @@ def _headline(run: TrainedRun, insight: Insight) -> str:
     """The answer in a few words, and the next best where that is not far behind."""
     from lenet.figures.explanation import percentage
 
-    first, second = insight.probabilities.argsort()[::-1][:2]
-    answer = f"{run.class_names[first]} ({percentage(insight.probabilities[first])})"
-    if insight.probabilities[second] < WORTH_NAMING:
-        return answer
-    return f"{answer}, or {run.class_names[second]} ({percentage(insight.probabilities[second])})"
+    first, second = insight.probabilities.argsort()[::-1][:2].tolist()
+    parts = [
+        f"{run.class_names[place]} ({percentage(float(insight.probabilities[place]))})"
+        for place in (first, second)
+        if place == first or insight.probabilities[place] >= WORTH_NAMING
+    ]
+    return ", or ".join(parts)
 
 
 def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insight) -> Figure:
@@ -288,7 +291,7 @@ def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insigh
         insight.probabilities,
         run.class_names,
         headline=f"The network says: {_headline(run, insight)}",
-        subtitle=f"{options.picture.name}, shown to a {run.config.model} trained on {run.title}, "
+        subtitle=f"{options.picture.name}, seen by {run.config.model} trained on {run.title}, for "
         f"{run.step:,} steps",
         activation=run.config.activation,
         speaks=insight.speaks,

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 # EPS is left out on purpose: Pillow would start another program to read it.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 WORKING_PIXELS = 1000  # A picture's longer side, at most, after it was read.
 MNIST_BOX = 20 / 28  # The box a digit fills, as a share of the image's side.
 BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
@@ -32,6 +32,7 @@ EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is wit
 NOISY = 0.015  # Noise (standard deviation, of brightness from 0 to 1) that calls for smoothing.
 NOISE_PEAK = 6  # What noise may reach in the dark corners of blank paper, in its own units.
 LEAST_CONTRAST = 0.12  # Of ink to paper, from 0 to 1; below it nothing was drawn.
+FAINT = 0.25  # A ruled line against ink.
 INK = 0.35  # What counts as ink when its pieces are told apart; ruled lines are fainter.
 FULL_INK = 0.7  # What each piece has somewhere; shadows have not.
 COARSE_PIXELS = 200  # Pieces are told apart on a mask this small.
@@ -158,7 +159,7 @@ def prepare_drawing(
     side = max(1, round(box_share * min(height, width)))
     scaled, thickened = scaled_to_box(cropped, side)
     image = centred_by_mass(scaled, height, width)
-    scaled_note = "strokes thickened to MNIST's" if thickened else "aspect kept"
+    scaled_note = "thin strokes widened" if thickened else "aspect kept"
     stages = (
         Stage("Your picture", f"{picture.shape[1]} × {picture.shape[0]} pixels", picture),
         Stage("Gray", "brightness alone", to_uint8(gray)),
@@ -268,6 +269,8 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
     middle = np.median(lack[~strokes])
     floor = middle + 3 * 1.4826 * np.median(np.abs(lack[~strokes] - middle))
     full = np.percentile(lack[strokes], 95)
+    if noise > 0:  # A photograph: what is so faint is a ruled line rather than ink.
+        floor = max(floor, FAINT * full)
     if full - floor < max(LEAST_CONTRAST, NOISE_PEAK * noise):
         raise ValueError(NOTHING_DRAWN)
     return np.clip((lack - floor) / (full - floor), 0, 1)
@@ -404,8 +407,10 @@ def _scaled(values: np.ndarray, longer: int) -> np.ndarray:
 
 
 def _closed(values: np.ndarray, share: float) -> np.ndarray:
-    """Without the dark things that are narrower than a share of the longer side: a greatest, then
-    a least value through a window. What grows darker towards the edge is left as it is.
+    """Without the dark things that are narrower than a share of the longer side.
+
+    That is a greatest, then a least value through a window; what grows ever darker towards the
+    picture's edge stays.
     """
     half = max(1, int(max(values.shape) * share) // 2)
     padded = np.pad(values, 2 * half, mode="edge")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.ticker import PercentFormatter
 
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
 FOR, AGAINST, PLAIN, MARK = COLORS[1], COLORS[0], "#8C8C8C", COLORS[4]
 NOTE_COLOR = "#555555"
+ARROW_GAP = {"wspace": 0.16}
 OCCLUSION, SALIENCY = PERCEPTUAL, "inferno"
-MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.2
+MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.75
 # Heights of the figure's rows; the first is above them all.
 HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
 NAMES_UPRIGHT = 6  # Longer class names are written aslant.
@@ -138,7 +141,7 @@ def class_bars(
     colors = [FOR if place == predicted else PLAIN for place in places]
     bars = ax.bar(places, values, width=0.8, color=colors)
     if len(values) <= 12:
-        labels = [percentage(value) if percent else f"{value:.1f}" for value in values]
+        labels = [percentage(v) if percent else f"{v:.1f}".replace("-", "−") for v in values]
         ax.bar_label(bars, labels, fontsize=8, padding=2)
     long = max(map(len, class_names)) > NAMES_UPRIGHT
     ax.set_xticks(places, class_names, rotation=40 if long else 0, ha="right" if long else "center")
@@ -149,7 +152,7 @@ def class_bars(
     if percent:
         ax.set_ylim(0, 1.16)
         ax.set_yticks([0, 0.5, 1])
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     ax.set_ylabel("probability" if percent else "logit", fontsize=8.5)
     ax.set_xlabel("class", fontsize=8.5, labelpad=1)
     _tidy(ax)
@@ -176,7 +179,8 @@ def heat_over(
     gray = image if image.ndim == 2 else image.mean(-1)
     show_matrix(heat, ax, colormap=colormap, limits=limits, bar=bar)
     if np.ptp(gray) > 0:
-        ax.contour(gray, levels=[(gray.max() + gray.min()) / 2], colors="white", linewidths=1.3)
+        lines = ax.contour(gray, [(gray.max() + gray.min()) / 2], colors="white", linewidths=1.4)
+        lines.set_path_effects([withStroke(linewidth=3.2, foreground="black")])
     ax.set_aspect("equal")
     without_ticks(ax)
     return ax
@@ -243,8 +247,9 @@ def _sheet(
 ) -> tuple[Figure, Iterator[SubFigure]]:
     """An empty figure with its headline, and its rows from top to bottom."""
     total = HEADER_INCHES + sum(heights)
-    figure = Figure(figsize=(WIDTH, total), layout="constrained")
-    header, *rows = figure.subfigures(1 + len(heights), 1, height_ratios=[HEADER_INCHES, *heights])
+    figure = Figure(figsize=(WIDTH, total), layout=ConstrainedLayoutEngine(w_pad=0.12))
+    parts = figure.subfigures(1 + len(heights), 1, height_ratios=[HEADER_INCHES, *heights])
+    header, *rows = np.asarray(parts)
     for place, text, size, options in (
         (0.68, headline, 17, {"fontweight": "bold"}),
         (0.24, subtitle, 10, {"color": NOTE_COLOR}),
@@ -258,20 +263,21 @@ def _heading(row: SubFigure, heading: str, note: str) -> None:
     text = row.suptitle(heading, x=0.012, ha="left", fontsize=11, fontweight="bold")
     text.set_parse_math(False)
     behind = Annotation(
-        note, (1, 0), (9, 0), xycoords=text, textcoords="offset points", fontsize=9.5
+        note, (1, 0), (9, 0.5), xycoords=text, textcoords="offset points", fontsize=9.5
     )
-    behind.set(color=NOTE_COLOR, in_layout=False, parse_math=False)
+    behind.set(color=NOTE_COLOR, in_layout=False, parse_math=False, verticalalignment="bottom")
     row.add_artist(behind)
 
 
 def _stages_row(row: SubFigure, stages: Sequence[Stage]) -> None:
     _heading(row, "Preparation", "what becomes of the picture before the network sees it")
-    axes = np.atleast_1d(row.subplots(1, len(stages)))
+    widths = [np.clip(s.picture.shape[1] / s.picture.shape[0], 0.75, 1.35) for s in stages]
+    axes = np.atleast_1d(row.subplots(1, len(stages), width_ratios=widths, gridspec_kw=ARROW_GAP))
     for place, (ax, shown) in enumerate(zip(axes, stages, strict=True)):
         stage(shown.picture, shown.title, shown.note, ax, shown.box, shown.middle)
         if place:
             ax.annotate(
-                "→", (0, 0.5), (-6, 0), "axes fraction", "offset points", ha="right", va="center",
+                "→", (0, 0.5), (-5, 0), "axes fraction", "offset points", ha="right", va="center",
                 fontsize=15, color=MARK, in_layout=False,
             )  # fmt: skip
 
@@ -327,8 +333,11 @@ def _heat_row(
     axes = iter(row.subplots(1, count))
     stage(seen, "What the network sees", "", next(axes))
     if occlusion is not None:
-        title = f"Occlusion: a gray patch of {patch} × {patch} pixels\nis laid here, and {answer} becomes as probable as this"
-        ax = heat_over(seen, occlusion, next(axes), f"probability of {answer}", (0, 1), OCCLUSION)
+        title = (
+            f"Occlusion: probability of {answer} with a gray patch of\n{patch} × {patch} pixels here "
+            f"({percentage(occlusion.min())} at worst)"
+        )
+        ax = heat_over(seen, occlusion, next(axes), f"probability of {answer}", colormap=OCCLUSION)
         ax.set_title(title, fontsize=10, parse_math=False)
     if saliency is not None:
         title = (
