@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from lenet.datasets import Dataset, Split, fingerprint, load_dataset
 from lenet.progress import Reporter
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from selenium.webdriver import Chrome
 
     from lenet.trainer import Trainer
@@ -202,6 +203,44 @@ def command_line() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def check_legible() -> Callable[..., None]:
+    """Holds that a figure's words are inside it, not too small, and not written over each other.
+
+    Where points are named in a plane, those names may come to lie as they do: `crowded`.
+    """
+
+    def check(figure: Figure, crowded: Collection[str] = ()) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.text import Text
+
+        drawn: dict[int, Text] = {}
+        draw = Text.draw
+
+        def draw_and_note(text: Text, renderer: Any) -> None:
+            if text.get_text().strip() and text.get_text() not in crowded:
+                drawn[id(text)] = text
+            draw(text, renderer)
+
+        canvas = FigureCanvasAgg(figure)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Text, "draw", draw_and_note)
+            canvas.draw()
+        words = [text.get_text() for text in drawn.values()]
+        extents = [text.get_window_extent().extents for text in drawn.values()]
+        boxes = np.array(extents).reshape(-1, 4)
+        low, high = boxes[:, :2], boxes[:, 2:]
+        outside = (low < -1).any(1) | (high > np.add(canvas.get_width_height(), 1)).any(1)
+        assert [word for word, out in zip(words, outside, strict=True) if out] == []
+        small = [text.get_text() for text in drawn.values() if text.get_fontsize() < 6]
+        assert small == []
+        common = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+        over = np.argwhere(np.triu((common > 1.5).all(axis=2), 1))
+        assert [(words[one], words[other]) for one, other in over] == []
+
+    return check
 
 
 @pytest.fixture(scope="session")

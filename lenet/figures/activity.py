@@ -20,13 +20,17 @@ from lenet.figures.style import (
 )
 
 
-def image(picture: np.ndarray, ax: Axes, title: str = "") -> Axes:
-    """One image of a data set, gray or in colour.
+def image(picture: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
+    """One image of a data set, gray or in colour, as dark or bright as it is.
 
     Args:
         picture: uint8 or float from 0 to 1, [height, width, 1 or 3].
     """
-    ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY)
+    ax = new_axes(ax, width=3.0, height=3.2)
+    white = 255 if picture.dtype == np.uint8 else 1
+    ax.imshow(
+        picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY, vmin=0, vmax=white
+    )
     without_ticks(ax)
     ax.set_title(title, fontsize=10)
     return ax

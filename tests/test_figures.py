@@ -1,0 +1,435 @@
+"""Figures drawn from plain arrays: what is drawn is what was given, and it can be read."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+
+from lenet.embeddings import Separation
+from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
+
+RNG = np.random.default_rng(0)
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
+CONV1 = RNG.normal(size=(5, 5, 1, 6)).astype(np.float32)
+CONV2 = RNG.normal(size=(5, 5, 6, 16)).astype(np.float32)
+DENSE = RNG.normal(size=(84, 10)).astype(np.float32)
+MAPS = RNG.normal(size=(10, 10, 16)).astype(np.float32)
+FEATURES = RNG.normal(size=(100, 84)).astype(np.float32)
+IMAGES = RNG.integers(0, 255, (50, 28, 28, 1), dtype=np.uint8)
+COLOURED = RNG.integers(0, 255, (50, 32, 32, 3), dtype=np.uint8)
+LABELS = np.arange(50) % 10
+STEPS = np.arange(1, 201)
+TRAIN = (STEPS, RNG.random(200))
+TEST = (np.arange(0, 201, 50), RNG.random(5))
+POINTS = RNG.normal(size=(50, 2)).astype(np.float32)
+COUNTS = np.diag(np.full(10, 90)) + np.eye(10, k=1, dtype=np.int64) * 12
+
+# Every function that draws on given axes, with what it may be given.
+ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
+    "a gray image": lambda ax: activity.image(IMAGES[0], ax, "seven"),
+    "a coloured image": lambda ax: activity.image(COLOURED[0] / 255, ax),
+    "kernels of one channel": lambda ax: weights.kernels(CONV1, "conv1", ax),
+    "kernels of two channels": lambda ax: weights.kernels(CONV2[:, :, :2], "conv2", ax),
+    "kernels of six channels": lambda ax: weights.kernels(CONV2, "conv2", ax),
+    "kernels by channel": lambda ax: weights.kernels_by_channel(CONV2, "conv2", ax),
+    "kernels that are all zero": lambda ax: weights.kernels_by_channel(0 * CONV2, "conv2", ax),
+    "a matrix": lambda ax: weights.matrix(DENSE, "fc3", ax),
+    "a matrix of zeros": lambda ax: weights.matrix(0 * DENSE, "fc3", ax),
+    "feature maps": lambda ax: activity.feature_maps(MAPS, "conv2", ax),
+    "feature maps that are all zero": lambda ax: activity.feature_maps(0 * MAPS, "conv2", ax),
+    "features of a class": lambda ax: activity.feature_map_of_class(FEATURES, "fc2 for 7", ax),
+    "a loss": lambda ax: curves.learning_curve(TRAIN, TEST, "loss", ax, guess=2.3),
+    "an accuracy": lambda ax: curves.learning_curve(TRAIN, TEST, "accuracy", ax),
+    "gradient norms": lambda ax: curves.diagnostic({"conv1": TEST, "fc3": TEST}, ax=ax),
+    "norms of nothing": lambda ax: curves.diagnostic({"fc1": (STEPS, 0.0 * STEPS)}, ax=ax),
+    "dead units": lambda ax: curves.diagnostic({"conv1": TEST}, "dead_fraction", ax),
+    "a confusion matrix": lambda ax: outcomes.confusion_matrix(COUNTS, DIGITS, ax, "MNIST"),
+    "points": lambda ax: scatter.scatter(POINTS, LABELS, DIGITS, ax, title="fc2"),
+}
+# Every function that makes a figure of several axes.
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "inputs": lambda: activity.inputs(IMAGES, [DIGITS[n] for n in LABELS], title="inputs"),
+    "clothes": lambda: activity.inputs(IMAGES[:5], CLOTHES, title="inputs"),
+    "all feature maps": lambda: activity.all_feature_maps(
+        IMAGES[0],
+        {"conv1": MAPS[..., :6], "conv2": MAPS},
+        {"conv1": MAPS[..., :6], "conv2": MAPS},
+        "a 7",
+    ),
+    "features of classes": lambda: activity.feature_maps_of_classes(
+        dict.fromkeys(DIGITS, FEATURES), title="fc2"
+    ),
+    "class means": lambda: activity.class_means(FEATURES[:10], DIGITS, "fc2"),
+    "class means of clothes": lambda: activity.class_means(FEATURES[:5], CLOTHES, "fc2"),
+    "learning curves": lambda: curves.learning_curves(
+        {"loss": TRAIN, "accuracy": TRAIN}, {"loss": TEST, "accuracy": TEST}, 10, "MNIST"
+    ),
+    "diagnostics": lambda: curves.diagnostics(
+        {kind: {f"fc{n}": TEST for n in range(5)} for kind in curves.DIAGNOSTICS}, "MNIST"
+    ),
+    "mistakes": lambda: outcomes.mistakes(IMAGES, LABELS, probabilities(50, 10), DIGITS),
+    "mistakes with clothes": lambda: outcomes.mistakes(
+        IMAGES, LABELS % 5, probabilities(50, 5), CLOTHES, title="mistakes"
+    ),
+    "no mistakes": lambda: outcomes.mistakes(
+        IMAGES, LABELS, np.eye(10)[LABELS], DIGITS, title="none"
+    ),
+    "overview": lambda: overview(),
+}
+
+
+def probabilities(count: int, classes: int) -> np.ndarray:
+    logits = np.exp(np.random.default_rng(1).normal(size=(count, classes)))
+    return logits / logits.sum(1, keepdims=True)
+
+
+def overview() -> Figure:
+    layers = ("conv1", "conv2", "fc1", "fc2", "fc3")
+    planes = {(method, layer): POINTS for method in ("pca", "tsne") for layer in layers}
+    numbers = {layer: Separation(0.913, 0.25) for layer in layers}
+    methods = {"pca": "PCA", "tsne": "t-SNE"}
+    return scatter.overview(planes, numbers, LABELS, DIGITS, methods, "Layer by layer")
+
+
+def shown(ax: Axes) -> np.ndarray:
+    """The array of the first picture on an Axes."""
+    picture = ax.images[0]
+    assert isinstance(picture, AxesImage)
+    return np.ma.getdata(picture.get_array())
+
+
+def words(figure: Figure | Axes) -> str:
+    """All that is written on a figure or Axes."""
+    from matplotlib.text import Text
+
+    return "\n".join(t.get_text() for t in figure.findobj(Text) if isinstance(t, Text))
+
+
+class TestEveryFunction:
+    """What holds for all of them."""
+
+    @pytest.mark.parametrize("name", ON_AXES)
+    def test_it_makes_a_figure_of_its_own_that_can_be_read(
+        self, name: str, check_legible: Callable[..., None]
+    ) -> None:
+        ax = ON_AXES[name](None)
+        assert isinstance(ax, Axes)
+        figure = style.figure_of(ax)
+        check_legible(figure, DIGITS if name == "points" else ())
+        assert figure.get_figwidth() <= style.WIDTH
+
+    @pytest.mark.parametrize("name", ON_AXES)
+    def test_it_draws_on_given_axes_and_on_nothing_else(self, name: str) -> None:
+        figure = Figure(figsize=(12, 6), layout="constrained")
+        given, other = figure.subplots(1, 2)
+        assert ON_AXES[name](given) is given
+        assert given.has_data()
+        assert not other.has_data()
+        assert other.get_title() == ""
+
+    @pytest.mark.parametrize("name", FIGURES)
+    def test_a_page_of_several_axes_can_be_read(
+        self, name: str, check_legible: Callable[..., None]
+    ) -> None:
+        figure = FIGURES[name]()
+        assert figure.get_figwidth() == style.WIDTH, "1,200 pixels at the default resolution"
+        check_legible(figure, DIGITS if name == "overview" else ())
+
+    @pytest.mark.parametrize(
+        ("x", "words", "size", "problem"),
+        [
+            (0.9, "leaves the figure", 30, "leaves the figure"),
+            (0.5, "over the other", 12, "the other"),
+            (0.2, "tiny", 4, "tiny"),
+        ],
+    )
+    def test_what_cannot_be_read_is_seen(
+        self, x: float, words: str, size: int, problem: str, check_legible: Callable[..., None]
+    ) -> None:
+        figure = Figure(figsize=(4, 3))
+        figure.text(0.5, 0.5, "the other")
+        check_legible(figure)
+        figure.text(x, 0.5, words, fontsize=size)
+        with pytest.raises(AssertionError, match=problem):
+            check_legible(figure)
+
+    def test_no_figure_waits_in_a_window(self) -> None:
+        import matplotlib.pyplot as plt
+
+        assert plt.get_fignums() == []
+
+
+class TestImages:
+    """Pictures of the data set."""
+
+    def test_an_image_is_as_dark_as_it_is(self) -> None:
+        for picture in (np.full((4, 4, 1), 100, np.uint8), np.full((4, 4, 1), 100 / 255)):
+            drawn = activity.image(picture).images[0]
+            assert isinstance(drawn, AxesImage)
+            np.testing.assert_allclose(
+                drawn.to_rgba(drawn.get_array())[0, 0, :3], 100 / 255, atol=0.01
+            )
+
+    def test_inputs_are_in_order_with_their_classes(self) -> None:
+        figure = activity.inputs(COLOURED[:12], [f"class {n}" for n in range(12)], title="first")
+        assert len(figure.axes) == 12
+        for place, ax in enumerate(figure.axes):
+            np.testing.assert_array_equal(shown(ax), COLOURED[place])
+            assert ax.get_title() == f"class {place}"
+
+    def test_the_surest_mistakes_come_first(self) -> None:
+        chances = probabilities(50, 10)
+        figure = outcomes.mistakes(IMAGES, LABELS, chances, DIGITS, count=5)
+        guesses = chances.argmax(1)
+        wrong = [n for n in range(50) if guesses[n] != LABELS[n]]
+        surest = sorted(wrong, key=lambda n: -chances[n].max())[:5]
+        assert len(figure.axes) == 5
+        for ax, index in zip(figure.axes, surest, strict=True):
+            np.testing.assert_array_equal(shown(ax), IMAGES[index, ..., 0])
+            guess, truth = guesses[index], LABELS[index]
+            assert ax.get_title() == (
+                f"says {guess} ({100 * chances[index, guess]:.0f} %)\n"
+                f"is {truth} ({100 * chances[index, truth]:.0f} %)"
+            )
+
+    def test_without_mistakes_it_says_so(self) -> None:
+        assert "no mistakes" in words(FIGURES["no mistakes"]())
+
+
+class TestWeights:
+    """Kernels and matrices."""
+
+    def test_a_kernel_of_one_channel_is_shown_by_its_very_weights(self) -> None:
+        canvas = shown(weights.kernels(CONV1, "conv1"))
+        assert canvas.shape == (5, 6 * 6 - 1)
+        for place in range(6):
+            np.testing.assert_array_equal(
+                canvas[:, place * 6 : place * 6 + 5], CONV1[:, :, 0, place]
+            )
+        assert np.isnan(canvas[:, 5::6]).all(), "between kernels is nothing"
+
+    def test_several_channels_are_colours_over_one_range(self) -> None:
+        canvas = shown(weights.kernels(CONV2, "conv2"))
+        assert canvas.shape == (11, 8 * 6 - 1, 3)
+        first = CONV2[:, :, :3]
+        scaled = (first - first.min()) / np.ptp(first)
+        for place in range(16):
+            top, left = place // 8 * 6, place % 8 * 6
+            found = canvas[top : top + 5, left : left + 5]
+            np.testing.assert_allclose(found, scaled[..., place], atol=1e-6)
+
+    def test_every_channel_of_every_kernel_has_its_place(self) -> None:
+        ax = weights.kernels_by_channel(CONV2, "conv2")
+        canvas = shown(ax)
+        for channel in range(6):
+            for place in range(16):
+                found = canvas[channel * 6 : channel * 6 + 5, place * 6 : place * 6 + 5]
+                np.testing.assert_array_equal(found, CONV2[:, :, channel, place])
+        low, high = ax.images[0].get_clim()
+        assert -low == high == np.abs(CONV2).max(), "zero is the middle of the colours"
+
+    def test_a_matrix_lies_with_its_inputs_along_the_width(self) -> None:
+        ax = weights.matrix(DENSE, "fc3")
+        np.testing.assert_array_equal(shown(ax), DENSE.T)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("input", "output")
+        assert "84×10" in ax.get_title()
+
+
+class TestActivity:
+    """What layers make of images."""
+
+    def test_each_feature_map_has_its_own_range_and_a_constant_one_is_gray(self) -> None:
+        maps = MAPS.copy()
+        maps[..., 3] = 7.0
+        canvas = shown(activity.feature_maps(maps, "conv2"))
+        for place in range(16):
+            top, left = place // 4 * 12, place % 4 * 12
+            found, given = canvas[top : top + 10, left : left + 10], maps[..., place]
+            expected = np.full((10, 10), 0.5)
+            if place != 3:
+                expected = (given - given.min()) / np.ptp(given)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    def test_maps_say_whether_they_are_before_or_after_the_activation(self) -> None:
+        figure = activity.all_feature_maps(IMAGES[0], {"conv2": MAPS}, {"conv2": MAPS + 1})
+        titles = [ax.get_title() for ax in figure.axes]
+        assert "input" in titles[0]
+        assert "before the activation" in titles[1]
+        assert "after the activation" in titles[2]
+
+    def test_features_of_a_class_are_a_row_per_image(self) -> None:
+        ax = activity.feature_map_of_class(FEATURES, "fc2 for 7")
+        np.testing.assert_array_equal(shown(ax), FEATURES)
+        assert ax.images[0].get_clim() == (FEATURES.min(), FEATURES.max())
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("unit", "test image")
+        assert "activation" in words(style.figure_of(ax)), "the colour bar says what it measures"
+
+    def test_all_classes_share_one_scale_in_gray_and_in_colour(self) -> None:
+        maps = {"a": FEATURES[:30], "b": 5 * FEATURES[30:60]}
+        figure = activity.feature_maps_of_classes(maps, colormap="jet", title="fc2")
+        drawn = [ax.images[0] for ax in figure.axes if ax.images]
+        assert len(drawn) == 4
+        for picture, given in zip(drawn, [*maps.values()] * 2, strict=True):
+            assert isinstance(picture, AxesImage)
+            np.testing.assert_array_equal(picture.get_array(), given)
+            assert picture.get_clim() == (maps["b"].min(), maps["b"].max())
+        assert [picture.get_cmap().name for picture in drawn] == ["gray", "gray", "jet", "jet"]
+
+    def test_means_are_shown_with_the_distances_between_them(self) -> None:
+        means = FEATURES[:5]
+        figure = activity.class_means(means, CLOTHES, "fc2")
+        np.testing.assert_array_equal(shown(figure.axes[0]), means)
+        expected = [[np.linalg.norm(a - b) for b in means] for a in means]
+        np.testing.assert_allclose(shown(figure.axes[1]), expected, rtol=1e-5, atol=1e-6)
+        assert f"{expected[0][1]:.1f}" in words(figure.axes[1])
+
+
+class TestCurves:
+    """Numbers over steps."""
+
+    @pytest.mark.parametrize("window", [1, 2, 4, 7, 100])
+    def test_smoothing_is_the_mean_around_each_place(self, window: int) -> None:
+        values = RNG.random(23)
+        expected = [
+            values[max(0, i - window // 2) : i + window - window // 2].mean() for i in range(23)
+        ]
+        np.testing.assert_allclose(curves.smooth(values, window), expected)
+
+    def test_every_value_is_on_its_curve(self) -> None:
+        ax = curves.learning_curve(TRAIN, TEST, "loss", guess=np.log(10))
+        batches, smoothed, test, guess = ax.lines
+        np.testing.assert_array_equal(batches.get_xydata(), np.transpose(TRAIN))
+        np.testing.assert_allclose(smoothed.get_ydata(), curves.smooth(TRAIN[1], 4))
+        np.testing.assert_array_equal(test.get_xydata(), np.transpose(TEST))
+        assert guess.get_ydata()[0] == np.log(10)
+        assert "nats" in ax.get_ylabel()
+        assert "step" in ax.get_xlabel()
+
+    def test_each_layer_has_its_line_and_name(self) -> None:
+        layers = {f"fc{n}": (TEST[0], TEST[1] * (n + 1)) for n in range(3)}
+        ax = curves.diagnostic(layers, "gradient_norm")
+        for line, (name, curve) in zip(ax.lines, layers.items(), strict=True):
+            assert line.get_label() == name
+            np.testing.assert_array_equal(line.get_xydata(), np.transpose(curve))
+        assert ax.get_yscale() == "log"
+        assert curves.diagnostic(layers, "dead_fraction").get_yscale() == "linear"
+
+
+class TestConfusion:
+    """What was taken for what."""
+
+    def test_counts_are_true_by_predicted(self) -> None:
+        labels, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 0])
+        found = outcomes.confusion_counts(labels, predicted, 4)
+        expected = [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]
+        np.testing.assert_array_equal(found, expected)
+
+    def test_every_count_is_written_in_its_cell(self) -> None:
+        ax = outcomes.confusion_matrix(COUNTS * 100, DIGITS)
+        written = {text.get_position(): text.get_text() for text in ax.texts}
+        expected = {
+            (column, row): f"{COUNTS[row, column] * 100:,}" for row, column in np.argwhere(COUNTS)
+        }
+        assert written == expected
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+
+
+class TestScatter:
+    """Points in a plane."""
+
+    def test_points_are_where_they_are_in_the_colour_of_their_class(self) -> None:
+        ax = scatter.scatter(POINTS, LABELS, DIGITS)
+        assert len(ax.collections) == 10
+        for label, collection in enumerate(ax.collections):
+            offsets = np.asarray(collection.get_offsets())
+            np.testing.assert_allclose(offsets, POINTS[label == LABELS])
+        assert len({tuple(c.get_facecolor()[0]) for c in ax.collections}) == 10
+
+    def test_each_class_is_named_at_its_median_with_a_white_outline(self) -> None:
+        ax = scatter.scatter(POINTS, LABELS, DIGITS)
+        for label, text in enumerate(ax.texts):
+            assert text.get_text() == str(label)
+            middle = np.median(POINTS[label == LABELS], axis=0)
+            np.testing.assert_allclose(text.get_position(), middle)
+            assert text.get_path_effects()
+
+    def test_misclassified_points_are_ringed_and_some_shown(self) -> None:
+        wrong = np.zeros(50, bool)
+        wrong[[3, 17, 40]] = True
+        ax = scatter.scatter(POINTS, LABELS, DIGITS, wrong=wrong, thumbnails=IMAGES, shown=[3, 40])
+        rings = np.asarray(ax.collections[-1].get_offsets())
+        np.testing.assert_allclose(rings, POINTS[wrong])
+        boxes: list[Any] = [artist for artist in ax.artists if hasattr(artist, "offsetbox")]
+        assert len(boxes) == 2
+        for box, index in zip(boxes, (3, 40), strict=True):
+            np.testing.assert_allclose(box.xy, POINTS[index])
+            np.testing.assert_array_equal(box.offsetbox.get_data(), 255 - IMAGES[index, ..., 0])
+
+    def test_a_class_without_points_is_not_named(self) -> None:
+        ax = scatter.scatter(POINTS, LABELS % 3, DIGITS)
+        assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+
+    def test_the_overview_has_a_column_for_each_layer_with_its_two_numbers(self) -> None:
+        figure = overview()
+        assert len(figure.axes) == 10
+        for ax in figure.axes[:5]:
+            assert "91.3 %" in ax.get_title()
+            assert "0.25" in ax.get_title()
+        assert [figure.axes[place].get_ylabel() for place in (0, 5)] == ["PCA", "t-SNE"]
+
+
+def frames_of(content: bytes) -> tuple[list[np.ndarray], list[int]]:
+    """The frames of a GIF, uint8 [h, w, 3], and how long each stays, in milliseconds."""
+    frames, durations = [], []
+    with Image.open(io.BytesIO(content)) as moving:
+        for place in range(getattr(moving, "n_frames", 1)):
+            moving.seek(place)
+            frames.append(np.asarray(moving.convert("RGB")))
+            durations.append(moving.info["duration"])
+    return frames, durations
+
+
+class TestAnimation:
+    """GIFs."""
+
+    def test_frames_that_are_all_equal_stay_frames_of_their_own(self) -> None:
+        frame = animation.kernel_frames([CONV1])[0]
+        stamps = [f"step {n}" for n in range(6)]
+        found, durations = frames_of(animation.gif([frame] * 6, stamps, "conv1"))
+        assert len(found) == 6
+        assert all((one != other).any() for one, other in itertools.pairwise(found))
+        assert durations[-1] > 4 * durations[0], "it rests on the last"
+
+    def test_kernels_share_one_range_over_all_steps(self) -> None:
+        small, large = animation.kernel_frames([CONV1 / 10, CONV1])
+        assert large.min() == 0
+        assert 100 < np.median(small) < 155
+        inside = small[8:68, 8:68]
+        assert np.ptp(inside.astype(int)) < 40, "a tenth of the weights is a tenth of the contrast"
+
+    def test_feature_maps_have_their_own_range_at_each_step(self) -> None:
+        small, large = animation.feature_map_frames([MAPS / 10, MAPS])
+        assert np.abs(small.astype(int) - large).max() <= 1
+
+    def test_the_stamp_and_the_title_are_on_the_frame(self) -> None:
+        frame = np.full((40, 40, 1), 255, np.uint8)
+        with Image.open(io.BytesIO(animation.still(frame, "step 7", "conv1 in training"))) as still:
+            pixels = np.asarray(still)
+        assert pixels[:30].min() < 100, "a title above"
+        assert pixels[30:-30].min() == 255
+        assert pixels[-30:].min() < 100, "a stamp below"
+
+    @pytest.mark.parametrize("channels", [1, 2, 3])
+    def test_kernels_of_any_number_of_channels_are_drawn(self, channels: int) -> None:
+        frames = animation.kernel_frames([CONV2[:, :, :channels]] * 2)
+        assert {frame.shape[2] for frame in frames} == {1 if channels == 1 else 3}
