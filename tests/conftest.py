@@ -234,7 +234,7 @@ def check_legible() -> Callable[..., None]:
         low, high = boxes[:, :2], boxes[:, 2:]
         outside = (low < -1).any(1) | (high > np.add(canvas.get_width_height(), 1)).any(1)
         assert [word for word, out in zip(words, outside, strict=True) if out] == []
-        small = [text.get_text() for text in drawn.values() if text.get_fontsize() < 6]
+        small = [text.get_text() for text in drawn.values() if float(text.get_fontsize()) < 6]
         assert small == []
         common = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
         over = np.argwhere(np.triu((common > 1.5).all(axis=2), 1))

@@ -311,7 +311,7 @@ class TestCurves:
         np.testing.assert_array_equal(batches.get_xydata(), np.transpose(TRAIN))
         np.testing.assert_allclose(smoothed.get_ydata(), curves.smooth(TRAIN[1], 4))
         np.testing.assert_array_equal(test.get_xydata(), np.transpose(TEST))
-        assert guess.get_ydata()[0] == np.log(10)
+        assert np.asarray(guess.get_ydata())[0] == np.log(10)
         assert "nats" in ax.get_ylabel()
         assert "step" in ax.get_xlabel()
 
