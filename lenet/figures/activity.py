@@ -28,9 +28,7 @@ def image(picture: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
     """
     ax = new_axes(ax, width=3.0, height=3.2)
     white = 255 if picture.dtype == np.uint8 else 1
-    ax.imshow(
-        picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY, vmin=0, vmax=white
-    )
+    ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY, vmin=0, vmax=white)
     without_ticks(ax)
     ax.set_title(title, fontsize=10)
     return ax
