@@ -79,6 +79,11 @@ class Gallery:
         return {step: arrays for step, arrays in found.items() if step <= self.run.step}
 
     @property
+    def _names(self) -> tuple[str, ...]:
+        """The class names as figures write them: a bare dollar sign would begin a formula."""
+        return tuple(name.replace("$", r"\$") for name in self.run.class_names)
+
+    @property
     def _features(self) -> str:
         return self.run.model.feature_layer
 
@@ -124,7 +129,7 @@ class Gallery:
         )
 
     def inputs(self) -> Iterator[Picture]:
-        names = self.run.class_names
+        names = self._names
         split = self.dataset.test
         title = f"{self.run.dataset_name}: the first 50 test images and their classes"
         figure = activity.inputs(
@@ -194,7 +199,7 @@ class Gallery:
         image = self.dataset.test.images[:1]
         after, before = self.run.model.forward(to_float(image))
         convolutions = [name for name in before if len(before[name].shape) == 4]
-        label = self.run.class_names[self.dataset.test.labels[0]]
+        label = self._names[self.dataset.test.labels[0]]
         yield Picture(
             "feature_maps",
             activity.all_feature_maps(
@@ -231,7 +236,7 @@ class Gallery:
         yield Picture(
             f"{layer}_maps",
             activity.feature_maps_of_classes(
-                {n: m for n, m in zip(self.run.class_names, maps, strict=True) if len(m)},
+                {n: m for n, m in zip(self._names, maps, strict=True) if len(m)},
                 self.colormap,
                 f"{layer}: {number} test images of each class{shortfall} × {maps[0].shape[1]} units "
                 f"({self.run.title})",
@@ -251,7 +256,7 @@ class Gallery:
             shortfall = "" if len(values) == MAP_ROWS else ", all there are"
             ax = activity.feature_map_of_class(
                 values,
-                f"{layer} for class {name}: {len(values)} test images{shortfall} × "
+                f"{layer} for class {self._names[place]}: {len(values)} test images{shortfall} × "
                 f"{values.shape[1]} units\nblack is the least, white the greatest value",
             )
             yield Picture(
@@ -276,7 +281,7 @@ class Gallery:
         features, labels = self.outputs[1], self.dataset.test.labels
         present = [place for place in range(len(self.run.class_names)) if (labels == place).any()]
         means = np.stack([features[labels == place].mean(0) for place in present])
-        names = [self.run.class_names[place] for place in present]
+        names = [self._names[place] for place in present]
         yield Picture(
             f"{self._features}_means",
             activity.class_means(
@@ -286,7 +291,7 @@ class Gallery:
         )
 
     def confusion_matrix(self) -> Iterator[Picture]:
-        labels, names = self.dataset.test.labels, self.run.class_names
+        labels, names = self.dataset.test.labels, self._names
         predicted = self.outputs[0].argmax(1)
         counts = outcomes.confusion_counts(labels, predicted, len(names))
         title = (
@@ -309,7 +314,7 @@ class Gallery:
                 test.images,
                 test.labels,
                 self.probabilities,
-                self.run.class_names,
+                self._names,
                 title=f"The most confident of {wrong:,} mistakes among {len(test):,} test images",
             ),
             "Would you have known? Some are hard for people too, some labels are doubtful.",
@@ -376,7 +381,7 @@ class Gallery:
         wrong: np.ndarray,
         shown: np.ndarray,
     ) -> Iterator[Picture]:
-        names = self.run.class_names
+        names = self._names
         numbers = {name: embeddings.separation(rows, labels) for name, rows in outputs.items()}
         reduced = {name: embeddings.pca(rows) for name, rows in outputs.items()}
         flat = {("pca", name): points for name, (points, _) in reduced.items()}

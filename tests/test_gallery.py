@@ -1,0 +1,279 @@
+"""Every figure of a trained run: that all are there, true to what was recorded, and can be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from PIL import Image
+
+from lenet import embeddings, events, inspections
+from lenet.datasets import Dataset, Split
+from lenet.gallery import Gallery, Picture
+from lenet.trained import layer_outputs, load_run, predict
+
+if TYPE_CHECKING:
+    from lenet.trained import TrainedRun
+    from lenet.trainer import Trainer
+
+CONVOLUTIONS, DENSE = ("conv1", "conv2"), ("fc1", "fc2", "fc3")
+LAYERS = (*CONVOLUTIONS, *DENSE)
+INSPECTIONS = [0, 30, 60, 90, 120, 150]
+PICTURES = {
+    "inputs": ["inputs"],
+    "learning_curves": ["learning_curves"],
+    "diagnostics": ["diagnostics"],
+    "kernels": ["kernels_conv1", "kernels_conv2", "kernels_conv2_by_channel"],
+    "feature_maps": ["feature_maps"],
+    "fc_matrices": ["fc_matrices"],
+    "fc2_maps": ["fc2_maps"],
+    "fc2_map": [f"fc2_map_{place}" for place in range(10)],
+    "fc2_means": ["fc2_means"],
+    "confusion_matrix": ["confusion_matrix"],
+    "mistakes": ["mistakes"],
+    "evolution": [
+        f"{kind}_{layer}"
+        for layer in CONVOLUTIONS
+        for kind in ("kernel_evolution", "feature_map_evolution")
+    ],
+    "embeddings": [
+        "embeddings",
+        *(f"embedding_{layer}_{method}" for method in ("pca", "tsne") for layer in LAYERS),
+    ],
+}
+
+
+class Drawn:
+    """A gallery whose groups are drawn once, with what it warned of."""
+
+    def __init__(self, run: TrainedRun, dataset: Dataset, **options: Any) -> None:
+        self.warnings: list[str] = []
+        self.run, self.dataset = run, dataset
+        self.gallery = Gallery(run, dataset, warn=self.warnings.append, **options)
+        self._groups: dict[str, list[Picture]] = {}
+
+    def __getitem__(self, group: str) -> list[Picture]:
+        if group not in self._groups:
+            self._groups[group] = list(self.gallery.groups()[group]())
+        return self._groups[group]
+
+    def figure(self, group: str, place: int = 0) -> Figure:
+        content = self[group][place].content
+        assert isinstance(content, Figure)
+        return content
+
+
+@pytest.fixture(scope="module")
+def drawn(learned: Trainer, digits: Dataset) -> Drawn:
+    """The gallery of a run on the bundled digits, read back from its folder."""
+    return Drawn(load_run(learned.history.run), digits, samples=60)
+
+
+def shown(figure: Figure) -> list[np.ndarray]:
+    """The arrays of all pictures in a figure but the colour bars."""
+    return [
+        np.ma.getdata(picture.get_array())
+        for ax in figure.axes
+        for picture in ax.images
+        if isinstance(picture, AxesImage)
+    ]
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+
+
+def test_groups_come_in_the_order_of_the_page(drawn: Drawn) -> None:
+    assert list(drawn.gallery.groups()) == ["architecture", *PICTURES]
+    assert set(drawn.gallery.quick) < set(PICTURES)
+
+
+@pytest.mark.parametrize("group", PICTURES)
+def test_each_group_draws_its_figures_with_words_to_read(
+    drawn: Drawn, group: str, check_legible: Callable[..., None]
+) -> None:
+    pictures = drawn[group]
+    assert [picture.name for picture in pictures] == PICTURES[group]
+    for picture in pictures:
+        assert re.fullmatch(r"[A-Z].{30,}[.?]", picture.caption), "a caption for a student"
+        if isinstance(picture.content, Figure):
+            check_legible(picture.content, "0123456789" if group == "embeddings" else ())
+
+
+def test_feature_maps_of_classes_are_the_very_outputs_of_the_network(drawn: Drawn) -> None:
+    _, features = predict(drawn.run.model, drawn.dataset.test.images)
+    maps = drawn.gallery.maps_by_class()
+    assert len(maps) == 10
+    for label, values in enumerate(maps):
+        assert values.dtype == np.float32
+        assert values.shape == (100, 84)
+        rows = [n for n, truth in enumerate(drawn.dataset.test.labels) if truth == label][:100]
+        np.testing.assert_array_equal(values, features[rows])
+        alone = drawn.run.model(drawn.dataset.test.images[rows] / np.float32(255))[1]
+        np.testing.assert_allclose(values, alone, rtol=1e-4, atol=1e-5)
+        (picture,) = shown(drawn.figure("fc2_map", label))
+        np.testing.assert_array_equal(picture, values)
+        assert f"class {label}: 100 test images × 84 units" in words(drawn.figure("fc2_map", label))
+    together = shown(drawn.figure("fc2_maps"))
+    for picture, values in zip(together, [*maps, *maps], strict=True):
+        np.testing.assert_array_equal(picture, values)
+
+
+def test_class_means_are_means(drawn: Drawn) -> None:
+    _, features = predict(drawn.run.model, drawn.dataset.test.images)
+    labels = drawn.dataset.test.labels
+    expected = [features[labels == label].mean(0) for label in range(10)]
+    np.testing.assert_allclose(shown(drawn.figure("fc2_means"))[0], expected, rtol=1e-5)
+
+
+def test_curves_are_what_the_event_files_hold(drawn: Drawn) -> None:
+    figure = drawn.figure("learning_curves")
+    for ax, tag in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        train, test = (
+            events.read_scalars(drawn.run.path / split)[tag] for split in ("train", "test")
+        )
+        np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.transpose(train))
+        np.testing.assert_array_equal(ax.lines[2].get_xydata(), np.transpose(test))
+
+
+def test_diagnostics_are_what_the_inspections_hold(drawn: Drawn) -> None:
+    recorded = inspections.load_all(drawn.run.path / "inspections")
+    kinds = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
+    for ax, kind in zip(drawn.figure("diagnostics").axes, kinds, strict=True):
+        steps = INSPECTIONS[1:] if kind == "update_ratio" else INSPECTIONS
+        for line, layer in zip(ax.lines, LAYERS, strict=True):
+            assert line.get_label() == layer
+            values = [float(recorded[step][f"{layer}/{kind}"]) for step in steps]
+            np.testing.assert_allclose(line.get_xydata(), np.transpose([steps, values]))
+
+
+def test_matrices_are_the_networks_weights(drawn: Drawn) -> None:
+    for picture, layer in zip(shown(drawn.figure("fc_matrices")), DENSE, strict=True):
+        kernel = np.asarray(drawn.run.model.weight_layers[layer].kernel)
+        np.testing.assert_array_equal(picture, kernel.T)
+
+
+def test_the_confusion_matrix_counts_every_test_image_once(drawn: Drawn) -> None:
+    logits, _ = predict(drawn.run.model, drawn.dataset.test.images)
+    labels = drawn.dataset.test.labels
+    (counts,) = shown(drawn.figure("confusion_matrix"))
+    assert counts.sum() == 1000
+    right = np.mean(logits.argmax(1) == labels)
+    assert counts.trace() / 1000 == right == drawn.gallery.accuracy
+    assert f"{100 * right:.2f} %" in words(drawn.figure("confusion_matrix"))
+
+
+def test_animations_have_a_frame_for_each_inspection(drawn: Drawn) -> None:
+    for picture in drawn["evolution"]:
+        assert picture.suffix == ".gif"
+        assert isinstance(picture.content, bytes)
+        with Image.open(io.BytesIO(picture.content)) as moving:
+            frames = []
+            for place in range(moving.n_frames):
+                moving.seek(place)
+                frames.append(np.asarray(moving.convert("RGB"))[30:-30])
+        assert len(frames) == len(INSPECTIONS)
+        for one, other in itertools.pairwise(frames):
+            assert (one != other).any(), "the picture itself moves, not its stamp alone"
+        with Image.open(io.BytesIO(picture.still)) as still:
+            last = np.asarray(still.convert("RGB"))[30:-30]
+        difference = np.abs(last.astype(int) - frames[-1])
+        assert difference.mean() < 8, "the last frame, but for a GIF's 256 colours"
+
+
+def test_stamps_tell_step_and_test_accuracy(drawn: Drawn) -> None:
+    steps, accuracies = events.read_scalars(drawn.run.path / "test")["accuracy"]
+    known = {step: accuracies[steps <= step][-1] for step in INSPECTIONS}
+    expected = [f"step {s:,}   test accuracy {100 * known[s]:.1f} %" for s in INSPECTIONS]
+    assert drawn.gallery._stamps() == expected
+
+
+def test_titles_of_embeddings_carry_the_two_numbers_of_the_layers_own_space(
+    drawn: Drawn,
+) -> None:
+    chosen = np.arange(60) * 1000 // 60
+    labels = drawn.dataset.test.labels[chosen]
+    passed_on = {"conv1": "pool1", "conv2": "pool2", "fc1": "fc1", "fc2": "fc2", "fc3": "fc3"}
+    for place, picture in enumerate(drawn["embeddings"][1:], 1):
+        layer = picture.name.split("_")[1]
+        outputs = layer_outputs(
+            drawn.run.model, drawn.dataset.test.images[chosen], passed_on[layer]
+        )
+        numbers = embeddings.separation(outputs.reshape(60, -1), labels)
+        title = words(drawn.figure("embeddings", place))
+        assert f"accuracy {100 * numbers.knn_accuracy:.1f} %" in title
+        assert f"silhouette {numbers.silhouette:.2f}" in title
+
+
+@pytest.fixture(scope="module")
+def few(fit: Callable[..., Trainer], tiny: Dataset) -> Drawn:
+    """The gallery of a run on 30 test images that recorded no inspections."""
+    return Drawn(load_run(fit().history.run), tiny)
+
+
+class TestUnusualRuns:
+    """Not every run is a textbook example."""
+
+    def test_few_images_of_a_class_are_used_and_said(self, few: Drawn) -> None:
+        assert [len(values) for values in few.gallery.maps_by_class()] == [10, 10, 10]
+        assert "10 test images of each class (there are no more)" in words(few.figure("fc2_maps"))
+        assert "10 test images, all there are" in words(few.figure("fc2_map"))
+
+    def test_without_inspections_it_says_what_is_missing(self, few: Drawn) -> None:
+        assert (few["diagnostics"], few["evolution"]) == ([], [])
+        assert sum("recorded no inspections" in warning for warning in few.warnings) == 1
+        assert sum("no animations" in warning for warning in few.warnings) == 1
+
+    def test_a_class_without_test_images_is_left_out(
+        self, few: Drawn, check_legible: Callable[..., None]
+    ) -> None:
+        test = few.dataset.test
+        kept = test.labels != 1
+        dataset = dataclasses.replace(few.dataset, test=Split(test.images[kept], test.labels[kept]))
+        drawn = Drawn(few.run, dataset, samples=50)
+        assert [picture.name for picture in drawn["fc2_map"]] == ["fc2_map_0", "fc2_map_2"]
+        assert drawn.warnings == ["no fc2 map of class b: it has no test images"]
+        for group in ("fc2_maps", "fc2_means", "confusion_matrix", "mistakes"):
+            check_legible(drawn.figure(group))
+
+    def test_names_with_dollars_and_brackets_are_only_names(
+        self, few: Drawn, check_legible: Callable[..., None]
+    ) -> None:
+        names = (r"$\frac$ and $x", "<b>$5</b>", "100 %$_")
+        drawn = Drawn(dataclasses.replace(few.run, class_names=names), few.dataset)
+        for group in ("fc2_map", "confusion_matrix"):
+            for picture in drawn[group]:
+                assert isinstance(picture.content, Figure)
+                picture.content.savefig(io.BytesIO(), dpi=20)
+        assert names[0] in drawn["fc2_map"][0].caption
+
+    def test_a_dead_network_is_drawn_and_a_sorted_test_set_shows_all_its_classes(
+        self, fit: Callable[..., Trainer], tiny: Dataset, check_legible: Callable[..., None]
+    ) -> None:
+        """A dead network's features are one and the same: the case that ends t-SNE's process."""
+        run = load_run(fit().history.run)
+        for layer in run.model.weight_layers.values():
+            layer.set_weights([0 * weights for weights in layer.get_weights()])
+        order = np.argsort(tiny.test.labels, kind="stable")
+        test = Split(tiny.test.images[order], tiny.test.labels[order])
+        drawn = Drawn(run, dataclasses.replace(tiny, test=test), samples=9)
+        for group in ("kernels", "feature_maps", "fc2_maps", "fc2_means"):
+            check_legible(drawn.figure(group))
+        assert len(drawn["embeddings"]) == 11
+        assert set("abc") <= set(words(drawn.figure("embeddings", 1)).split("\n"))
+
+    def test_images_of_one_class_alone_have_no_embeddings(self, few: Drawn) -> None:
+        kept = few.dataset.test.labels == 0
+        test = Split(few.dataset.test.images[kept], few.dataset.test.labels[kept])
+        drawn = Drawn(few.run, dataclasses.replace(few.dataset, test=test))
+        assert drawn["embeddings"] == []
+        assert "no embeddings" in drawn.warnings[0]
