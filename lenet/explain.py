@@ -7,30 +7,36 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from lenet import cli, runs
-from lenet.preparation import Prepared, Way
+from lenet.preparation import Prepared, Way, prepare, read_picture
 
 if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
     import numpy as np
     from matplotlib.figure import Figure
 
     from lenet.models import Classifier
+    from lenet.registry import Resize
     from lenet.trained import TrainedRun
 
 DESCRIPTION = (
     "Shows a trained network one picture of your own, e.g. a photographed digit, and draws "
     "what every layer makes of it."
 )
+LEAST_DPI, MOST_DPI = 10, 1000
 FORMATS = ("png", "svg", "pdf")
 BAR = 30  # Characters, for a probability of 1.
 PATCHES = 4  # How many occluding patches side by side span an image.
 FINEST = 28  # At how many places along its shorter side the image is hidden, about.
 PATCH_BRIGHTNESS = 128
+NAME_LENGTH = 60
 WORTH_NAMING = 0.05  # From this probability on the second best answer is said too.
 
 
@@ -40,7 +46,7 @@ class Options:
 
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
-        picture: A photograph or drawing: PNG, JPEG, WebP, BMP, GIF or TIFF.
+        picture: A photograph or drawing: PNG, JPEG, WebP or BMP.
         output: The figure's file. Default: RUN/figures/explain-<picture>.<format>.
         occlusion: Also hide a part of the image at a time and draw what that does to the answer.
         gradient: Also draw which pixels the answer's logit changes with.
@@ -50,18 +56,14 @@ class Options:
         dpi: Dots per inch; the figure is 12 inches wide.
     """
 
-    run: Path
-    picture: Path
+    run: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    picture: Annotated[Path, tyro.conf.arg(metavar="PICTURE")]
     output: Path | None = None
     occlusion: bool = False
     gradient: bool = False
     prepare: Way = "auto"
     format: Literal["png", "svg", "pdf"] | None = None
     dpi: int = 100
-
-    def __post_init__(self) -> None:
-        if not 10 <= self.dpi <= 1000:
-            raise ValueError(f"Expected dpi to be from 10 to 1,000. Received: dpi={self.dpi}")
 
     def target(self) -> Path:
         """The file to write.
@@ -92,6 +94,7 @@ class Insight:
         dense: outputs by fully connected layer, all but the last, float32 [units].
         logits, probabilities: float32 [classes].
         speaks: float32 [units]: what each feature adds to the predicted class's logit.
+        activations: the function behind each of those layers, by layer.
     """
 
     convolutions: dict[str, np.ndarray]
@@ -99,6 +102,7 @@ class Insight:
     logits: np.ndarray
     probabilities: np.ndarray
     speaks: np.ndarray
+    activations: dict[str, str]
 
     @property
     def predicted(self) -> int:
@@ -108,8 +112,6 @@ class Insight:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; a user's mistake ends it with exit code 2."""
-    import tyro
-
     try:
         options = tyro.cli(
             Options,
@@ -136,11 +138,15 @@ def explain(options: Options) -> Path:
 
     Raises:
         FileNotFoundError: there is no run, or no picture.
-        ValueError: the run or the picture is of no use; the message says why.
+        ValueError: an option, the run or the picture is of no use; the message says why.
         OSError: the figure cannot be written.
     """
-    _, dataset = runs.read_config(options.run)
-    prepared = _prepare(options, tuple(dataset["image_shape"]), dataset["name"])
+    if not MOST_DPI >= options.dpi >= LEAST_DPI:
+        raise ValueError(
+            f"Expected dpi to be from {LEAST_DPI} to {MOST_DPI:,}. Received: dpi={options.dpi}"
+        )
+    config, dataset = runs.read_config(options.run)
+    prepared = _prepare(options, dataset, config.resize)
     target = options.target()
     _check_writable(target.parent)
     from lenet.runtime import start_tensorflow
@@ -181,6 +187,7 @@ def look_inside(model: Classifier, image: np.ndarray) -> Insight:
         logits,
         softmax(logits),
         outputs[model.feature_layer] * kernel[:, logits.argmax()],
+        {name: layer.name.removeprefix(f"{name}_") for name, layer in model.act.items()},
     )
 
 
@@ -254,15 +261,21 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
     return lines
 
 
-def _prepare(options: Options, image_shape: tuple[int, int, int], dataset_name: str) -> Prepared:
-    """Reads the picture and makes it fit, naming it where it does not."""
-    from lenet.preparation import prepare, read_picture
-
+def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:
+    """Reads the picture and makes it fit the run's images, naming it where that cannot be."""
+    height, width, channels = dataset["image_shape"]
     picture = read_picture(options.picture)
     try:
-        return prepare(picture, image_shape, dataset_name, options.prepare)
+        return prepare(picture, (height, width, channels), dataset["name"], options.prepare, resize)
     except ValueError as error:
         raise ValueError(f"{options.picture}: {error}") from error
+
+
+def _short(name: str) -> str:
+    """A file's name, the middle of a long one left out."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    return f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 3 :]}"
 
 
 def _headline(run: TrainedRun, insight: Insight) -> str:
@@ -291,9 +304,9 @@ def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insigh
         insight.probabilities,
         run.class_names,
         headline=f"The network says: {_headline(run, insight)}",
-        subtitle=f"{options.picture.name}, seen by {run.config.model} trained on {run.title}, for "
+        subtitle=f"{_short(options.picture.name)}, seen by {run.config.model} trained on {run.title}, for "
         f"{run.step:,} steps",
-        activation=run.config.activation,
+        activations=insight.activations,
         speaks=insight.speaks,
         occlusion=occlude(*seen, patch) if options.occlusion else None,
         patch=patch,
@@ -322,7 +335,10 @@ def _write(figure: Figure, target: Path, dpi: int) -> None:
         OSError: it cannot be written; the message says what to do.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=target.suffix.removeprefix(".").lower(), dpi=dpi)
+    with warnings.catch_warnings():
+        # A file's name may have letters that matplotlib's font has not.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format=target.suffix.removeprefix(".").lower(), dpi=dpi)
     temporary = target.with_name(f".writing-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def read_header(path: Path) -> Header:
     Raises:
         BadPicture: it is of another kind, unreadable, or too large to be decoded safely.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Header(*image.size, _is_gray(image), sha256)
@@ -75,10 +75,10 @@ def decode(path: Path, size: int, channels: int, resize: Resize) -> np.ndarray:
     Raises:
         BadPicture: as `read_header`, or it is damaged.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         image.draft(None, (DRAFT * size, DRAFT * size))
         ImageOps.exif_transpose(image, in_place=True)
-        flat = _flattened(image, "L" if channels == 1 else "RGB")
+        flat = flattened(image, "L" if channels == 1 else "RGB")
         if resize == "crop":
             scaled = ImageOps.fit(flat, (size, size), Image.Resampling.BICUBIC)
         else:
@@ -87,7 +87,7 @@ def decode(path: Path, size: int, channels: int, resize: Resize) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """A picture whose header is read and whose pixels are not; what goes wrong is a BadPicture."""
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -124,7 +124,7 @@ def _is_gray(image: Image.Image) -> bool:
     return bool((palette == palette[:, :1]).all())
 
 
-def _flattened(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
+def flattened(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
     """A picture in 8 bits per channel, on white where it is transparent."""
     if image.mode.startswith("I"):
         # 16 bits of gray: 65,535 / 257 is 255. Pillow's own conversion would cut off at 255.

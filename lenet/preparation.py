@@ -16,8 +16,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-# EPS is left out on purpose: Pillow would start another program to read it.
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+from lenet.pictures import KINDS, BadPicture, flattened, opened
+from lenet.registry import Resize
+
 WORKING_PIXELS = 1000  # A picture's longer side, at most, after it was read.
 MNIST_BOX = 20 / 28  # The box a digit fills, as a share of the image's side.
 BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
@@ -88,32 +89,31 @@ def read_picture(path: Path) -> np.ndarray:
 
     Raises:
         OSError: the file is not there or cannot be read.
-        ValueError: it is not a picture, is damaged, or has too many pixels to be read safely.
+        ValueError: it is not a picture, is damaged, or has too many pixels to be decoded safely.
     """
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(file, formats=FORMATS) as image:
+    with path.open("rb"):
+        pass  # What is missing or forbidden is the system's to say.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with opened(path) as image:
                 image.draft("RGB", (WORKING_PIXELS, WORKING_PIXELS))
-                upright = _flattened(ImageOps.exif_transpose(image))
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise ValueError(
-                f"{path} has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels, too many to be read "
-                f"safely: save it smaller, {WORKING_PIXELS:,} pixels wide are plenty."
-            ) from None
-        except Image.UnidentifiedImageError:
-            what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
-            raise ValueError(
-                f"{path} {what}: give a PNG, JPEG, WebP, BMP, GIF or TIFF file."
-            ) from None
-        except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes.
-            raise ValueError(f"{path} is damaged: {error}") from error
-    upright.thumbnail((WORKING_PIXELS, WORKING_PIXELS), Image.Resampling.BOX)
-    return np.asarray(upright)
+                ImageOps.exif_transpose(image, in_place=True)
+                flat = flattened(_on_ground(image), "RGB")
+    except BadPicture as error:
+        raise ValueError(
+            f"{path}: {error}. Give a {KINDS}, about {WORKING_PIXELS:,} pixels wide."
+        ) from error
+    flat.thumbnail((WORKING_PIXELS, WORKING_PIXELS), Image.Resampling.BOX)
+    return np.asarray(flat)
 
 
 def prepare(
-    picture: np.ndarray, image_shape: tuple[int, int, int], dataset_name: str, way: Way = "auto"
+    picture: np.ndarray,
+    image_shape: tuple[int, int, int],
+    dataset_name: str,
+    way: Way = "auto",
+    resize: Resize = "crop",
 ) -> Prepared:
     """Makes an image like those a network was trained on.
 
@@ -123,6 +123,7 @@ def prepare(
         dataset_name: what it was trained on, e.g. "mnist".
         way: "drawing" or "photo"; "auto" takes colour images, and Fashion-MNIST's, for
             photographs, and so a picture that has the images' size already, save for MNIST.
+        resize: how photographs were brought to the images' size.
 
     Raises:
         ValueError: nothing is drawn on the picture.
@@ -132,7 +133,7 @@ def prepare(
         photo = image_shape[2] > 1 or dataset_name == "fashion_mnist" or of_their_size
         way = "photo" if photo else "drawing"
     if way == "photo":
-        return prepare_photo(picture, image_shape, on_black=dataset_name == "fashion_mnist")
+        return prepare_photo(picture, image_shape, resize, dataset_name == "fashion_mnist")
     return prepare_drawing(picture, image_shape, BOX_SHARES.get(dataset_name, MNIST_BOX))
 
 
@@ -182,41 +183,38 @@ def prepare_drawing(
 
 
 def prepare_photo(
-    picture: np.ndarray, image_shape: tuple[int, int, int], on_black: bool = False
+    picture: np.ndarray,
+    image_shape: tuple[int, int, int],
+    resize: Resize = "crop",
+    on_black: bool = False,
 ) -> Prepared:
-    """Makes of a photograph an image of the network's size: the middle, scaled, in gray if need be.
+    """Makes of a photograph an image of the network's size, in gray if need be.
 
     Args:
         picture: uint8 [height, width, 3].
         image_shape: height, width and channels the network takes, 1 or 3.
+        resize: "crop" takes the middle, in the images' shape; "squash" takes all.
         on_black: turn a picture of something on a light ground into its negative, as
             Fashion-MNIST did.
     """
     height, width, channels = image_shape
     rows, columns = picture.shape[:2]
-    scale = min(rows / height, columns / width)
-    taken = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (rows - taken[0]) // 2, (columns - taken[1]) // 2
-    cropped = picture[top : top + taken[0], left : left + taken[1]]
-    small = Image.fromarray(cropped).resize((width, height), Image.Resampling.BOX)
-    box = (top, left, top + taken[0], left + taken[1])
-    stages = [
-        Stage("Your picture", f"{columns} × {rows} pixels", picture, box),
-        Stage("Cropped", "the middle, in the images' shape", cropped),
-        Stage(
-            f"Scaled to {width} × {height}", "as the images it was trained on", np.asarray(small)
-        ),
-    ]
+    box = _middle(rows, columns, height / width) if resize == "crop" else (0, 0, rows, columns)
+    cropped = picture[box[0] : box[2], box[1] : box[3]]
+    small = Image.fromarray(cropped).resize((width, height), Image.Resampling.BICUBIC)
+    cut = cropped.shape != picture.shape
+    stages = [Stage("Your picture", f"{columns} × {rows} pixels", picture, box if cut else None)]
+    if cut:
+        stages.append(Stage("Cropped", "the middle", cropped))
+    stages.append(Stage(f"Scaled to {width} × {height}", "as it was trained", np.asarray(small)))
     if channels == 1:
         gray = np.asarray(small.convert("L"))
         edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
         inverted = on_black and np.median(edge) > 127
         gray = 255 - gray if inverted else gray
-        stages.append(
-            Stage("Gray", "inverted: light on dark" if inverted else "brightness alone", gray)
-        )
-    image = stages[-1].picture.reshape(height, width, channels)
-    return Prepared(image, tuple(stages))
+        note = "inverted: light on dark" if inverted else "brightness alone"
+        stages.append(Stage("Gray", note, gray))
+    return Prepared(stages[-1].picture.reshape(height, width, channels), tuple(stages))
 
 
 def is_dark_on_light(gray: np.ndarray) -> bool:
@@ -276,7 +274,9 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
     return np.clip((lack - floor) / (full - floor), 0, 1)
 
 
-NOTHING_DRAWN = "nothing is drawn on it that stands out from its ground"
+NOTHING_DRAWN = (
+    "nothing drawn stands out from its ground. Draw dark on light, or light on dark, and large."
+)
 
 
 def drawn_part(ink: np.ndarray) -> np.ndarray:
@@ -374,19 +374,24 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """In RGB: 16-bit gray in 8 bits, transparent parts white, or black under a light drawing."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, np.float64)
-        greatest = 65535 if image.mode.startswith("I;16") else max(float(values.max()), 1e-9)
-        image = Image.fromarray(to_uint8(values / greatest))
+def _middle(rows: int, columns: int, aspect: float) -> tuple[int, int, int, int]:
+    """Top, left, bottom and right of the largest middle part of a height by width of `aspect`."""
+    height = max(1, min(rows, round(columns * aspect)))
+    width = max(1, min(columns, round(rows / aspect)))
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return top, left, top + height, left + width
+
+
+def _on_ground(image: Image.Image) -> Image.Image:
+    """A light drawing on a transparent ground, on black; any other picture as it is."""
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image
     rgba = image.convert("RGBA")
     opaque = np.asarray(rgba.getchannel("A"), np.float64)
     brightness = (np.asarray(rgba.convert("L")) * opaque).sum() / max(opaque.sum(), 1)
-    ground = Image.new("RGBA", rgba.size, "black" if brightness > 127 else "white")
-    return Image.alpha_composite(ground, rgba).convert("RGB")
+    if brightness < 128:
+        return rgba
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
 
 
 def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:

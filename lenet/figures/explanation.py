@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 FOR, AGAINST, PLAIN, MARK = COLORS[1], COLORS[0], "#8C8C8C", COLORS[4]
 NOTE_COLOR = "#555555"
-ARROW_GAP = {"wspace": 0.16}
+ARROW_GAP = 0.16  # Between two stages, as a share of a picture's width.
+FEWEST_COLUMNS = 5  # So that a few stages stay at the left, with short arrows between them.
+SHINING_THROUGH = 0.65
 OCCLUSION, SALIENCY = PERCEPTUAL, "inferno"
 MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.75
 # Heights of the figure's rows; the first is above them all.
@@ -164,22 +166,23 @@ def heat_over(
     heat: np.ndarray,
     ax: Axes | None = None,
     bar: str = "",
-    limits: tuple[float, float] | None = None,
     colormap: str = PERCEPTUAL,
 ) -> Axes:
-    """A number for each pixel as colour over the image, whose outlines stay to be seen.
+    """A number for each pixel as colour, over which the image can still be made out.
 
     Args:
-        image: uint8 [height, width] or [height, width, 3].
+        image: uint8 [height, width], whose outline is drawn; or [height, width, 3], which shines
+            through in gray.
         heat: float [height, width].
         bar: what the colours measure.
-        limits: the values for the ends of the colour map; default the least and the greatest.
     """
     ax = new_axes(ax, 4.2, 3.6)
-    gray = image if image.ndim == 2 else image.mean(-1)
-    show_matrix(heat, ax, colormap=colormap, limits=limits, bar=bar)
-    if np.ptp(gray) > 0:
-        lines = ax.contour(gray, [(gray.max() + gray.min()) / 2], colors="white", linewidths=1.4)
+    picture = show_matrix(heat, ax, colormap=colormap, bar=bar)
+    if image.ndim == 3:
+        ax.imshow(image.mean(-1), cmap=GRAY, zorder=picture.get_zorder() - 1)
+        picture.set_alpha(SHINING_THROUGH)
+    elif np.ptp(image) > 0:
+        lines = ax.contour(image, [(image.max() + image.min()) / 2], colors="white", linewidths=1.4)
         lines.set_path_effects([withStroke(linewidth=3.2, foreground="black")])
     ax.set_aspect("equal")
     without_ticks(ax)
@@ -202,9 +205,9 @@ def explanation(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
+    activations: Mapping[str, str],
     headline: str = "",
     subtitle: str = "",
-    activation: str = "the activation",
     speaks: np.ndarray | None = None,
     occlusion: np.ndarray | None = None,
     patch: int = 0,
@@ -217,7 +220,7 @@ def explanation(
         convolutions: feature maps by layer, float [height, width, channels].
         dense: outputs by fully connected layer, all but the last, float [units].
         logits, probabilities: float [classes].
-        activation: the function behind every layer but the last.
+        activations: the function behind each of those layers, e.g. "relu", by layer.
         speaks: float [units]: what each unit of the last of `dense` adds to the predicted logit.
         occlusion: the predicted class's probability while a gray patch hides what is around each
             pixel, float [height, width].
@@ -232,10 +235,10 @@ def explanation(
 
     _stages_row(next(rows), stages)
     for name, maps in convolutions.items():
-        _maps_row(next(rows), name, maps, activation)
+        _maps_row(next(rows), name, maps, activations[name])
     for name, outputs in dense.items():
         of_last = speaks if name == list(dense)[-1] else None
-        _units_row(next(rows), name, outputs, activation, of_last, answer)
+        _units_row(next(rows), name, outputs, activations[name], of_last, answer)
     _answer_row(next(rows), logits, probabilities, class_names)
     if hidden:
         _heat_row(next(rows), stages[-1].picture, occlusion, patch, saliency, answer)
@@ -272,8 +275,10 @@ def _heading(row: SubFigure, heading: str, note: str) -> None:
 def _stages_row(row: SubFigure, stages: Sequence[Stage]) -> None:
     _heading(row, "Preparation", "what becomes of the picture before the network sees it")
     widths = [np.clip(s.picture.shape[1] / s.picture.shape[0], 0.75, 1.35) for s in stages]
-    axes = np.atleast_1d(row.subplots(1, len(stages), width_ratios=widths, gridspec_kw=ARROW_GAP))
-    for place, (ax, shown) in enumerate(zip(axes, stages, strict=True)):
+    widths += [1.0] * (FEWEST_COLUMNS - len(stages))
+    grid = row.add_gridspec(1, len(widths), width_ratios=widths, wspace=ARROW_GAP)
+    for place, shown in enumerate(stages):
+        ax = row.add_subplot(grid[place])
         stage(shown.picture, shown.title, shown.note, ax, shown.box, shown.middle)
         if place:
             ax.annotate(
@@ -329,21 +334,33 @@ def _heat_row(
     answer: str,
 ) -> None:
     _heading(row, f"What the answer {answer} hangs on", "pixel by pixel")
-    count = 1 + (occlusion is not None) + (saliency is not None)
-    axes = iter(row.subplots(1, count))
-    stage(seen, "What the network sees", "", next(axes))
+    grid = row.add_gridspec(1, 3)
+    places = iter(range(3))
+    stage(seen, "What the network sees", "", row.add_subplot(grid[next(places)]))
     if occlusion is not None:
         title = (
             f"Occlusion: probability of {answer} with a gray patch of\n{patch} × {patch} pixels here "
             f"({percentage(occlusion.min())} at worst)"
         )
-        ax = heat_over(seen, occlusion, next(axes), f"probability of {answer}", colormap=OCCLUSION)
+        ax = heat_over(
+            seen,
+            occlusion,
+            row.add_subplot(grid[next(places)]),
+            f"probability of {answer}",
+            colormap=OCCLUSION,
+        )
         ax.set_title(title, fontsize=10, parse_math=False)
     if saliency is not None:
         title = (
             f"Gradient: if this pixel changes a little,\nthe logit of {answer} changes this much"
         )
-        ax = heat_over(seen, saliency, next(axes), "|∂ logit / ∂ pixel|", colormap=SALIENCY)
+        ax = heat_over(
+            seen,
+            saliency,
+            row.add_subplot(grid[next(places)]),
+            "|∂ logit / ∂ pixel|",
+            colormap=SALIENCY,
+        )
         ax.set_title(title, fontsize=10, parse_math=False)
 
 
