@@ -19,16 +19,18 @@ TEMPLATE = """<!doctype html>
   h1 { font-size: 1.6rem; margin: .5rem 0; }
   nav a { display: inline-block; margin: 0 .9rem .3rem 0; color: #0b5cad; }
   table { border-collapse: collapse; margin: .5rem 0; }
-  th, td { text-align: left; padding: .1rem 1.2rem .1rem 0; font-weight: normal; }
-  th { color: #57606a; }
+  th, td { text-align: left; vertical-align: top; padding: .1rem 1.2rem .1rem 0;
+           font-weight: normal; overflow-wrap: anywhere; }
+  th { color: #57606a; white-space: nowrap; }
   section { margin: 1.6rem 0 2.4rem; }
   h2 { font-size: 1.25rem; margin: 0 0 .6rem; }
   figure { background: #fff; border: 1px solid #d8dee4; border-radius: 8px; margin: 0 0 1rem;
            padding: .8rem; break-inside: avoid; }
   figcaption { margin-top: .5rem; color: #424a53; max-width: 75ch; }
   figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-  .small { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
-  .pairs { grid-template-columns: repeat(auto-fill, minmax(480px, 1fr)); }
+  .small { display: grid; gap: 1rem;
+           grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); }
+  .pairs { grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); }
   .pairs figure:first-child { grid-column: 1 / -1; }
   .tall img { max-height: 900px; }
   button { font: inherit; padding: .3rem .9rem; margin-bottom: .5rem; cursor: pointer; }
