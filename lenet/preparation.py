@@ -206,7 +206,7 @@ def prepare_photo(
     stages = [Stage("Your picture", f"{columns} × {rows} pixels", picture, box if cut else None)]
     if cut:
         stages.append(Stage("Cropped", "the middle", cropped))
-    stages.append(Stage(f"Scaled to {width} × {height}", "as it was trained", np.asarray(small)))
+    stages.append(Stage(f"Scaled to {width} × {height}", "the size it was trained on", np.asarray(small)))
     if channels == 1:
         gray = np.asarray(small.convert("L"))
         edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])

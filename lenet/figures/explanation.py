@@ -35,8 +35,10 @@ FEWEST_COLUMNS = 5  # So that a few stages stay at the left, with short arrows b
 SHINING_THROUGH = 0.65
 OCCLUSION, SALIENCY = PERCEPTUAL, "inferno"
 MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.75
+GAP = 0.2  # Between two maps, as a share of their height: room for a number.
 # Heights of the figure's rows; the first is above them all.
 HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
+FEWEST_BARS = 6  # Fewer are drawn no wider than so many.
 NAMES_UPRIGHT = 6  # Longer class names are written aslant.
 
 
@@ -84,8 +86,9 @@ def layer_maps(
     height, _, channels = maps.shape
     columns = min(columns, channels)
     ax = new_axes(ax, height=_maps_inches(maps))
-    canvas, places = mosaic(np.moveaxis(maps, -1, 0), columns, gap=max(1, height // 7))
-    show_matrix(canvas, ax, colormap=PERCEPTUAL, bar=bar)
+    canvas, places = mosaic(np.moveaxis(maps, -1, 0), columns, gap=max(1, round(GAP * height)))
+    picture = show_matrix(canvas, ax, colormap=PERCEPTUAL, bar=bar)
+    picture.set_cmap(picture.get_cmap().with_extremes(bad="none"))
     ax.set_aspect("equal")
     ax.set_anchor("W")
     without_ticks(ax)
@@ -150,7 +153,9 @@ def class_bars(
     for label in ax.get_xticklabels():
         label.set_parse_math(False)
     ax.axhline(0, color="black", linewidth=0.6)
-    ax.margins(x=0.01, y=0.16)
+    ax.margins(y=0.16)
+    beside = max(0.0, FEWEST_BARS - len(values)) / 2
+    ax.set_xlim(-0.6 - beside, len(values) - 0.4 + beside)
     if percent:
         ax.set_ylim(0, 1.16)
         ax.set_yticks([0, 0.5, 1])
