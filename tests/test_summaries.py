@@ -170,21 +170,15 @@ def test_no_tag_bears_the_name_of_a_loop(train: Page, test: Page) -> None:
     assert [tag for tag in tags if "while" in tag or tag.startswith("/")] == []
 
 
-@pytest.mark.parametrize(("log_every", "expected"), [(4, [1, 4, 8, 9]), (100, [1, 9])])
-def test_the_first_and_last_step_are_always_written(
-    fit: Callable[..., Trainer], log_every: int, expected: list[int]
-) -> None:
-    page = Page(fit(log_every=log_every), "train")
+def test_the_first_and_last_step_are_always_written(fit: Callable[..., Trainer]) -> None:
+    page = Page(fit(log_every=4), "train")
     for tag in ("loss", "accuracy", "learning_rate"):
-        assert page.steps(tag) == expected
+        assert page.steps(tag) == [1, 4, 8, 9]
     assert page.tags("histograms") == set(), "inspect_every is 0 here"
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
-def test_the_learning_rate_of_a_schedule_is_seen(
-    fit: Callable[..., Trainer], schedule: str
-) -> None:
-    rates = Page(fit(schedule=schedule, optimizer="sgd"), "train").values("learning_rate")
+def test_the_learning_rate_of_a_schedule_is_seen(fit: Callable[..., Trainer]) -> None:
+    rates = Page(fit(schedule="one_cycle", optimizer="sgd"), "train").values("learning_rate")
     assert len(rates) == 9
     assert max(rates) == np.float32(0.01)
     assert rates[-1] < rates[0]

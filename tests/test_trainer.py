@@ -137,19 +137,17 @@ class TestSameBits:
     @pytest.mark.parametrize(
         "looking",
         [
-            {},
             {"inspect_every": 1},
-            {"inspect_every": 50},
-            {"log_every": 5},
-            {"eval_every": 1, "checkpoint_every": 2, "inspect_every": 2},
+            {"log_every": 5, "eval_every": 1, "checkpoint_every": 2, "inspect_every": 50},
         ],
         ids=str,
     )
     def test_looking_changes_no_bit(self, fit: Fit, expected: str, looking: dict[str, Any]) -> None:
         assert fit(**looking).history.weights_sha256 == expected
 
-    def test_another_seed_gives_other_bits(self, fit: Fit, expected: str) -> None:
-        assert fit(seed=1).history.weights_sha256 != expected
+    def test_another_seed_gives_other_bits(self, trainer: Trainer, expected: str) -> None:
+        assert trainer.config.seed == 5
+        assert trainer.history.weights_sha256 != expected
 
     @pytest.mark.slow
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -162,7 +160,7 @@ class TestDivergence:
     """A loss that is not finite stops the run, with the step named."""
 
     def test_it_stops_and_names_the_step(self, fit: Fit) -> None:
-        trainer = fit(optimizer="sgd", learning_rate=1e6, epochs=20)
+        trainer = fit(optimizer="sgd", learning_rate=1e6, epochs=20, log_every=1000)
         history = trainer.history
         found = status(history.run)
         assert (found["state"], found["step"]) == (history.state, history.step)
@@ -171,15 +169,10 @@ class TestDivergence:
         (warning,) = trainer.reporter.warnings
         assert f"Stopped at step {history.step}" in warning
         assert "--learning-rate 100000" in warning
-        last = metrics(history.run)[-1]
-        assert int(last["step"]) == history.step
-        assert not math.isfinite(float(last["loss"]))
-
-    def test_every_step_up_to_it_is_recorded(self, fit: Fit) -> None:
-        history = fit(optimizer="sgd", learning_rate=1e6, epochs=20, log_every=1000).history
-        rows = [int(r["step"]) for r in metrics(history.run) if r["split"] == "train"]
-        assert rows == sorted({1, history.step})
         assert history.steps.tolist() == list(range(1, history.step + 1))
+        steps = [int(row["step"]) for row in metrics(history.run) if row["split"] == "train"]
+        assert steps == sorted({1, history.step}), "the last step is logged whatever log_every says"
+        assert not math.isfinite(float(metrics(history.run)[-1]["loss"]))
 
 
 def crash(run: Path, copy: Path, step: int) -> Path:
@@ -212,7 +205,7 @@ def whole(fit: Fit) -> Callable[[str], Trainer]:
     return run
 
 
-SAMPLED = [("adam", 2), ("adam", 3), ("adam", 4), ("momentum", 5)]
+SAMPLED = [("adam", 3), ("adam", 4), ("momentum", 5)]
 ALL = [(name, step) for name in OPTIMIZERS for step in range(1, 10) if (name, step) not in SAMPLED]
 
 
@@ -271,13 +264,13 @@ class TestResume:
         assert (resumed.state, resumed.test_loss) == ("done", expected.test_loss)
         assert metrics(resumed.run) == metrics(expected.run)
 
-    def test_more_epochs_simply_go_on(self, fit: Fit, go_on: Fit) -> None:
-        longer, shorter = fit(epochs=4), fit(epochs=2, max_steps=5)
-        resumed = go_on(shorter.history.run, epochs=4, max_steps=None).history
-        assert resumed.steps.tolist() == list(range(6, 13))
-        assert resumed.weights_sha256 == longer.history.weights_sha256
+    def test_more_epochs_simply_go_on(self, fit: Fit, go_on: Fit, expected: str) -> None:
+        shorter = fit(epochs=2, max_steps=5)
+        resumed = go_on(shorter.history.run, epochs=3, max_steps=None).history
+        assert resumed.steps.tolist() == [6, 7, 8, 9]
+        assert resumed.weights_sha256 == expected
         saved, _ = runs.read_config(resumed.run)
-        assert (saved.epochs, saved.max_steps) == (4, None)
+        assert (saved.epochs, saved.max_steps) == (3, None)
 
     def test_a_damaged_checkpoint_is_skipped_with_a_warning(
         self, tmp_path: Path, whole: Callable[[str], Trainer], go_on: Fit
