@@ -61,7 +61,8 @@ class Options:
     output: Path | None = None
     data_dir: Path | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises a ValueError where a number is out of its range."""
         for name, least in (("samples", 50), ("dpi", 10)):
             if getattr(self, name) < least:
                 raise ValueError(
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.PositionalRequiredArgs,),
         )
+        options.check()
         gallery = _open(options)
         folder = options.output or options.run / runs.FIGURES
         page = write(gallery, folder, options.only, options.format, options.dpi)
@@ -252,6 +254,8 @@ def _replace(path: Path, content: bytes) -> None:
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:  # A full disk does not say which file it had no room for.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
