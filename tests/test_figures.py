@@ -425,9 +425,10 @@ class TestAnimation:
         frame = np.full((40, 40, 1), 255, np.uint8)
         with Image.open(io.BytesIO(animation.still(frame, "step 7", "conv1 in training"))) as still:
             pixels = np.asarray(still)
-        assert pixels[:30].min() < 100, "a title above"
-        assert pixels[30:-30].min() == 255
-        assert pixels[-30:].min() < 100, "a stamp below"
+        head = animation.STAMP_HEIGHT
+        assert pixels[:head].min() < 100, "a title above"
+        assert pixels[head:-head].min() == 255
+        assert pixels[-head:].min() < 100, "a stamp below"
 
     @pytest.mark.parametrize("channels", [1, 2, 3])
     def test_kernels_of_any_number_of_channels_are_drawn(self, channels: int) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from lenet import embeddings, events, inspections
 from lenet.datasets import Dataset, Split
+from lenet.figures import animation
 from lenet.gallery import Gallery, Picture
 from lenet.trained import layer_outputs, load_run, predict
 
@@ -173,6 +174,7 @@ def test_the_confusion_matrix_counts_every_test_image_once(drawn: Drawn) -> None
 
 
 def test_animations_have_a_frame_for_each_inspection(drawn: Drawn) -> None:
+    inside = slice(animation.STAMP_HEIGHT, -animation.STAMP_HEIGHT)
     for picture in drawn["evolution"]:
         assert picture.suffix == ".gif"
         assert isinstance(picture.content, bytes)
@@ -180,12 +182,12 @@ def test_animations_have_a_frame_for_each_inspection(drawn: Drawn) -> None:
             frames = []
             for place in range(moving.n_frames):
                 moving.seek(place)
-                frames.append(np.asarray(moving.convert("RGB"))[30:-30])
+                frames.append(np.asarray(moving.convert("RGB"))[inside])
         assert len(frames) == len(INSPECTIONS)
         for one, other in itertools.pairwise(frames):
             assert (one != other).any(), "the picture itself moves, not its stamp alone"
         with Image.open(io.BytesIO(picture.still)) as still:
-            last = np.asarray(still.convert("RGB"))[30:-30]
+            last = np.asarray(still.convert("RGB"))[inside]
         difference = np.abs(last.astype(int) - frames[-1])
         assert difference.mean() < 8, "the last frame, but for a GIF's 256 colours"
 

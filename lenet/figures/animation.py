@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lenet import tiles
 
 FRAME_MILLISECONDS, LAST_MILLISECONDS = 250, 2_000
-STAMP_HEIGHT, STAMP_SIZE, WIDTH = 30, 16, 600
+STAMP_HEIGHT, STAMP_SIZE, WIDTH = 40, 22, 1_200
 
 
 def kernel_frames(kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -67,7 +67,7 @@ def still(frame: np.ndarray, stamp: str, title: str) -> bytes:
 
 
 def _stamped(frame: np.ndarray, stamp: str, title: str) -> Image.Image:
-    factor = max(1, WIDTH // frame.shape[1])
+    factor = max(1, WIDTH // frame.shape[1])  # As wide as the figures, or nearly.
     enlarged = frame.repeat(factor, axis=0).repeat(factor, axis=1)
     if enlarged.shape[-1] == 1:
         enlarged = enlarged.repeat(3, axis=2)
