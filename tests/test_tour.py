@@ -1,0 +1,83 @@
+"""docs/tour.ipynb: a reader can run it from top to bottom."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+NUM_FIGURES = 5
+
+
+@pytest.fixture(scope="module")
+def tour(root: Path) -> nbformat.NotebookNode:
+    """The notebook as it is stored."""
+    return nbformat.read(root / "docs" / "tour.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module")
+def executed(
+    tour: nbformat.NotebookNode,
+    root: Path,
+    artifacts: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> nbformat.NotebookNode:
+    """The notebook with what its cells gave, run in a folder of its own."""
+    folder = tmp_path_factory.mktemp("tour")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(root))
+        ran = NotebookClient(
+            nbformat.from_dict(tour), timeout=250, kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()  # fmt: skip
+    assert list(folder.iterdir()) == [], "it leaves nothing lying about"
+    for place, figure in enumerate(figures(ran)):
+        figure.save(artifacts / f"tour-{place}.png")
+    return ran
+
+
+def figures(notebook: nbformat.NotebookNode) -> list[Image.Image]:
+    """Every picture that the notebook shows."""
+    return [
+        Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"]))).convert("RGB")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {})
+    ]
+
+
+def test_it_is_stored_without_outputs(tour: nbformat.NotebookNode) -> None:
+    nbformat.validate(tour)
+    code = [cell for cell in tour.cells if cell.cell_type == "code"]
+    assert len(code) >= 6
+    assert {(len(cell.outputs), cell.execution_count) for cell in code} == {(0, None)}
+    kinds = [cell.cell_type for cell in tour.cells]
+    assert kinds.count("markdown") >= 5
+
+
+def test_every_figure_is_shown_and_nothing_else_but_what_is_printed(
+    executed: nbformat.NotebookNode,
+) -> None:
+    shown = figures(executed)
+    assert len(shown) == NUM_FIGURES
+    for figure in shown:
+        assert figure.width > 800
+        assert np.asarray(figure).std() > 10
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
+    assert [output for output in outputs if output.output_type == "execute_result"] == []
+    assert [o.text for o in outputs if o.get("name") == "stderr"] == [], "no warnings"
+
+
+def test_the_network_of_the_tour_learns(executed: nbformat.NotebookNode) -> None:
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    assert "797 images to train on, 1000 to test on" in printed
+    found = re.search(r"Right on ([\d.]+) % of images", printed)
+    assert found and float(found[1]) > 85
