@@ -38,8 +38,9 @@ MOST_COLUMNS, MOST_MAP_INCHES = 16, 1.75
 GAP = 0.2  # Between two maps, as a share of their height: room for a number.
 # Heights of the figure's rows; the first is above them all.
 HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
+LEAST_SPAN = 1e-3  # Of a colour bar.
 FEWEST_BARS = 6  # Fewer are drawn no wider than so many.
-NAMES_UPRIGHT = 6  # Longer class names are written aslant.
+LONGEST_LEVEL_NAME = 5  # Longer class names are written upwards.
 
 
 def stage(
@@ -87,7 +88,7 @@ def layer_maps(
     columns = min(columns, channels)
     ax = new_axes(ax, height=_maps_inches(maps))
     canvas, places = mosaic(np.moveaxis(maps, -1, 0), columns, gap=max(1, round(GAP * height)))
-    picture = show_matrix(canvas, ax, colormap=PERCEPTUAL, bar=bar)
+    picture = show_matrix(canvas, ax, colormap=PERCEPTUAL, limits=_limits(maps), bar=bar)
     picture.set_cmap(picture.get_cmap().with_extremes(bad="none"))
     ax.set_aspect("equal")
     ax.set_anchor("W")
@@ -114,14 +115,16 @@ def unit_bars(
         ax.bar(places, outputs, width=0.8, color=PLAIN)
     else:
         for chosen, color, label in (
-            (speaks > 0, FOR, f"speaks for {answer}"),
-            (speaks < 0, AGAINST, f"speaks against {answer}"),
+            (speaks > 0, FOR, f"speaks for {_plain(answer)}"),
+            (speaks < 0, AGAINST, f"speaks against {_plain(answer)}"),
         ):
             ax.bar(places[chosen], outputs[chosen], width=0.8, color=color, label=label)
         ax.legend(fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.98), frameon=False)
     ax.axhline(0, color="black", linewidth=0.6)
     ax.set_xlim(-0.8, len(outputs) - 0.2)
     ax.margins(y=0.08)
+    if not outputs.any():
+        ax.set_ylim(0, 1)
     ax.set_xlabel("unit", fontsize=8.5, labelpad=1)
     ax.set_ylabel("output", fontsize=8.5)
     _tidy(ax)
@@ -148,12 +151,12 @@ def class_bars(
     if len(values) <= 12:
         labels = [percentage(v) if percent else f"{v:.1f}".replace("-", "−") for v in values]
         ax.bar_label(bars, labels, fontsize=8, padding=2)
-    long = max(map(len, class_names)) > NAMES_UPRIGHT
-    ax.set_xticks(places, class_names, rotation=40 if long else 0, ha="right" if long else "center")
-    for label in ax.get_xticklabels():
-        label.set_parse_math(False)
+    rotation = 90 if max(map(len, class_names)) > LONGEST_LEVEL_NAME else 0
+    ax.set_xticks(places, [_plain(name) for name in class_names], rotation=rotation)
     ax.axhline(0, color="black", linewidth=0.6)
     ax.margins(y=0.16)
+    if not values.any():
+        ax.set_ylim(-1, 1)
     beside = max(0.0, FEWEST_BARS - len(values)) / 2
     ax.set_xlim(-0.6 - beside, len(values) - 0.4 + beside)
     if percent:
@@ -182,7 +185,7 @@ def heat_over(
         bar: what the colours measure.
     """
     ax = new_axes(ax, 4.2, 3.6)
-    picture = show_matrix(heat, ax, colormap=colormap, bar=bar)
+    picture = show_matrix(heat, ax, colormap=colormap, limits=_limits(heat), bar=bar)
     if image.ndim == 3:
         ax.imshow(image.mean(-1), cmap=GRAY, zorder=picture.get_zorder() - 1)
         picture.set_alpha(SHINING_THROUGH)
@@ -262,18 +265,17 @@ def _sheet(
         (0.68, headline, 17, {"fontweight": "bold"}),
         (0.24, subtitle, 10, {"color": NOTE_COLOR}),
     ):
-        header.text(0.012, place, text, fontsize=size, va="center", parse_math=False, **options)
+        header.text(0.012, place, _plain(text), fontsize=size, va="center", **options)
     return figure, iter(rows)
 
 
 def _heading(row: SubFigure, heading: str, note: str) -> None:
     """A row's title at its left, in bold, and behind it what there is to see."""
-    text = row.suptitle(heading, x=0.012, ha="left", fontsize=11, fontweight="bold")
-    text.set_parse_math(False)
+    text = row.suptitle(_plain(heading), x=0.012, ha="left", fontsize=11, fontweight="bold")
     behind = Annotation(
         note, (1, 0), (9, 0.5), xycoords=text, textcoords="offset points", fontsize=9.5
     )
-    behind.set(color=NOTE_COLOR, in_layout=False, parse_math=False, verticalalignment="bottom")
+    behind.set(color=NOTE_COLOR, in_layout=False, verticalalignment="bottom")
     row.add_artist(behind)
 
 
@@ -339,6 +341,7 @@ def _heat_row(
     answer: str,
 ) -> None:
     _heading(row, f"What the answer {answer} hangs on", "pixel by pixel")
+    answer = _plain(answer)
     grid = row.add_gridspec(1, 3)
     places = iter(range(3))
     stage(seen, "What the network sees", "", row.add_subplot(grid[next(places)]))
@@ -354,7 +357,7 @@ def _heat_row(
             f"probability of {answer}",
             colormap=OCCLUSION,
         )
-        ax.set_title(title, fontsize=10, parse_math=False)
+        ax.set_title(title, fontsize=10)
     if saliency is not None:
         title = (
             f"Gradient: if this pixel changes a little,\nthe logit of {answer} changes this much"
@@ -366,7 +369,7 @@ def _heat_row(
             "|∂ logit / ∂ pixel|",
             colormap=SALIENCY,
         )
-        ax.set_title(title, fontsize=10, parse_math=False)
+        ax.set_title(title, fontsize=10)
 
 
 def _maps_inches(maps: np.ndarray) -> float:
@@ -375,6 +378,17 @@ def _maps_inches(maps: np.ndarray) -> float:
     columns = min(MOST_COLUMNS, channels)
     each = min(MOST_MAP_INCHES, (WIDTH - 1.5) / columns)
     return 0.6 + -(-channels // columns) * each * height / width
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest value, not so close that a colour bar could not tell them apart."""
+    least, greatest = float(values.min()), float(values.max())
+    return min(least, greatest - LEAST_SPAN), greatest
+
+
+def _plain(words: str) -> str:
+    """Words of the user's, in which a dollar sign is a dollar sign and begins no formula."""
+    return words.replace("$", r"\$")
 
 
 def _tidy(ax: Axes) -> None:

@@ -1,0 +1,178 @@
+"""Tells ink from what it is on: paper in uneven light, shadows, ruled lines, the table around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+PAPER_PIXELS = 200  # The paper's brightness is estimated on a picture this small,
+PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
+STROKE_PIXELS = 128  # Whether strokes are dark or light is told on a picture this small,
+STROKE_WINDOWS = (1 / 8, 1 / 2)  # by comparing thin and thick ones with their surroundings.
+DARKEST_PAPER = 0.25  # Below this brightness noise is not amplified any further.
+EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is without.
+NOISY = 0.015  # Noise (the median step from pixel to pixel) that calls for smoothing.
+NOISE_PEAK = 6  # What noise may reach in the dark corners of blank paper, in its own units.
+LEAST_CONTRAST = 0.12  # Of ink to paper, from 0 to 1; below it nothing was drawn.
+FAINT = 0.25  # A ruled line against ink.
+INK = 0.35  # What counts as ink when its pieces are told apart; ruled lines are fainter.
+FULL_INK = 0.7  # What each piece has somewhere; shadows have not.
+COARSE_PIXELS = 200  # Pieces are told apart on a mask this small.
+SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
+LEAST_EXTENT = 0.02  # A drawing is at least this share of the picture's longer side.
+EDGE = 0.03  # What comes this near to the picture's edge touches it,
+MARGIN = 0.15  # and is no drawing if its middle is this near; both are shares of the side.
+NOTHING_DRAWN = (
+    "nothing drawn stands out from its ground. Draw dark on light, or light on dark, and large."
+)
+
+
+def is_dark_on_light(gray: np.ndarray) -> bool:
+    """Whether what is drawn is darker than what surrounds it.
+
+    A picture's edge all of one brightness is the ground. Otherwise strokes are few: against the
+    mean of their surroundings they are the longer tail (the skewness), while the edges of light
+    and shadow have equal tails on both sides. The middle of the picture counts most, since a
+    table shows around it.
+
+    Args:
+        gray: float [height, width], from 0 to 1.
+    """
+    edge = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    if np.ptp(edge) < EVEN:
+        return bool(edge[0] > gray.mean())
+    small = _resized(gray, STROKE_PIXELS)
+    across, down = (np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 3 for n in small.shape)
+    skewness = 0.0
+    for share in STROKE_WINDOWS:
+        difference = small - _slide(small, max(3, int(max(small.shape) * share)), np.mean)
+        spread = across @ difference**2 @ down
+        skewness += float(across @ difference**3 @ down) / max(float(spread), 1e-9) ** 1.5
+    return skewness < 0
+
+
+def ink_of(gray: np.ndarray) -> np.ndarray:
+    """How much ink covers each pixel of dark strokes on light paper, whatever the light on it.
+
+    The paper's brightness is what is left when dark strokes are closed (a greatest, then a least
+    value through a window wider than they are); ink is what each pixel lacks of it.
+
+    Args:
+        gray: float [height, width], from 0 to 1.
+
+    Returns:
+        float [height, width]: 0 paper, 1 ink.
+
+    Raises:
+        ValueError: paper and ink cannot be told apart.
+    """
+    noise = float(np.median(np.abs(np.diff(gray, axis=1)))) if gray.shape[1] > 1 else 0.0
+    smooth = _slide(gray, 3, np.mean) if noise > NOISY else gray
+    # The least of its neighbours, so that the bright side of a shadow's edge is no ink.
+    paper = _slide(_closed(_resized(smooth, PAPER_PIXELS), PAPER_WINDOW), 3, np.min)
+    paper = _resized(paper, gray.shape)
+    lack = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
+    strokes = lack > max(lack.max() / 2, LEAST_CONTRAST / 2)
+    if not strokes.any():
+        raise ValueError(NOTHING_DRAWN)
+    middle = np.median(lack[~strokes])
+    floor = middle + 3 * 1.4826 * np.median(np.abs(lack[~strokes] - middle))
+    full = np.percentile(lack[strokes], 95)
+    if noise > 0:  # A photograph: what is so faint is a ruled line rather than ink.
+        floor = max(floor, FAINT * full)
+    if full - floor < max(LEAST_CONTRAST, NOISE_PEAK * noise):
+        raise ValueError(NOTHING_DRAWN)
+    return np.clip((lack - floor) / (full - floor), 0, 1)
+
+
+def drawn_part(ink: np.ndarray) -> np.ndarray:
+    """Where the drawing is: all pieces of ink and a little around them, without dust or table.
+
+    Args:
+        ink: float [height, width], from 0 to 1.
+
+    Returns:
+        bool [height, width].
+
+    Raises:
+        ValueError: there is no piece of ink large enough.
+    """
+    factor = -(-max(ink.shape) // COARSE_PIXELS)
+    height, width = (-(-n // factor) for n in ink.shape)
+    padded = np.pad(ink, [(0, height * factor - ink.shape[0]), (0, width * factor - ink.shape[1])])
+    strongest = padded.reshape(height, factor, width, factor).max((1, 3))
+    coarse = strongest > INK
+    pieces = [piece for piece in _pieces(coarse) if strongest[tuple(piece.T)].max() > FULL_INK]
+    drawn = [piece for piece in pieces if not _is_surroundings(piece, coarse.shape)] or pieces
+    drawn = [piece for piece in drawn if len(piece) >= SPECK * max(map(len, drawn))]
+    kept = np.zeros_like(coarse)
+    for piece in drawn:
+        kept[tuple(piece.T)] = True
+    extent = max(np.ptp(np.concatenate(drawn), axis=0)) + 1 if drawn else 0
+    if extent < max(2, LEAST_EXTENT * max(coarse.shape)):
+        raise ValueError(NOTHING_DRAWN)
+    around = _slide(kept, 2 * (1 + extent // 10) + 1, np.max)
+    return around.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
+
+
+def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:
+    """Scales to a shape; or, given a length, makes the longer side no longer than that."""
+    picture = Image.fromarray(values.astype(np.float32))
+    if isinstance(size, int):
+        scale = min(1.0, size / max(values.shape))
+        height, width = (max(1, round(n * scale)) for n in values.shape)
+        return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _closed(values: np.ndarray, share: float) -> np.ndarray:
+    """Without the dark things that are narrower than a share of the longer side.
+
+    That is a greatest, then a least value through a window; what grows ever darker towards the
+    picture's edge stays.
+    """
+    half = max(1, int(max(values.shape) * share) // 2)
+    padded = np.pad(values, 2 * half, mode="edge")
+    for reduce in (np.max, np.min):
+        padded = _slide(padded, 2 * half + 1, reduce)
+    return padded[2 * half : -2 * half, 2 * half : -2 * half]
+
+
+def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> np.ndarray:
+    """A statistic of a square window around each pixel; past the edge its pixel goes on."""
+    for axis in (0, 1):
+        margin = [(0, 0), (0, 0)]
+        margin[axis] = (size // 2, size - 1 - size // 2)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(values, margin, mode="edge"), size, axis
+        )
+        values = reduce(windows, axis=-1)
+    return values
+
+
+def _pieces(mask: np.ndarray) -> list[np.ndarray]:
+    """The connected pieces of a mask, corners included: int [pixels, 2], rows and columns."""
+    left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
+    pieces = []
+    while left:
+        border = [left.pop()]
+        piece = list(border)
+        while border:
+            row, column = border.pop()
+            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= around
+            border += around
+            piece += around
+        pieces.append(np.array(piece))
+    return pieces
+
+
+def _is_surroundings(piece: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a piece of "ink" is the table around the paper, a shadow's edge or a thumb."""
+    last = np.array(shape) - 1
+    near = EDGE * last
+    sides = np.count_nonzero([*(piece.min(0) <= near), *(piece.max(0) >= last - near)])
+    place = piece.mean(0) / np.maximum(last, 1)
+    return bool(sides >= 3 or (sides > 0 and np.any(np.abs(place - 0.5) > 0.5 - MARGIN)))
