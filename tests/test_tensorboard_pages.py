@@ -172,14 +172,16 @@ def training(run: Path, root: Path, browser: Chrome) -> Iterator[subprocess.Pope
     command += ["--logdir", str(run.parent), "--run-name", run.name]
     output = (run.parent / "output").open("w")  # A pipe that nobody reads would fill up.
     with output, subprocess.Popen(command, cwd=root, stdout=output) as process:
-        until(lambda: status(run).get("step", 0) > 20 or process.poll() is not None, "20th step")
         yield process
         process.kill()
 
 
 @pytest.fixture(scope="module")
 def address(run: Path, root: Path, training: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Where a TensorBoard shows the run, started with the very command that a run prints."""
+    """Where a TensorBoard shows the run, started with the very command that a run prints.
+
+    Meanwhile the training starts too.
+    """
     assert training.poll() is None, "training has ended"
     command = shlex.split(cli.tensorboard_command(run))
     command += ["--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"]
@@ -198,8 +200,9 @@ def address(run: Path, root: Path, training: subprocess.Popen[bytes]) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def during(browser: Chrome, address: str, artifacts: Path) -> Pages:
+def during(browser: Chrome, address: str, run: Path, artifacts: Path) -> Pages:
     """The pages while the run trains, once there is something of everything."""
+    until(lambda: status(run).get("step", 0) > 20, "20th step")
     tags = f"{address}data/plugin/histograms/tags"
     until(lambda: "fc3/bias" in ask(tags).get("train", ()), "histogram")
     return Pages(browser, address, artifacts, "during")
