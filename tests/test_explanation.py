@@ -42,7 +42,6 @@ ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
     "units": lambda ax: figures.unit_bars(FC2, ax),
     "units that speak": lambda ax: figures.unit_bars(FC2, ax, SPEAKS, "4"),
     "dead units": lambda ax: figures.unit_bars(0 * FC2, ax, 0 * SPEAKS, "4"),
-    "a thousand units": lambda ax: figures.unit_bars(RNG.normal(size=1024), ax),
     "logits": lambda ax: figures.class_bars(LOGITS, DIGITS, 4, ax),
     "probabilities": lambda ax: figures.class_bars(PROBABILITIES, CLOTHES, 4, ax, percent=True),
     "two classes": lambda ax: figures.class_bars(LOGITS[:2], ("cat", "dog"), 1, ax),
@@ -87,7 +86,6 @@ WHOLE: dict[str, Callable[[], Figure]] = {
     "long class names": lambda: whole(
         class_names=CLOTHES, headline="The network says: Coat (97.9 %), or Ankle boot (2.1 %)"
     ),
-    "sigmoid": lambda: whole(dense={"fc1": RNG.random(120), "fc2": RNG.random(84)}),
     "a dead network": lambda: whole(
         convolutions={"conv1": np.zeros((28, 28, 6))},
         dense={"fc2": 0 * FC2},
@@ -98,8 +96,8 @@ WHOLE: dict[str, Callable[[], Figure]] = {
     ),
     "wide layers": lambda: whole(
         convolutions={"conv1": RNG.random((32, 32, 32)), "conv3": RNG.random((8, 8, 64))},
-        dense={"fc1": RNG.random(1024)},
-        speaks=RNG.normal(size=1024),
+        dense={"fc1": RNG.random(512)},
+        speaks=RNG.normal(size=512),
     ),
     "colour, two classes": lambda: whole(
         stages=[
@@ -109,7 +107,7 @@ WHOLE: dict[str, Callable[[], Figure]] = {
         ],
         logits=LOGITS[:2],
         probabilities=np.array([0.03, 0.97]),
-        class_names=("cat", "$dog_$"),
+        class_names=("cat", "$dog_$ with a name that is very long"),
         occlusion=RNG.random((32, 32)),
         saliency=RNG.random((32, 32)),
     ),

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from lenet import preparation
-from lenet.datasets import Dataset, Split, load_dataset
+from lenet.datasets import Dataset, Split
+from lenet.idx import read_idx
 from lenet.pictures import decode
 from lenet.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
 
@@ -148,11 +149,11 @@ def test_mnist_comes_back_as_it_was_and_is_taken_for_the_same(
 ) -> None:
     from lenet.trained import predict
 
-    mnist = load_dataset("mnist", mnist_folder)
-    train = Split(mnist.train.images[:6000], mnist.train.labels[:6000])
-    test = Split(mnist.test.images[:60], mnist.test.labels[:60])
-    few = Dataset("mnist", train, test, mnist.class_names, "")
-    trainer, originals = fit(few, epochs=3, batch_size=100), test.images
+    images = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[..., None]
+    labels = read_idx(mnist_folder / "t10k-labels-idx1-ubyte.gz").astype(np.int32)
+    train, test = Split(images[5000:], labels[5000:]), Split(images[:60], labels[:60])
+    mnist = Dataset("mnist", train, test, tuple("0123456789"), "")
+    trainer, originals = fit(mnist, epochs=3, batch_size=100), test.images
     rng = np.random.default_rng(0)
     found = np.stack(
         [

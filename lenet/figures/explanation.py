@@ -40,7 +40,8 @@ GAP = 0.2  # Between two maps, as a share of their height: room for a number.
 HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
 LEAST_SPAN = 1e-3  # Of a colour bar.
 FEWEST_BARS = 6  # Fewer are drawn no wider than so many.
-LONGEST_LEVEL_NAME = 5  # Longer class names are written upwards.
+LONGEST_LEVEL_NAME = 5  # Longer class names are written upwards,
+LONGEST_TICK, LONGEST_TEXT, LONGEST_HEADLINE = 14, 20, 80  # and cut off here.
 
 
 def stage(
@@ -107,7 +108,7 @@ def unit_bars(
     Args:
         outputs: float [units].
         speaks: float [units]: what each unit adds to the logit of the answer; colours the bars.
-        answer: the class the network chose.
+        answer: the class the network chose, for the legend.
     """
     ax = new_axes(ax, height=1.7)
     places = np.arange(len(outputs))
@@ -115,8 +116,8 @@ def unit_bars(
         ax.bar(places, outputs, width=0.8, color=PLAIN)
     else:
         for chosen, color, label in (
-            (speaks > 0, FOR, f"speaks for {_plain(answer)}"),
-            (speaks < 0, AGAINST, f"speaks against {_plain(answer)}"),
+            (speaks > 0, FOR, f"speaks for {answer}"),
+            (speaks < 0, AGAINST, f"speaks against {answer}"),
         ):
             ax.bar(places[chosen], outputs[chosen], width=0.8, color=color, label=label)
         ax.legend(fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.98), frameon=False)
@@ -152,7 +153,7 @@ def class_bars(
         labels = [percentage(v) if percent else f"{v:.1f}".replace("-", "−") for v in values]
         ax.bar_label(bars, labels, fontsize=8, padding=2)
     rotation = 90 if max(map(len, class_names)) > LONGEST_LEVEL_NAME else 0
-    ax.set_xticks(places, [_plain(name) for name in class_names], rotation=rotation)
+    ax.set_xticks(places, [_plain(name, LONGEST_TICK) for name in class_names], rotation=rotation)
     ax.axhline(0, color="black", linewidth=0.6)
     ax.margins(y=0.16)
     if not values.any():
@@ -235,7 +236,7 @@ def explanation(
         patch: that patch's side, in pixels.
         saliency: how much the predicted logit changes with each pixel, float [height, width].
     """
-    answer = class_names[int(probabilities.argmax())]
+    answer = _plain(class_names[int(probabilities.argmax())])
     hidden = occlusion is not None or saliency is not None
     heights = [STAGES_INCHES, *map(_maps_inches, convolutions.values())]
     heights += [UNITS_INCHES] * len(dense) + [ANSWER_INCHES] + [HEAT_INCHES] * hidden
@@ -261,17 +262,17 @@ def _sheet(
     figure = Figure(figsize=(WIDTH, total), layout=ConstrainedLayoutEngine(w_pad=0.12))
     parts = figure.subfigures(1 + len(heights), 1, height_ratios=[HEADER_INCHES, *heights])
     header, *rows = np.asarray(parts)
-    for place, text, size, options in (
-        (0.68, headline, 17, {"fontweight": "bold"}),
-        (0.24, subtitle, 10, {"color": NOTE_COLOR}),
+    for place, text, longest, size, options in (
+        (0.68, headline, LONGEST_HEADLINE, 17, {"fontweight": "bold"}),
+        (0.24, subtitle, 2 * LONGEST_HEADLINE, 10, {"color": NOTE_COLOR}),
     ):
-        header.text(0.012, place, _plain(text), fontsize=size, va="center", **options)
+        header.text(0.012, place, _plain(text, longest), fontsize=size, va="center", **options)
     return figure, iter(rows)
 
 
 def _heading(row: SubFigure, heading: str, note: str) -> None:
     """A row's title at its left, in bold, and behind it what there is to see."""
-    text = row.suptitle(_plain(heading), x=0.012, ha="left", fontsize=11, fontweight="bold")
+    text = row.suptitle(heading, x=0.012, ha="left", fontsize=11, fontweight="bold")
     behind = Annotation(
         note, (1, 0), (9, 0.5), xycoords=text, textcoords="offset points", fontsize=9.5
     )
@@ -341,14 +342,13 @@ def _heat_row(
     answer: str,
 ) -> None:
     _heading(row, f"What the answer {answer} hangs on", "pixel by pixel")
-    answer = _plain(answer)
     grid = row.add_gridspec(1, 3)
     places = iter(range(3))
     stage(seen, "What the network sees", "", row.add_subplot(grid[next(places)]))
     if occlusion is not None:
         title = (
-            f"Occlusion: probability of {answer} with a gray patch of\n{patch} × {patch} pixels here "
-            f"({percentage(occlusion.min())} at worst)"
+            f"Occlusion: probability of {answer} with a gray\n"
+            f"patch of {patch} × {patch} pixels here ({percentage(occlusion.min())} at worst)"
         )
         ax = heat_over(
             seen,
@@ -359,9 +359,7 @@ def _heat_row(
         )
         ax.set_title(title, fontsize=10)
     if saliency is not None:
-        title = (
-            f"Gradient: if this pixel changes a little,\nthe logit of {answer} changes this much"
-        )
+        title = f"Gradient: how much the logit of {answer}\nchanges if this pixel changes a little"
         ax = heat_over(
             seen,
             saliency,
@@ -386,9 +384,10 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return min(least, greatest - LEAST_SPAN), greatest
 
 
-def _plain(words: str) -> str:
-    """Words of the user's, in which a dollar sign is a dollar sign and begins no formula."""
-    return words.replace("$", r"\$")
+def _plain(words: str, longest: int = LONGEST_TEXT) -> str:
+    """Words of the user's, not too long, in which a dollar sign begins no formula."""
+    kept = words if len(words) <= longest else f"{words[: longest - 1]}…"
+    return kept.replace("$", r"\$")
 
 
 def _tidy(ax: Axes) -> None:

@@ -1,0 +1,249 @@
+"""`python -m lenet.explain`: what it prints, the one file it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from lenet import explain, runs
+from lenet.datasets import Dataset
+
+
+@pytest.fixture(scope="module")
+def run(learned: Any) -> Path:
+    """A run that has learned the bundled digits."""
+    return learned.history.run
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A one drawn in dark ink on light paper."""
+    canvas = Image.new("RGB", (320, 240), (240, 238, 225))
+    ImageDraw.Draw(canvas).line([(150, 60), (165, 45), (165, 190)], (30, 30, 90), 14, "curve")
+    path = tmp_path_factory.mktemp("pictures") / "my one.png"
+    canvas.save(path)
+    return path
+
+
+@pytest.fixture
+def files(run: Path) -> Callable[[], set[Path]]:
+    """The files of the run's folder, as they are now."""
+    return lambda: set(run.rglob("*"))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What is said of a mistake: one line."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        explain.main([str(word) for word in words])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_it_says_the_answer_and_draws_one_figure(
+    run: Path, picture: Path, capsys: pytest.CaptureFixture[str], files: Callable[[], set[Path]]
+) -> None:
+    before = files()
+    assert explain.main([str(run), str(picture)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    target = run / runs.FIGURES / "explain-my one.png"
+    assert lines[-1] == f"Figure  {target}"
+    assert files() - before - {target.parent} == {target}
+    with Image.open(target) as image:
+        assert image.size[0] == 1200
+        assert 900 < image.size[1] < 1500
+        assert np.asarray(image.convert("L")).std() > 20
+    rows = [re.fullmatch(r"([> ]) (\d) +([\d.]+) %( +█+)?", line) for line in lines[2:-1]]
+    assert [row[2] for row in rows if row] == list("0123456789")
+    assert sum(float(row[3]) for row in rows if row) == pytest.approx(100, abs=1)
+    best = next(row for row in rows if row and row[1] == ">")
+    assert lines[1].startswith(f"my one.png: {best[2]} ({best[3]} %)")
+    assert best[2] == "1"
+
+
+def test_overlays_are_further_panels_of_it(run: Path, picture: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.png"
+    words = ["--output", str(target), "--occlusion", "--gradient"]
+    assert explain.main([str(run), str(picture), *words]) == 0
+    with Image.open(target) as image:
+        assert image.size[1] > 1500
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "start"),
+    [
+        (["--format", "svg"], "explain-my one.svg", b"<?xml"),
+        (["--output", "a.PDF", "--format", "pdf", "--dpi", "50"], "a.PDF", b"%PDF"),
+    ],
+)
+def test_the_format_can_be_chosen(
+    run: Path,
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    name: str,
+    start: bytes,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert explain.main([str(run), str(picture), *words]) == 0
+    target = Path(name) if "--output" in words else run / runs.FIGURES / name
+    assert target.read_bytes().startswith(start)
+    target.unlink()
+
+
+def test_colour_and_other_sizes_work_too(
+    fit: Callable[..., Any],
+    make_dataset: Callable[..., Dataset],
+    picture: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = make_dataset(pixels=20, channels=3, classes=3, name="pets")
+    names = ("a cat", "$dog_$", "7" * 30)
+    trainer = fit(dataclasses.replace(dataset, class_names=names), epochs=1)
+    target = tmp_path / "a.png"
+    words = [str(trainer.history.run), str(picture), "--output", str(target), "--gradient"]
+    assert explain.main([*words, "--prepare", "photo"]) == 0
+    assert target.stat().st_size > 10_000
+    out = capsys.readouterr().out
+    assert all(name in out for name in names)
+
+
+class TestMistakes:
+    """One line each, exit code 2, and no file is left behind."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_written(self, run: Path, files: Callable[[], set[Path]]) -> Any:
+        before = files()
+        yield
+        assert files() == before
+
+    def test_no_run(
+        self, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert "There is no run in" in refused(capsys, tmp_path / "none", picture)
+        assert "There is no run in" in refused(capsys, tmp_path, picture)
+
+    def test_a_run_without_a_checkpoint(
+        self, run: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / runs.CONFIG).write_bytes((run / runs.CONFIG).read_bytes())
+        assert "has no checkpoint yet" in refused(capsys, tmp_path, picture)
+        assert [path.name for path in tmp_path.iterdir()] == [runs.CONFIG]
+
+    def test_no_picture(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert "No such file" in refused(capsys, run, tmp_path / "none.png")
+        (tmp_path / "text.png").write_text("hello")
+        error = refused(capsys, run, tmp_path / "text.png")
+        assert "text.png: is no PNG, JPEG, WebP or BMP picture" in error
+        (tmp_path / "empty.png").touch()
+        assert "empty.png: is empty" in refused(capsys, run, tmp_path / "empty.png")
+
+    @pytest.mark.parametrize("color", ["black", "white"])
+    def test_nothing_drawn(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], color: str
+    ) -> None:
+        Image.new("RGB", (300, 200), color).save(tmp_path / "blank.png")
+        error = refused(capsys, run, tmp_path / "blank.png")
+        assert "blank.png: nothing drawn stands out" in error
+
+    def test_a_huge_picture(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # A BMP's header is 54 bytes: 20,000 x 20,000 pixels are promised, none is there.
+        header = bytearray(54)
+        header[:2], header[10], header[14], header[26], header[28] = b"BM", 54, 40, 1, 24
+        header[18:22] = header[22:26] = (20_000).to_bytes(4, "little")
+        (tmp_path / "huge.bmp").write_bytes(header)
+        error = refused(capsys, run, tmp_path / "huge.bmp")
+        assert "more than 89,478,485 pixels" in error
+        assert "1,000 pixels wide" in error
+
+    def test_an_output_that_cannot_be_written(
+        self, run: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "file").touch()
+        error = refused(capsys, run, picture, "--output", tmp_path / "file" / "a.png")
+        assert "Cannot write the figure to" in error
+        assert "--output" in error
+
+    def test_a_figures_folder_that_cannot_be_made(
+        self, run: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / runs.CONFIG).write_bytes((run / runs.CONFIG).read_bytes())
+        (tmp_path / runs.FIGURES).touch()
+        assert "another file with --output" in refused(capsys, tmp_path, picture)
+
+    def test_a_disk_that_is_full_at_the_end(
+        self, run: Path, picture: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("needs /dev/full")
+        (tmp_path / ".writing-a.png").symlink_to("/dev/full")
+        error = refused(capsys, run, picture, "--output", tmp_path / "a.png")
+        assert "No space left" in error
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--output", "a.gif"], "Expected output to be a file ending in .png, .svg, .pdf"),
+            (["--output", "a.png", "--format", "pdf"], "ending in .pdf. Received: output='a.png'"),
+            (["--output", "."], "Expected output to be a file ending in"),
+            (["--dpi", "5"], "Expected dpi to be from 10 to 1,000. Received: dpi=5"),
+        ],
+    )
+    def test_options_that_do_not_fit(
+        self,
+        run: Path,
+        picture: Path,
+        capsys: pytest.CaptureFixture[str],
+        words: list[str],
+        message: str,
+    ) -> None:
+        assert message in refused(capsys, run, picture, *words)
+
+    def test_the_picture_is_not_written_over(
+        self, run: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = picture.read_bytes()
+        assert "the picture itself" in refused(capsys, run, picture, "--output", picture)
+        assert picture.read_bytes() == before
+
+
+def test_mistakes_and_help_need_no_tensorflow(run: Path, root: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "black.png")
+    program = (
+        "import sys\nfrom lenet import explain\n"
+        "for words in (['--help'], sys.argv[1:]):\n"
+        "    try:\n        explain.main(words)\n"
+        "    except SystemExit as end:\n        print('ended', end.code)\n"
+        "print([name for name in ('tensorflow', 'matplotlib') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, run, tmp_path / "black.png"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = result.stdout.splitlines()
+    assert "RUN PICTURE" in lines[0]
+    assert lines[-3:] == ["ended 0", "ended 2", "[]"]
+    assert result.stderr.count("\n") == 1
