@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from lenet import preparation
-from lenet.datasets import Dataset, Split
+from lenet.datasets import Dataset
 from lenet.idx import read_idx
 from lenet.pictures import decode
 from lenet.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
@@ -145,29 +145,19 @@ def test_an_image_made_like_mnist_comes_back_as_it_was(digits: Dataset) -> None:
 
 
 def test_mnist_comes_back_as_it_was_and_is_taken_for_the_same(
-    mnist_folder: Path, fit: Callable[..., Any]
+    mnist_folder: Path, learned: Any
 ) -> None:
     from lenet.trained import predict
 
-    images = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[..., None]
-    labels = read_idx(mnist_folder / "t10k-labels-idx1-ubyte.gz").astype(np.int32)
-    train, test = Split(images[5000:], labels[5000:]), Split(images[:60], labels[:60])
-    mnist = Dataset("mnist", train, test, tuple("0123456789"), "")
-    trainer, originals = fit(mnist, epochs=3, batch_size=100), test.images
+    originals = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[:60, ..., None]
     rng = np.random.default_rng(0)
-    found = np.stack(
-        [
-            prepare(
-                pasted(image, rng.integers(5, 190), rng.integers(5, 70)), MNIST_SHAPE, "mnist"
-            ).image
-            for image in originals
-        ]
-    )
+    pictures = [pasted(image, rng.integers(5, 190), rng.integers(5, 70)) for image in originals]
+    found = np.stack([prepare(picture, MNIST_SHAPE, "mnist").image for picture in pictures])
     differences = np.abs(found.astype(int) - originals).mean((1, 2, 3))
     assert np.median(differences) < 1.5
     assert np.median([likeness(*pair) for pair in zip(found, originals, strict=True)]) > 0.995
-    before, after = (predict(trainer.model, images)[0].argmax(1) for images in (originals, found))
-    assert np.mean(before == after) >= 0.98
+    before, after = (predict(learned.model, images)[0].argmax(1) for images in (originals, found))
+    assert np.mean(before == after) >= 0.95
 
 
 def test_the_bundled_digits_fill_their_images(digits: Dataset, learned: Any) -> None:
