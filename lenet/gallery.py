@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
@@ -18,6 +18,7 @@ from lenet.figures import activity, animation, curves, outcomes, scatter, style,
 from lenet.trained import TrainedRun, layer_outputs, predict, softmax
 
 MAP_ROWS = 100
+FEW_SAMPLES = 500
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 
 
@@ -368,7 +369,13 @@ class Gallery:
             name: embeddings.flatten(layer_outputs(self.run.model, images, source))
             for name, source in layers.items()
         }
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        # To start processes takes longer than few images do.
+        pool = (
+            ThreadPoolExecutor(os.cpu_count())
+            if count < FEW_SAMPLES
+            else ProcessPoolExecutor(os.cpu_count(), get_context("spawn"))
+        )
+        with pool:
             planes = {name: pool.submit(embeddings.tsne, rows) for name, rows in outputs.items()}
             yield from self._embedding_pictures(outputs, planes, images, labels, wrong, shown)
 
