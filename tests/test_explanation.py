@@ -81,7 +81,6 @@ def whole(**changes: Any) -> Figure:
 
 WHOLE: dict[str, Callable[[], Figure]] = {
     "everything": whole,
-    "without overlays": lambda: whole(occlusion=None, saliency=None),
     "with one overlay": lambda: whole(saliency=None),
     "long class names": lambda: whole(
         class_names=CLOTHES, headline="The network says: Coat (97.9 %), or Ankle boot (2.1 %)"
@@ -96,8 +95,8 @@ WHOLE: dict[str, Callable[[], Figure]] = {
     ),
     "wide layers": lambda: whole(
         convolutions={"conv1": RNG.random((32, 32, 32)), "conv3": RNG.random((8, 8, 64))},
-        dense={"fc1": RNG.random(512)},
-        speaks=RNG.normal(size=512),
+        dense={"fc1": RNG.random(300)},
+        speaks=RNG.normal(size=300),
     ),
     "colour, two classes": lambda: whole(
         stages=[
