@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from lenet import embeddings
+from lenet import embeddings, load_dataset
+from lenet.trained import layer_outputs
+
+if TYPE_CHECKING:
+    from lenet.trainer import Trainer
 
 
 def clusters(count: int, dimensions: int, apart: float) -> tuple[np.ndarray, np.ndarray]:
@@ -125,3 +132,22 @@ def test_maps_are_laid_out_in_one_row_per_image() -> None:
     found = embeddings.flatten(maps)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.arange(120).reshape(2, 60))
+
+
+@pytest.mark.slow
+def test_deeper_layers_of_a_trained_network_keep_classes_further_apart(
+    fit: Callable[..., Trainer], mnist_folder: Path
+) -> None:
+    dataset = load_dataset("mnist", mnist_folder)
+    model = fit(dataset, epochs=2, batch_size=100).model
+    images, labels = dataset.test.images[:2000], dataset.test.labels[:2000]
+    found = {
+        layer: embeddings.separation(
+            embeddings.flatten(layer_outputs(model, images, passed_on)), labels
+        )
+        for layer, passed_on in model.shown_layers().items()
+    }
+    assert list(found) == ["conv1", "conv2", "fc1", "fc2", "fc3"]
+    assert found["fc2"].knn_accuracy > found["conv1"].knn_accuracy + 0.02
+    silhouettes = [numbers.silhouette for numbers in found.values()]
+    assert silhouettes == sorted(silhouettes)

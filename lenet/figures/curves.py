@@ -63,7 +63,7 @@ def learning_curve(
     ax.set_ylabel("cross-entropy loss (nats)" if name == "loss" else name)
     ax.set_title(name)
     ax.grid(alpha=0.3)
-    ax.legend(loc="center right")
+    ax.legend(loc="best")
     return ax
 
 
