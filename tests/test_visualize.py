@@ -44,9 +44,11 @@ Draw = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def run(learned: Trainer) -> Path:
-    """A run on the bundled digits that has ended."""
-    return learned.history.run
+def run(learned: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the bundled digits that has ended, and of which nothing is drawn yet."""
+    folder = tmp_path_factory.mktemp("runs") / learned.history.run.name
+    undrawn = shutil.ignore_patterns("figures")
+    return Path(shutil.copytree(learned.history.run, folder, ignore=undrawn))
 
 
 @pytest.fixture(scope="module")
