@@ -107,6 +107,8 @@ def compile_steps(
         batch = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
         return tower(indices[first : tf.maximum(end, first + 1)], batch, number)
 
+    # Only what loops in the graph needs AutoGraph, which takes longer than all the tracing.
+    @tf.autograph.experimental.do_not_convert
     def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         losses, hits, gradients = zip(*(part(indices, k) for k in range(towers)), strict=True)
         optimizer.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], variables)
@@ -133,21 +135,30 @@ def compile_steps(
             accuracies = accuracies.write(i, accuracy)
         return losses.stack(), accuracies.stack()
 
+    @tf.autograph.experimental.do_not_convert
+    def losses_and_hits(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits, _ = model(to_float(tf.gather(test_images, indices)), training=False)
+        loss, hits = loss_and_hits(logits, tf.gather(test_labels, indices))
+        return (
+            tf.reduce_sum(tf.cast(loss, tf.float64)),
+            tf.reduce_sum(tf.cast(hits, tf.float64)),
+        )
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
     def evaluate(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
         count = tf.size(indices)
         for start in tf.range(0, count, EVALUATION_BATCH):
-            chosen = indices[start : start + EVALUATION_BATCH]
-            logits, _ = model(to_float(tf.gather(test_images, chosen)), training=False)
-            loss, hits = loss_and_hits(logits, tf.gather(test_labels, chosen))
-            total_loss += tf.cast(tf.reduce_sum(loss), tf.float64)
-            total_hits += tf.cast(tf.reduce_sum(hits), tf.float64)
+            loss, hits = losses_and_hits(indices[start : start + EVALUATION_BATCH])
+            total_loss += loss
+            total_hits += hits
         return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
 
     def one_step_graph() -> tf.Graph:
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")])
+        @tf.function(
+            input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")], autograph=False
+        )
         def train_step_on_one_tower(indices: tf.Tensor) -> tf.Tensor:
             with tf.name_scope("batch_size"):
                 size = tf.cast(tf.shape(indices)[0], tf.float32)
@@ -161,7 +172,7 @@ def compile_steps(
     probe_images, probe_labels = tf.constant(probe.images), tf.constant(probe.labels)
     shown_image = tf.constant(probe.shown[None])
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[], autograph=False)
     def inspect() -> dict[str, dict[str, Any]]:
         layers = model.weight_layers
         with tf.GradientTape(persistent=True) as tape:
