@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -82,15 +83,14 @@ def compile_steps(
     variables = model.trainable_variables
 
     def tower(
-        indices: tf.Tensor, batch: tf.Tensor, number: int = 0
+        inputs: tf.Tensor, expected: tf.Tensor, batch: tf.Tensor, number: int = 0
     ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
         # Counted by the optimizer, which checkpoints keep.
         step = tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int32)
         own_seed = tf.stack([seed, step * towers + number])
         # The names are those of the boxes in TensorBoard's graph.
         with tf.name_scope("batch"):
-            inputs, expected = to_float(tf.gather(images, indices)), tf.gather(labels, indices)
-            inputs = augment(inputs, augmentations, own_seed)
+            inputs = augment(to_float(inputs), augmentations, own_seed)
         with tf.GradientTape() as tape:
             with tf.name_scope("forward"):
                 logits, _ = model(inputs, training=True, dropout_seed=own_seed)
@@ -99,30 +99,36 @@ def compile_steps(
                 loss, accuracy = tf.reduce_sum(losses) / batch, tf.reduce_sum(hits) / batch
         return loss, accuracy, tape.gradient(loss, variables)
 
-    def part(indices: tf.Tensor, number: int) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        size = tf.shape(indices)[0]
+    def part(
+        inputs: tf.Tensor, expected: tf.Tensor, number: int
+    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        size = tf.shape(expected)[0]
         first, end = size * number // towers, size * (number + 1) // towers
         # TensorFlow's convolutions cannot take an empty batch: where a tower is left without an
         # image it takes one, divided by infinity.
         batch = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
-        return tower(indices[first : tf.maximum(end, first + 1)], batch, number)
+        own = slice(first, tf.maximum(end, first + 1))
+        return tower(inputs[own], expected[own], batch, number)
 
     # Only what loops in the graph needs AutoGraph, which takes longer than all the tracing.
     @tf.autograph.experimental.do_not_convert
-    def train_step(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        losses, hits, gradients = zip(*(part(indices, k) for k in range(towers)), strict=True)
-        optimizer.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], variables)
+    def train_step(inputs: tf.Tensor, expected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parts = [part(inputs, expected, k) for k in range(towers)]
+        losses, hits, gradients = zip(*parts, strict=True)
+        optimizer.apply([tf.add_n(same) for same in zip(*gradients, strict=True)], variables)
         return tf.add_n(losses), tf.add_n(hits)
 
     @tf.function(
         input_signature=[
+            tf.TensorSpec(train.images.shape, tf.uint8),
+            tf.TensorSpec(train.labels.shape, tf.int32),
             tf.TensorSpec([len(train)], tf.int32),
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([None], tf.float32),
         ]
     )
     def train_steps(
-        order: tf.Tensor, first: tf.Tensor, rates: tf.Tensor
+        images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, rates: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.size(rates)
         losses = tf.TensorArray(tf.float32, count)
@@ -130,7 +136,8 @@ def compile_steps(
         for i in tf.range(count):
             start = (first + i) * batch_size
             optimizer.learning_rate.assign(rates[i])
-            loss, accuracy = train_step(order[start : start + batch_size])
+            indices = order[start : start + batch_size]
+            loss, accuracy = train_step(tf.gather(images, indices), tf.gather(labels, indices))
             losses = losses.write(i, loss)
             accuracies = accuracies.write(i, accuracy)
         return losses.stack(), accuracies.stack()
@@ -157,12 +164,16 @@ def compile_steps(
 
     def one_step_graph() -> tf.Graph:
         @tf.function(
-            input_signature=[tf.TensorSpec([None], tf.int32, "batch_indices")], autograph=False
+            input_signature=[
+                tf.TensorSpec([None, *train.images.shape[1:]], tf.uint8, "images"),
+                tf.TensorSpec([None], tf.int32, "labels"),
+            ],
+            autograph=False,
         )
-        def train_step_on_one_tower(indices: tf.Tensor) -> tf.Tensor:
+        def train_step_on_one_tower(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             with tf.name_scope("batch_size"):
-                size = tf.cast(tf.shape(indices)[0], tf.float32)
-            loss, _, gradients = tower(indices, size)
+                size = tf.cast(tf.shape(labels)[0], tf.float32)
+            loss, _, gradients = tower(images, labels, size)
             with tf.name_scope("optimizer"):
                 optimizer.apply(gradients, variables)
             return loss
@@ -201,7 +212,9 @@ def compile_steps(
             "pre_activations": {name: shown_before[name][0] for name in convolutions},
         }
 
-    return Steps(train_steps, evaluate, one_step_graph, inspect)
+    # The images come in as arguments: TensorFlow never frees a graph in which a Keras optimizer
+    # was applied, and so would never free images that it holds.
+    return Steps(partial(train_steps, images, labels), evaluate, one_step_graph, inspect)
 
 
 def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

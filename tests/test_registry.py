@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from lenet import models, registry
 
@@ -22,6 +24,25 @@ def test_every_optimizer_builds_with_its_arguments(name: str) -> None:
     assert type(optimizer).__name__ == spec["keras_class"]
     assert float(optimizer.learning_rate) == 0.125
     assert {key: settings[key] for key in spec["arguments"]} == spec["arguments"]
+
+
+@pytest.mark.parametrize(("name", "keras_class"), [("adam", "Adam"), ("adamw", "AdamW")])
+def test_adam_is_keras_s_adam(name: str, keras_class: str) -> None:
+    arguments = registry.OPTIMIZERS[name]["arguments"]
+    ours = models.build_optimizer(name, 0.01)
+    theirs = getattr(keras.optimizers, keras_class)(learning_rate=0.01, **arguments)
+    draws = np.random.default_rng(0)
+    start, gradients = draws.normal(size=(7, 5)), draws.normal(size=(30, 7, 5))
+    ends = []
+    for optimizer in (ours, theirs):
+        weight = keras.Variable(start, dtype="float32")
+        optimizer.build([weight])
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient, tf.float32)], [weight])
+        ends.append([weight.numpy(), *(slot.numpy() for slot in optimizer.variables)])
+    assert np.abs(ends[0][0] - start).max() > 0.05
+    for own, reference in zip(*ends, strict=True):
+        np.testing.assert_allclose(own, reference, rtol=2e-5, atol=1e-7)
 
 
 def test_momentum_and_nesterov_differ() -> None:
