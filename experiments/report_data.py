@@ -237,6 +237,8 @@ def read_run(folder: Path) -> Run:
         gradient_norm=kinds.get("gradient_norm", {}),
         dead_fraction=kinds.get("dead_fraction", {}),
         saturated_fraction=kinds.get("saturated_fraction", {}),
+        dropout=max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
+        augmented=bool(config.augment),
     )
     return Run(folder, config, dataset, environment, status, state, record)
 

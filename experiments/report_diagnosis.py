@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.combinations import VARIABLE
 from experiments.report_data import Combination, Run
 from lenet import cli, registry
-from lenet.config import TrainConfig
 from lenet.diagnosis import RULES, Finding
 
 NO_VERDICT = "–"
@@ -97,24 +95,13 @@ def next_command(run: Run, finding: Finding) -> str:
     if "activation" in changes and run.config.fc2_activation == run.config.activation:
         changes["fc2_activation"] = None
     name = str(run.dataset["name"])
-    advised = replace(run.config, **changes).resolved(name)
-    usual = TrainConfig(
-        activation=advised.activation, optimizer=advised.optimizer, init=advised.init
-    )
-    usual = usual.resolved(name)
     if run.config.data_dir is not None:
-        words += ["--data-dir", short_path(run.config.data_dir)]
+        changes["data_dir"] = Path(short_path(run.config.data_dir))
     elif name in registry.KNOWN_DATASETS:
-        words += ["--dataset", name]
-    order = [f.name for f in fields(TrainConfig) if f.name in VARIABLE]
-    for option in order:
-        value = getattr(advised, option)
-        if option in ("activation", "optimizer") or value != getattr(usual, option):
-            shown = f"{value:g}" if isinstance(value, float) else str(value)
-            words += [f"--{option.replace('_', '-')}", shown]
-        elif option in changes and changes[option] is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+        changes["dataset"] = name
+    advised = replace(run.config, **changes).resolved(name)
+    always = {"activation", "optimizer", *(n for n in changes if changes[n] is not None)}
+    return cli.training_command(advised, name, always)
 
 
 def phrases(command: str) -> list[str]:

@@ -83,7 +83,7 @@ def save(
     temporary.mkdir()
     try:
         contents = {
-            MODEL: _pack(model.variables),
+            MODEL: _pack(model.weights),
             OPTIMIZER: _pack(optimizer.variables),
             STATE: json.dumps(state, indent=2).encode(),
         }
@@ -145,15 +145,15 @@ def restore(
     Raises:
         ValueError: the checkpoint is of another network or optimizer.
     """
-    _assign(model.variables, checkpoint.model_arrays(), checkpoint.path / MODEL)
+    _assign(model.weights, checkpoint.model_arrays(), checkpoint.path / MODEL)
     if optimizer is not None:
         _assign(optimizer.variables, checkpoint.optimizer_arrays(), checkpoint.path / OPTIMIZER)
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """The sha256 over the paths, shapes and bytes of all of a model's variables."""
+    """The sha256 over the paths, shapes and bytes of all of a model's weights."""
     digest = hashlib.sha256()
-    for variable in model.variables:
+    for variable in model.weights:
         value = np.asarray(variable)
         digest.update(f"{variable.path} {value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())

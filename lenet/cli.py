@@ -8,11 +8,11 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
 
-from lenet.config import TrainConfig
+from lenet.config import DATA, NETWORK, TRAINING, TrainConfig
 
 USER_ERROR = 2
 
@@ -98,6 +98,35 @@ def tensorboard_command(logdir: Path) -> str:
     """
     samples = "images=10000,histograms=10000,scalars=100000"
     words = [_program("tensorboard"), "--logdir", str(logdir), "--samples_per_plugin", samples]
+    return shlex.join(words)
+
+
+def training_command(
+    config: TrainConfig, dataset_name: str, always: Collection[str] = ("activation", "optimizer")
+) -> str:
+    """The command that trains as a resolved config says, as it can be typed here.
+
+    Args:
+        dataset_name: of the images, whose defaults need not be repeated.
+        always: options to name even where they are the default.
+    """
+    words = [python_command(), "-m", "lenet.train"]
+    usual = TrainConfig(
+        model=config.model,
+        activation=config.activation,
+        optimizer=config.optimizer,
+        init=config.init,
+    ).resolved(dataset_name)
+    usual = dataclasses.replace(usual, model=TrainConfig().model)
+    for option in dataclasses.fields(TrainConfig):
+        value = getattr(config, option.name)
+        if option.metadata["group"] not in (NETWORK, DATA, TRAINING):
+            continue
+        if value is None or (value == getattr(usual, option.name) and option.name not in always):
+            continue
+        shown = value if isinstance(value, tuple) else () if value is True else (value,)
+        words.append(f"--{option.name.replace('_', '-')}")
+        words += [f"{part:g}" if isinstance(part, float) else str(part) for part in shown]
     return shlex.join(words)
 
 

@@ -32,8 +32,9 @@ RULES = {
     "failed": ("failed", "the run ended with an error"),
     "not begun": (
         "has not begun to learn",
-        "the test loss is at least 98 % of ln C, that of guessing among C classes, and the "
-        "accuracy is less than a tenth of the way from guessing to perfect",
+        "the test loss is at least 98 % of ln C, that of guessing among C classes, and so is the "
+        "training loss of the last epoch, or the accuracy is less than a tenth of the way from "
+        "guessing to perfect",
     ),
     "thrown off": (
         "worse than guessing",
@@ -89,6 +90,8 @@ class Record:
         gradient_norm, dead_fraction, saturated_fraction: by layer, in order of depth, at each
             inspection; empty without inspections.
         error: why a run failed, if that is known.
+        dropout: the greatest share of values it drops anywhere.
+        augmented: whether its training images are changed each time.
     """
 
     state: str
@@ -106,6 +109,8 @@ class Record:
     dead_fraction: Mapping[str, Series] = field(default_factory=dict)
     saturated_fraction: Mapping[str, Series] = field(default_factory=dict)
     error: str = ""
+    dropout: float = 0.0
+    augmented: bool = False
 
     @property
     def last_train_accuracy(self) -> float:
@@ -324,12 +329,19 @@ def _overfitting(record: Record) -> Finding | None:
     steps, losses = record.test_loss
     best = int(np.argmin(losses))
     least, last = float(losses[best]), float(losses[-1])
-    cure: tuple[str, dict[str, Any]] = ("Try weight decay", {"optimizer": "adamw"})
-    if record.optimizer == "adamw" or last > RISEN * least:
-        epoch = max(1, round(steps[best] / record.steps_per_epoch))
-        cure = ("Try to stop where the test loss was least", {"epochs": epoch})
+    epoch = max(1, round(steps[best] / record.steps_per_epoch))
+    cure: tuple[str, dict[str, Any]] = (
+        "Try to stop where the test loss was least",
+        {"epochs": epoch},
+    )
     if train - test >= GAP:
         sentence = f"train {percent(train)}, test {percent(test)}: overfitting."
+        if not record.dropout:
+            cure = ("Try dropout", {"fc_dropout": 0.5})
+        elif not record.augmented:
+            cure = ("Try augmentation", {"augment": ("shift", "rotate", "zoom")})
+        elif record.optimizer != "adamw" and last <= RISEN * least:
+            cure = ("Try weight decay", {"optimizer": "adamw"})
     elif last > RISEN * least and train > test:
         sentence = (
             f"The test loss has risen from {least:.3f} (after {record.epochs(steps[best])}) to "
@@ -403,12 +415,15 @@ _RULES: Sequence[Callable[[Record], Finding | None]] = (
 
 
 def _guesses(record: Record) -> bool:
-    """Whether the last evaluation is no better than guessing, by loss and by accuracy."""
+    """Whether the network guesses: by its test loss, and by its accuracy or training loss."""
     if not len(record.test_loss[1]):
         return False
     loss, accuracy = float(record.test_loss[1][-1]), float(record.test_accuracy[1][-1])
     guess = 1 / record.num_classes
-    return has_not_begun(loss, record.num_classes) and accuracy < guess + 0.1 * (1 - guess)
+    training = _tail_mean(record.train_loss, record.step - record.steps_per_epoch)
+    return has_not_begun(loss, record.num_classes) and (
+        accuracy < guess + 0.1 * (1 - guess) or has_not_begun(training, record.num_classes)
+    )
 
 
 def _livelier(record: Record, other_activation: bool = False) -> tuple[str, dict[str, Any]]:

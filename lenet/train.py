@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lenet import cli, diagnosis, runs
 from lenet.config import TrainConfig
@@ -103,6 +106,11 @@ def _report(trainer: Trainer, history: History) -> None:
         print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To go on:")
         print(f"  {cli.python_command()} -m lenet.train --resume {shlex.quote(str(history.run))}")
     print(f"Run folder     {history.run}")
+    record = _record(trainer, history)
+    if math.isfinite(record.last_train_accuracy):
+        # With dropout it is that of the thinned network, and so may lie below the test's.
+        accuracy = f"{100 * record.last_train_accuracy:.2f} %"
+        print(f"Train accuracy {accuracy}, mean over the batches of the last epoch")
     if history.evaluations:
         print(
             f"Test accuracy  {100 * history.test_accuracy:.2f} % on {trainer.dataset.name} "
@@ -113,11 +121,37 @@ def _report(trainer: Trainer, history: History) -> None:
         print(f"Figures        {_draw(trainer, history.run)}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
     classes = len(trainer.dataset.class_names)
-    if history.step >= trainer.schedule.steps_per_epoch and diagnosis.has_not_begun(
-        history.test_loss, classes
-    ):
+    if history.step < trainer.schedule.steps_per_epoch:
+        return
+    found = {finding.rule: finding for finding in diagnosis.diagnose(record)}
+    if "not begun" in found:
         print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
-        print(f"One that does learn: {_learning_command(trainer.config, trainer.dataset)}")
+        learns = {"optimizer": "adam"} if record.optimizer != "adam" else {"activation": "relu"}
+        print(f"One that does learn: {_command(trainer, learns)}")
+    if finding := found.get("overfitting"):
+        print(f"{finding.sentence[0].upper()}{finding.sentence[1:]}")
+        print(f"{finding.advice}: {_command(trainer, finding.changes)}")
+
+
+def _record(trainer: Trainer, history: History) -> diagnosis.Record:
+    """What this session recorded, as the rules of `diagnosis` look at it."""
+    config = trainer.config
+    steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
+    return diagnosis.Record(
+        history.state,
+        history.step,
+        config.activation,
+        config.optimizer,
+        config.learning_rate or 0.0,
+        len(trainer.dataset.class_names),
+        trainer.schedule.steps_per_epoch,
+        (history.steps, history.losses),
+        (history.steps, history.accuracies),
+        (steps, losses),
+        (steps, accuracies),
+        dropout=max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
+        augmented=bool(config.augment),
+    )
 
 
 def _draw(trainer: Trainer, run: Path) -> str:
@@ -138,27 +172,13 @@ def _draw(trainer: Trainer, run: Path) -> str:
     return f"{page}\n               everything: {rest}"
 
 
-def _learning_command(config: TrainConfig, dataset: Dataset) -> str:
-    """The same training with another optimizer or, where that was the advice, activation too."""
-    learns = {"optimizer": "adam"} if config.optimizer != "adam" else {"activation": "relu"}
-    advised = dataclasses.replace(
-        config, **learns, learning_rate=None, fc2_activation=None, run_name=None, resume=None
-    ).resolved(dataset.name)
-    words = [cli.python_command(), "-m", "lenet.train"]
-    defaults = TrainConfig().resolved(dataset.name)
-    for option in (
-        "dataset",
-        "data_dir",
-        "activation",
-        "optimizer",
-        "epochs",
-        "batch_size",
-        "seed",
-    ):
-        value = getattr(advised, option)
-        if value != getattr(defaults, option) or option in ("activation", "optimizer"):
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+def _command(trainer: Trainer, changes: Mapping[str, Any]) -> str:
+    """The same training with other options, at the rate that is usual with them."""
+    if {"activation", "optimizer"} & set(changes):
+        changes = {"learning_rate": None, "fc2_activation": None, **changes}
+    advised = dataclasses.replace(trainer.config, **changes)
+    name = trainer.dataset.name
+    return cli.training_command(advised.resolved(name), name)
 
 
 if __name__ == "__main__":

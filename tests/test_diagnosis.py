@@ -166,11 +166,24 @@ def test_overfitting_by_accuracy_and_by_loss() -> None:
         diagnose(record(train_accuracy=1.0, test_accuracy=(0.1, 0.79, 0.8))), "overfitting"
     )
     assert finding.sentence == "train 100 %, test 80 %: overfitting."
-    assert finding.changes == {"optimizer": "adamw"}
     rising = record(train_accuracy=1.0, test_loss=(2.3, 0.1, 0.2))
     finding = only(diagnose(rising), "overfitting")
     assert "risen from 0.100 (after 1 epoch) to 0.200" in finding.sentence
     assert finding.changes == {"epochs": 1}
+
+
+def test_the_cures_of_overfitting_come_in_order() -> None:
+    gap: dict[str, Any] = {"train_accuracy": 1.0, "test_accuracy": (0.1, 0.79, 0.8)}
+    changes = [
+        only(diagnose(record(**gap, **has)), "overfitting").changes
+        for has in (
+            {},
+            {"dropout": 0.5},
+            {"dropout": 0.5, "augmented": True},
+            {"dropout": 0.5, "augmented": True, "optimizer": "adamw"},
+        )
+    ]
+    assert list(map(list, changes)) == [["fc_dropout"], ["augment"], ["optimizer"], ["epochs"]]
 
 
 def test_a_loss_that_is_no_number_has_diverged() -> None:

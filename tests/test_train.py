@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -28,7 +29,7 @@ from PIL import Image
 
 from lenet import checkpoints, cli, downloads, events, runs, train
 from lenet.config import TrainConfig
-from lenet.datasets import IDX_FILES, Dataset, load_dataset
+from lenet.datasets import IDX_FILES, Dataset, Split, load_dataset
 from lenet.idx import write_idx
 
 if TYPE_CHECKING:
@@ -415,6 +416,27 @@ class TestOutcomes:
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.activation, config.optimizer) == ("sigmoid", "adam")
         assert config.data_dir == npz
+
+    def test_one_that_overfits_is_told_so_and_what_to_try(
+        self,
+        make_dataset: Callable[..., Dataset],
+        save_npz: Callable[[Path, Dataset], Path],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        easy = make_dataset()
+        half = np.arange(30) % 2  # Of the test images, with another class's label.
+        wrong = Split(easy.test.images, (easy.test.labels + half.astype(np.int32)) % 3)
+        path = save_npz(tmp_path / "odd.npz", dataclasses.replace(easy, test=wrong))
+        words = f"--data-dir {path} --logdir {tmp_path} --epochs 12 --no-figures --quiet"
+        assert train.main([*words.split(), "--batch-size", "10"]) == 0
+        shown = capsys.readouterr().out
+        share = printed("Train accuracy", shown).split(" %")[0]
+        assert float(share) > 90 > float(printed("Test accuracy", shown).split(" %")[0])
+        assert re.search(r"Train [\d.]+ %, test [\d.]+ %: overfitting\.", shown)
+        advised = shlex.split(printed("Try dropout:", shown))
+        config = cli.parse_config(advised[3:], "program", "", TrainConfig())
+        assert (config.fc_dropout, config.batch_size, config.data_dir) == (0.5, 10, path)
 
     def test_without_network_the_digits_are_not_taken_for_mnist(
         self,

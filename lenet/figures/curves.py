@@ -54,7 +54,8 @@ def learning_curve(
     looks: dict[str, Any] = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
     ax.plot(*test, color=TEST_COLOR, markersize=5, label="all test images", **looks)
     if guess is not None:
-        ax.axhline(guess, color=COLORS[7], linestyle=":", label=f"guessing: {guess:.3g}")
+        value = f"{100 * guess:.3g} %" if name == "accuracy" else f"{guess:.3g}"
+        ax.axhline(guess, color=COLORS[7], linestyle=":", label=f"guessing: {value}")
     if name == "accuracy":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     else:

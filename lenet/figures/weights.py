@@ -37,7 +37,7 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
         show_matrix(canvas, ax)
         how = (
             f"its first {min(inputs, 3)} of {inputs} input channels as red, green, blue; "
-            f"0 to 1 is {least:.2f} to {greatest:.2f}"
+            f"each from {least:.2f} (dark) to {greatest:.2f} (bright)"
         )
     ax.set_aspect("equal")
     without_ticks(ax)
