@@ -38,7 +38,8 @@ RULES = {
     ),
     "thrown off": (
         "worse than guessing",
-        "the test loss is above 110 % of ln C and the accuracy hardly above guessing",
+        "the test loss is above 110 % both of ln C and of where it began, and the accuracy hardly "
+        "above guessing",
     ),
     "exploding": (
         "exploding gradients",
@@ -226,7 +227,8 @@ def _not_begun(record: Record) -> Finding | None:
     if not _guesses(record):
         return None
     chance = math.log(record.num_classes)
-    if loss > WORSE_THAN_GUESSING * chance:
+    # At random first weights the loss may lie above that of guessing: it has to have risen.
+    if loss > WORSE_THAN_GUESSING * max(chance, float(record.test_loss[1][0])):
         return Finding(
             "thrown off",
             f"It does worse than guessing: its test loss is {loss:.3g}, above "

@@ -128,7 +128,7 @@ def _report(trainer: Trainer, history: History) -> None:
         print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
         learns = {"optimizer": "adam"} if record.optimizer != "adam" else {"activation": "relu"}
         print(f"One that does learn: {_command(trainer, learns)}")
-    if finding := found.get("overfitting"):
+    if finding := found.get("thrown off") or found.get("overfitting"):
         print(f"{finding.sentence[0].upper()}{finding.sentence[1:]}")
         print(f"{finding.advice}: {_command(trainer, finding.changes)}")
 
