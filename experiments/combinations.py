@@ -13,11 +13,7 @@ from lenet.config import NETWORK, TRAINING, TrainConfig
 # What can be compared within one grid. The rest holds once for all: another data set is another
 # comparison, and what is logged or how many processors work changes no weights. An option that is
 # a list by itself would need lists of lists.
-VARIABLE = tuple(
-    f.name
-    for f in fields(TrainConfig)
-    if f.metadata["group"] in (NETWORK, TRAINING) and not isinstance(f.default, tuple)
-)
+VARIABLE = tuple(f.name for f in fields(TrainConfig) if f.metadata["group"] in (NETWORK, TRAINING))
 # What a reader needs no name beside: `cosine` tells that it is a schedule.
 SPEAK_FOR_THEMSELVES = ("model", "activation", "init", "optimizer", "schedule")
 DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
@@ -25,6 +21,18 @@ DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
     "optimizer": ("sgd", "adam"),
     "seed": (0, 1, 2),
 }
+
+
+def as_word(value: Any) -> str:
+    """One option's value in a word: of several things at once, "shift+flip" or "none"."""
+    if isinstance(value, tuple):
+        return "+".join(value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def from_word(word: str) -> tuple[str, ...]:
+    """The inverse of `as_word` for several things at once."""
+    return () if word == "none" else tuple(word.split("+"))
 
 
 def plural(option: str) -> str:
@@ -87,7 +95,11 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     is not set, since the page knows no None.
     """
     values = {name: getattr(config, name) for name in VARIABLE if name != "seed"}
-    return {name: value for name, value in values.items() if value is not None}
+    return {
+        name: as_word(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _word(option: str, value: Any) -> str:
@@ -96,5 +108,5 @@ def _word(option: str, value: Any) -> str:
         return f"{option}_default"
     if option in SPEAK_FOR_THEMSELVES:
         return str(value)
-    short = "fc2_" if option == "fc2_activation" else option
-    return f"{short}{value}"
+    short = {"fc2_activation": "fc2_", "augment": "augment_"}.get(option, option)
+    return f"{short}{as_word(value) if isinstance(value, tuple) else value}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from experiments.combinations import DEFAULT_LISTS, VARIABLE, plural
+from experiments.combinations import DEFAULT_LISTS, VARIABLE, as_word, from_word, plural
 from lenet.config import TrainConfig
 
 # The grid itself says where each run goes, and what is drawn and printed.
@@ -81,6 +81,7 @@ def parse(arguments: Sequence[str], prog: str, description: str) -> GridOptions:
         for name, value in vars(getattr(parsed, group.name)).items()
     }
     lists = {name: values.pop(name) for name in VARIABLE}
+    lists["augment"] = tuple(map(from_word, lists["augment"]))
     grid = {f.name: values.pop(f.name) for f in dataclasses.fields(_Grid)}
     grid["workers"] = None if grid["workers"] == "auto" else grid["workers"]
     shared = TrainConfig(**values, figures=False, quiet=True)
@@ -118,6 +119,8 @@ def _list_entry(option: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, An
     import tyro
 
     values = DEFAULT_LISTS.get(option.name, (option.default,))
+    if isinstance(option.default, tuple):
+        values, hint = (as_word(option.default),), str
     shown = " ".join(map(str, values))
     if values == (None,):
         shown = option.metadata["shown_default"]
@@ -125,7 +128,7 @@ def _list_entry(option: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, An
     argument = tyro.conf.arg(
         name=name,
         aliases=[f"--{option.name.replace('_', '-')}"] if name != option.name else None,
-        metavar=f"{_metavar(hint)} …",
+        metavar="WORD+WORD …" if hint is str else f"{_metavar(hint)} …",
         help=option.metadata["help"],
         help_behavior_hint=f"(default: {shown})",
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.combinations import VARIABLE
+from experiments.combinations import VARIABLE, as_word
 from lenet import diagnosis, registry, runs
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, Series
@@ -378,5 +378,4 @@ def _last(series: Series) -> float:
 
 
 def _word(name: str, value: Any) -> str:
-    words = name.replace("_", " ")
-    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+    return f"{name.replace('_', ' ')} {as_word(value)}"

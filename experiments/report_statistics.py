@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from experiments.combinations import hyperparameters
 from experiments.report_data import Combination, Comparison, varied_options
 
 CONFIDENCE = 0.95
@@ -83,7 +84,8 @@ def rows(comparison: Comparison) -> list[dict[str, Any]]:
     found = []
     for combination in comparison.combinations:
         for run in combination.runs:
-            more = {name: getattr(run.config, name) for name in varied}
+            more = hyperparameters(run.config)
+            more = {name: more.get(name) for name in varied}
             _, accuracies = run.record.test_accuracy
             row = {
                 "run": run.folder.name,

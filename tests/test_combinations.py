@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from experiments import options
-from experiments.combinations import VARIABLE, combine, hyperparameters, plural, without_seed
+from experiments.combinations import (
+    VARIABLE,
+    as_word,
+    combine,
+    hyperparameters,
+    plural,
+    without_seed,
+)
 from lenet.config import TrainConfig
 
 SHARED = TrainConfig()
@@ -77,11 +84,24 @@ def test_hyperparameters_leave_out_the_seed_and_what_is_not_set() -> None:
 @pytest.mark.parametrize("option", VARIABLE)
 def test_every_list_goes_by_both_names(option: str) -> None:
     value = {"model": "lenet", "activation": "tanh", "fc2_activation": "tanh"}
-    value |= {"init": "he_normal", "optimizer": "sgd", "schedule": "cosine"}
+    value |= {"init": "he_normal", "optimizer": "sgd", "schedule": "cosine", "augment": "flip"}
     for name in {option, plural(option)}:
         flag = f"--{name.replace('_', '-')}"
         (parsed,) = parse(flag, value.get(option, "3")).lists[option]
-        assert str(parsed) in (value.get(option, "3"), "3.0")
+        assert as_word(parsed) == value.get(option, "3")
+
+
+def test_augmentations_are_compared_as_sets_of_them() -> None:
+    chosen = parse("--augments", "none", "shift+flip", "--seeds", "0")
+    configs = combine(
+        chosen.lists | {"activation": ("relu",), "optimizer": ("adam",)}, SHARED, Path("grid")
+    )
+    assert [config.augment for config in configs] == [(), ("shift", "flip")]
+    names = [config.run_name for config in configs]
+    assert names == ["relu-adam-augment_none-seed0", "relu-adam-augment_shift+flip-seed0"]
+    assert [hyperparameters(c)["augment"] for c in configs] == ["none", "shift+flip"]
+    with pytest.raises(ValueError, match="augment to be one of shift, .* Received: .*'turn'"):
+        combine({"augment": (("turn",),)}, SHARED, Path("grid"))
 
 
 def test_defaults() -> None:
