@@ -178,7 +178,8 @@ def _command(trainer: Trainer, changes: Mapping[str, Any]) -> str:
         changes = {"learning_rate": None, "fc2_activation": None, **changes}
     advised = dataclasses.replace(trainer.config, **changes)
     name = trainer.dataset.name
-    return cli.training_command(advised.resolved(name), name)
+    always = {"activation", "optimizer", *(key for key in changes if changes[key] is not None)}
+    return cli.training_command(advised.resolved(name), name, always)
 
 
 if __name__ == "__main__":
