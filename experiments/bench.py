@@ -9,6 +9,7 @@ the ratios, not the seconds.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import platform
 import resource
@@ -18,9 +19,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import bench_grid
+
+if TYPE_CHECKING:
+    from lenet import TrainConfig
+    from lenet.datasets import Dataset
 
 NEVER = 10**9
 ROUNDS = 5
@@ -32,6 +37,10 @@ CONTESTANTS = {
 }
 
 
+# Steps between train points, and between inspections.
+LOGGING = {"bare": (NEVER, 0), "scalars": (1, 0), "full": (1, 200)}
+
+
 def main() -> int:
     """Runs the benchmark, or one contestant of it."""
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__)
@@ -40,6 +49,8 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, help="counted epochs (default: 5)")
     parser.add_argument("--batch-size", type=int, default=128, help="default: 128")
+    parser.add_argument("--model", default="lenet", help="which network (default: lenet)")
+    parser.add_argument("--image-size", type=int, help="of a folder of pictures")
     parser.add_argument(
         "--grid", action="store_true", help="time a grid of eight runs instead (default: 1 round)"
     )
@@ -64,9 +75,12 @@ def main() -> int:
 def _measure(options: argparse.Namespace) -> None:
     words = [sys.executable, "-m", "experiments.bench", "--batch-size", str(options.batch_size)]
     words += ["--rounds", str(options.rounds)]
-    words += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    network = ["--model", options.model]
+    network += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    network += ["--image-size", str(options.image_size)] if options.image_size else []
+    words += network
     print("Time from process start to the first optimizer step …", flush=True)
-    first = [_seconds_to_first_step(options.data_dir) for _ in range(3)]
+    first = [_seconds_to_first_step(network) for _ in range(3)]
     print(f"Warming up, then {options.rounds} rounds of one epoch each …", flush=True)
     processes = {
         name: subprocess.Popen(
@@ -84,7 +98,10 @@ def _measure(options: argparse.Namespace) -> None:
                 whole[name].append(all_seconds)
     num_images, *peaks = (_ask(process) for process in processes.values())
     images = int(num_images.split()[0])
-    print(f"{_environment()}, batch {options.batch_size}, {images:,} images an epoch\n")
+    print(
+        f"{_environment()}, {options.model}, batch {options.batch_size}, "
+        f"{images:,} images an epoch\n"
+    )
     print(f"{'contestant':12}{'images/s':>10}{'epoch, s':>10}{'peak, MB':>10}")
     for name, report in zip(CONTESTANTS, [num_images, *peaks], strict=True):
         speed = images / statistics.median(training[name])
@@ -123,12 +140,11 @@ def _environment() -> str:
     return f"{cpu_model()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}"
 
 
-def _seconds_to_first_step(data_dir: Path | None) -> float:
+def _seconds_to_first_step(network: list[str]) -> float:
     """Starts `lenet.train` for one step and waits for the row that step leaves in metrics.csv."""
     with tempfile.TemporaryDirectory() as logdir:
         words = [sys.executable, "-m", "lenet.train", "--max-steps", "1", "--quiet"]
-        words += ["--logdir", logdir, "--run-name", "first"]
-        words += ["--data-dir", str(data_dir)] if data_dir else []
+        words += ["--logdir", logdir, "--run-name", "first", *network]
         metrics = Path(logdir) / "first" / "metrics.csv"
         started = time.perf_counter()
         with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
@@ -142,8 +158,8 @@ def _seconds_to_first_step(data_dir: Path | None) -> float:
 class _Gate:
     """Lets one epoch pass for each line on standard input, and reports how long it took."""
 
-    def __init__(self, rounds: int, num_images: int) -> None:
-        self._left, self._num_images = rounds + 1, num_images
+    def __init__(self, epochs: int, num_images: int) -> None:
+        self._left, self._num_images = epochs, num_images
         sys.stdin.readline()
         self._started = self.trained = time.perf_counter()
 
@@ -159,29 +175,41 @@ class _Gate:
 
 
 def _compete(options: argparse.Namespace) -> None:
-    from lenet.datasets import load_dataset
+    from lenet.config import TrainConfig
+    from lenet.datasets import load_dataset_for
 
-    dataset = load_dataset("auto", options.data_dir)
+    config = TrainConfig(
+        model=options.model,
+        data_dir=options.data_dir,
+        image_size=options.image_size,
+        epochs=options.rounds + 1,
+        batch_size=options.batch_size,
+    )
+    dataset = load_dataset_for(config)
     if options.contestant == "model.fit":
-        _compete_as_keras(options, dataset)
+        _compete_as_keras(config.resolved(dataset.name), dataset)
     else:
-        _compete_as_lenet(options, dataset)
+        _compete_as_lenet(config, dataset, *LOGGING[options.contestant])
 
 
-def _compete_as_keras(options: argparse.Namespace, dataset: Any) -> None:
+def _compete_as_keras(config: TrainConfig, dataset: Dataset) -> None:
     from lenet.runtime import quiet_stderr
 
     with quiet_stderr():
         import keras
-    from lenet.models import LeNet
+    from lenet.models import build_model
 
     # The same network as a functional model with one output, as people write it for model.fit.
-    inputs = keras.Input(dataset.image_shape)
-    outputs = LeNet(dataset.image_shape, len(dataset.class_names))(inputs)[0]
+    network = build_model(config, dataset.image_shape, len(dataset.class_names))
+    inputs = outputs = keras.Input(dataset.image_shape)
+    for layer in network.stacked:
+        outputs = layer(outputs)
+        outputs = network.act[layer.name](outputs) if layer.name in network.act else outputs
     model = keras.Model(inputs, outputs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    gate = _Gate(options.rounds, len(dataset.train))
+    assert config.epochs and config.batch_size
+    gate = _Gate(config.epochs, len(dataset.train))
 
     class Turns(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -191,21 +219,24 @@ def _compete_as_keras(options: argparse.Namespace, dataset: Any) -> None:
     model.fit(
         dataset.train.images.astype("float32") / 255,
         dataset.train.labels,
-        batch_size=options.batch_size,
-        epochs=options.rounds + 1,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
         verbose=0,  # pyright: ignore[reportArgumentType]
         callbacks=[Turns()],
     )
 
 
-def _compete_as_lenet(options: argparse.Namespace, dataset: Any) -> None:
+def _compete_as_lenet(
+    config: TrainConfig, dataset: Dataset, log_every: int, inspect_every: int
+) -> None:
     from lenet.runtime import start_tensorflow
 
     start_tensorflow(lean=True)
-    from lenet import TrainConfig, Trainer
+    from lenet import Trainer
     from lenet.progress import Reporter
 
-    gate = _Gate(options.rounds, len(dataset.train))
+    assert config.epochs
+    gate = _Gate(config.epochs, len(dataset.train))
 
     class Turns(Reporter):
         def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
@@ -215,17 +246,11 @@ def _compete_as_lenet(options: argparse.Namespace, dataset: Any) -> None:
             if text.startswith("Epoch"):
                 gate.epoch_over()
 
-    logging = {"bare": (NEVER, 0), "scalars": (1, 0), "full": (1, 200)}
-    log_every, inspect_every = logging[options.contestant]
     with tempfile.TemporaryDirectory() as logdir:
-        config = TrainConfig(
-            epochs=options.rounds + 1,
-            batch_size=options.batch_size,
-            log_every=log_every,
-            inspect_every=inspect_every,
-            logdir=Path(logdir),
+        chosen = dataclasses.replace(
+            config, log_every=log_every, inspect_every=inspect_every, logdir=Path(logdir)
         )
-        Trainer(config, dataset, Turns()).fit()
+        Trainer(chosen, dataset, Turns()).fit()
 
 
 if __name__ == "__main__":

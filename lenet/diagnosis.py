@@ -67,8 +67,8 @@ RULES = {
     ),
     "slow": (
         "slow learning",
-        "the training accuracy is below 95 % and the loss fell by 5 % or more from the third to "
-        "the last quarter of the steps",
+        "the training accuracy is below 95 % and the loss fell by 5 % or more from the third "
+        "quarter of the steps to the last eighth",
     ),
     "stalled": (
         "stalled",
@@ -360,8 +360,9 @@ def _slow(record: Record) -> Finding | None:
     if _guesses(record) or record.state == "diverged" or len(losses) < 8 or not train < FITTED:
         return None
     third = losses[(steps > steps[-1] / 2) & (steps <= steps[-1] * 3 / 4)].mean()
-    fourth = losses[steps > steps[-1] * 3 / 4].mean()
-    fall = 1 - float(fourth / third)
+    # Its end alone: a network that only then begins to learn is late, not stalled.
+    eighth = losses[steps > steps[-1] * 7 / 8].mean()
+    fall = 1 - float(eighth / third)
     test = percent(float(record.test_accuracy[1][-1]))
     rate = record.learning_rate
     if fall >= STILL_FALLING:
