@@ -210,7 +210,7 @@ def test_slow_learning_is_told_from_standing_still() -> None:
     assert larger.changes == {"learning_rate": 0.01}
     still = np.full(len(STEPS), 0.5)
     assert only(diagnose(record(train_loss=still, **weak)), "stalled").wrong
-    late = np.where(STEPS <= 0.9 * STEPS[-1], 2.3, 1.5)
+    late = np.where(0.9 * STEPS[-1] >= STEPS, 2.3, 1.5)
     assert [f.rule for f in diagnose(record(train_loss=late, **weak))] == ["slow"]
     good_enough = record(train_loss=still, train_accuracy=0.93)
     assert [f.rule for f in diagnose(good_enough)] == ["healthy"]
