@@ -21,6 +21,7 @@ from lenet.inspections import DIAGNOSTICS, Inspection
 STEP_TAGS = ("loss", "accuracy", "learning_rate")
 HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
 BUCKETS = 30
+BLOCK = 2**20
 NUM_INPUTS = 25
 # A larger matrix makes a picture no screen can show.
 LARGEST_MATRIX = 4_000_000
@@ -217,9 +218,13 @@ def histogram(values: np.ndarray) -> np.ndarray:
     if least == greatest:
         least, greatest = least - 0.5, greatest + 0.5
     edges = np.linspace(least, greatest, BUCKETS + 1)
-    # Faster than numpy.histogram, which looks at every edge again.
-    places = ((flat - least) * (BUCKETS / (greatest - least))).astype(np.intp)
-    counts = np.bincount(np.clip(places, 0, BUCKETS - 1), minlength=BUCKETS)
+    counts = np.zeros(BUCKETS, np.intp)
+    # Faster than numpy.histogram, which looks at every edge again; in blocks, since a layer may
+    # have a hundred million weights.
+    for start in range(0, flat.size, BLOCK):
+        block = flat[start : start + BLOCK]
+        places = ((block - least) * (BUCKETS / (greatest - least))).astype(np.intp)
+        counts += np.bincount(np.clip(places, 0, BUCKETS - 1), minlength=BUCKETS)
     return np.stack([edges[:-1], edges[1:], counts], axis=1)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from lenet import checkpoints, tiles
+from lenet import checkpoints, summaries, tiles
 
 if TYPE_CHECKING:
     from lenet.trainer import Trainer
@@ -182,3 +182,15 @@ def test_the_learning_rate_of_a_schedule_is_seen(fit: Callable[..., Trainer]) ->
     assert len(rates) == 9
     assert max(rates) == np.float32(0.01)
     assert rates[-1] < rates[0]
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 50])
+def test_a_histogram_in_blocks_counts_every_value(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    whole = summaries.histogram(values)
+    monkeypatch.setattr(summaries, "BLOCK", 7)
+    found = summaries.histogram(values)
+    np.testing.assert_array_equal(found, whole)
+    assert found[:, 2].sum() == size
