@@ -46,6 +46,7 @@ ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
     "a matrix": lambda ax: weights.matrix(DENSE, "fc3", ax),
     "a matrix of zeros": lambda ax: weights.matrix(0 * DENSE, "fc3", ax),
     "feature maps": lambda ax: activity.feature_maps(MAPS, "conv2", ax),
+    "many feature maps": lambda ax: activity.feature_maps(RNG.random((14, 14, 64)), "conv3", ax),
     "feature maps that are all zero": lambda ax: activity.feature_maps(0 * MAPS, "conv2", ax),
     "features of a class": lambda ax: activity.feature_map_of_class(FEATURES, "fc2 for 7", ax),
     "a loss": lambda ax: curves.learning_curve(TRAIN, TEST, "loss", ax, guess=2.3),

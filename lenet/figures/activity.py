@@ -19,6 +19,8 @@ from lenet.figures.style import (
     without_ticks,
 )
 
+CROWDED = 5  # More maps in a row than this are numbered row by row.
+
 
 def image(picture: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
     """One image of a data set, gray or in colour, as dark or bright as it is.
@@ -64,13 +66,19 @@ def feature_maps(
     ax = new_axes(ax, width=8.0, height=0.7 + 8.0 * rows / columns)
     low, high = maps.min((0, 1)), maps.max((0, 1))
     scaled = np.where(high > low, (maps - low) / np.maximum(high - low, 1e-12), 0.5)
-    canvas, places = mosaic(np.moveaxis(scaled, -1, 0), columns, gap=max(2, height // 5))
+    crowded = columns > CROWDED  # Then only the first of each row has room for its number.
+    gap = max(1, height // 12) if crowded else max(2, height // 5)
+    canvas, places = mosaic(np.moveaxis(scaled, -1, 0), columns, gap)
     show_matrix(canvas, ax, limits=(0, 1))
     ax.set_aspect("equal")
     without_ticks(ax)
     ax.set_frame_on(False)
     for number, (x, y) in enumerate(places):
-        ax.text(x, y, f"{number}", ha="center", va="bottom", fontsize=8)
+        if not crowded:
+            ax.text(x, y, f"{number}", ha="center", va="bottom", fontsize=8)
+        elif number % columns == 0:
+            place = (x - width / 2 - gap, y + height / 2)
+            ax.text(*place, f"{number}", ha="right", va="center", fontsize=8)
     ax.set_title(f"{name}: {channels} maps of {height}×{width}, {when}", pad=12)
     return ax
 
