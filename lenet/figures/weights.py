@@ -35,8 +35,9 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
         scaled = (padded - least) / max(greatest - least, 1e-12)
         canvas, places = mosaic(scaled, columns)
         show_matrix(canvas, ax)
+        colours = f"its first {min(inputs, 3)} of {inputs} input channels as red, green, blue"
         how = (
-            f"its first {min(inputs, 3)} of {inputs} input channels as red, green, blue; "
+            f"{'in the colours they look for' if inputs == 3 else colours}; "
             f"each from {least:.2f} (dark) to {greatest:.2f} (bright)"
         )
     ax.set_aspect("equal")
