@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # Drawing is imported where it begins, so that a mistake is t
     from experiments.report_pictures import Pictures
 
 HERE = Path(__file__).parent
+LONG_LABEL = 40  # Characters, from which on the leader board breaks lines in a combination's name.
 
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}
 
@@ -151,6 +152,7 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "notes": words.notes(comparison),
         "columns": COLUMNS,
         "board": board(comparison),
+        "wordy": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
         "board_caption": caption(comparison),
         "most_seeds": comparison.most_seeds,
         "rules": RULES,
@@ -172,6 +174,7 @@ def _views(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
         "color": pictures.color,
         "looks": {name: (color, DASHES[dash]) for name, (color, dash) in pictures.looks.items()},
         "diagnoses": [card(c, bool(pictures.steps)) for c in comparison.combinations],
+        "panels": pictures.panels(),
         "steps": pictures.steps,
         "steps_per_epoch": comparison.runs[0].record.steps_per_epoch,
         "film_reaches": {n: pictures.reaches[n] for n in (films[0].layers if films else ())},
@@ -181,7 +184,6 @@ def _views(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
         "activations": [
             {
                 "name": activation,
-                "curves": pictures.curves(activation),
                 "views": [views[c.number] for c in comparison.of(activation)],
                 "map_limits": pictures.map_limits(activation),
                 "has_maps": any(views[c.number].class_map for c in comparison.of(activation)),

@@ -105,10 +105,31 @@ class Pictures:
         """The colour of a combination wherever it appears: that of all but its activation."""
         return self.looks[combination.variant][0]
 
-    def curves(self, activation: str) -> str:
-        """The learning curves of one activation; "" where nothing was measured."""
+    def panels(self) -> list[dict[str, str]]:
+        """The learning curves, a panel for each activation or, of one alone, each combination.
+
+        Returns:
+            The id, the name and the picture of each; "" for a picture where nothing was measured.
+        """
+        activations = self.comparison.activations
+        groups = {f"curves-{name}": (name, self.comparison.of(name)) for name in activations}
+        if len(activations) == 1:
+            (alone,) = self.comparison.activations
+            groups = {
+                f"curves-{alone}{f'-{place}' if place else ''}": (
+                    combination.variant,
+                    [combination],
+                )
+                for place, combination in enumerate(self.comparison.of(alone))
+            }
+        return [
+            {"id": key, "name": name, "curves": self._curves(combinations)}
+            for key, (name, combinations) in groups.items()
+        ]
+
+    def _curves(self, combinations: Sequence[Combination]) -> str:
         lines: dict[str, list[figures.Line]] = {"loss": [], "accuracy": []}
-        for combination in self.comparison.of(activation):
+        for combination in combinations:
             measured = combination.done or [r for r in combination.runs if r.record.step]
             for name, found in lines.items():
                 train = [getattr(run.record, f"train_{name}") for run in measured]
@@ -120,7 +141,11 @@ class Pictures:
         classes = every[0].record.num_classes
         best = max((run.test_accuracy for run in every if run.done), default=0.0)
         zoom = ZOOM if best >= 0.95 else None
-        most = 1.25 * float(np.log(classes))
+        guess = float(np.log(classes))
+        # Room for what an overfitted network loses on the test images.
+        later = [run.record.test_loss[1][1:] for run in every if run.done]
+        highest = max((float(np.nanmax(v, initial=0)) for v in later), default=0.0)
+        most = min(max(1.25 * guess, 1.05 * highest), 3 * guess)
         return _svg(
             figures.learning_panels(
                 lines["loss"], lines["accuracy"], classes, self._last_step, most, zoom

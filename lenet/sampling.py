@@ -9,6 +9,7 @@ import numpy as np
 from lenet.datasets import Split
 
 PROBE_IMAGES = 100
+PROBE_PIXELS = 2**20
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
@@ -56,8 +57,12 @@ class Probe:
 
 
 def choose_probe(train: Split, test: Split, count: int = PROBE_IMAGES) -> Probe:
-    """The first images of each class, as many of each as `count` allows, and the first test image."""
+    """The first images of each class, as many of each as `count` allows, and the first test image.
+
+    Of large images fewer, since every layer's output for all of them is in memory at once.
+    """
     classes = np.unique(train.labels)
-    per_class = max(1, count // len(classes))
+    height, width = train.images.shape[1:3]
+    per_class = max(1, min(count, PROBE_PIXELS // (height * width)) // len(classes))
     chosen = np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes])
     return Probe(train.images[chosen], train.labels[chosen], test.images[0], int(test.labels[0]))

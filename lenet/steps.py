@@ -22,6 +22,7 @@ from lenet.models import Classifier
 from lenet.sampling import Probe
 
 EVALUATION_BATCH = 500
+EVALUATION_PIXELS = 2**21  # In one batch at most, whatever the size of the images.
 # An activation is saturated where its slope is below this: hardly any gradient passes there.
 SATURATED_SLOPE = 0.01
 # A unit is dead where its output moves no more than this over all probe images.
@@ -151,13 +152,15 @@ def compile_steps(
             tf.reduce_sum(tf.cast(hits, tf.float64)),
         )
 
+    at_once = images_at_once(test.images)
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
     def evaluate(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
         count = tf.size(indices)
-        for start in tf.range(0, count, EVALUATION_BATCH):
-            loss, hits = losses_and_hits(indices[start : start + EVALUATION_BATCH])
+        for start in tf.range(0, count, at_once):
+            loss, hits = losses_and_hits(indices[start : start + at_once])
             total_loss += loss
             total_hits += hits
         return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
@@ -215,6 +218,15 @@ def compile_steps(
     # The images come in as arguments: TensorFlow never frees a graph in which a Keras optimizer
     # was applied, and so would never free images that it holds.
     return Steps(partial(train_steps, images, labels), evaluate, one_step_graph, inspect)
+
+
+def images_at_once(images: np.ndarray) -> int:
+    """How many images [n, height, width, channels] are evaluated at a time.
+
+    500, or fewer where they are large: the outputs of all layers have to fit into memory.
+    """
+    height, width = images.shape[1:3]
+    return max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // (height * width)))
 
 
 def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

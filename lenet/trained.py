@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from lenet import checkpoints, runs
 from lenet.config import TrainConfig
 from lenet.datasets import Dataset, load_dataset_for
 from lenet.models import Classifier, build_model
-from lenet.steps import to_float
-
-BATCH = 500
+from lenet.steps import images_at_once, to_float
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def load_run(path: Path) -> TrainedRun:
 
 
 def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs a network over images, 500 at a time.
+    """Runs a network over images, as many at a time as memory is sure to hold.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -106,7 +106,7 @@ def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarr
     Returns:
         logits float32 [n, classes] and features float32 [n, d].
     """
-    parts = [model(to_float(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    parts = [model(batch) for batch in _batches(images)]
     logits, features = zip(*parts, strict=True)
     return np.concatenate(logits), np.concatenate(features)
 
@@ -121,8 +121,12 @@ def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarr
     Returns:
         float32 [n, …].
     """
-    batches = (to_float(images[i : i + BATCH]) for i in range(0, len(images), BATCH))
-    return np.concatenate([model.activations(batch)[layer] for batch in batches])
+    return np.concatenate([model.activations(batch)[layer] for batch in _batches(images)])
+
+
+def _batches(images: np.ndarray) -> Iterator[tf.Tensor]:
+    step = images_at_once(images)
+    return (to_float(images[i : i + step]) for i in range(0, len(images), step))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lenet.datasets import Dataset
+from lenet.datasets import Dataset, Split
 from lenet.sampling import choose_probe, epoch_order
 
 
@@ -31,6 +31,11 @@ def test_the_probe_shows_each_class_alike(tiny: Dataset) -> None:
     assert (np.diff(probe.labels) >= 0).all()
     np.testing.assert_array_equal(probe.shown, tiny.test.images[0])
     assert probe.shown_label == tiny.test.labels[0]
+
+
+def test_of_large_images_the_probe_takes_fewer() -> None:
+    split = Split(np.zeros((60, 224, 224, 3), np.uint8), np.arange(60, dtype=np.int32) % 2)
+    assert np.bincount(choose_probe(split, split).labels).tolist() == [10, 10]
 
 
 def test_the_probe_is_made_of_training_images(tiny: Dataset) -> None:
