@@ -86,11 +86,11 @@ def compile_steps(
     def tower(
         inputs: tf.Tensor, expected: tf.Tensor, batch: tf.Tensor, number: int = 0
     ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        # Counted by the optimizer, which checkpoints keep.
-        step = tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int32)
-        own_seed = tf.stack([seed, step * towers + number])
         # The names are those of the boxes in TensorBoard's graph.
         with tf.name_scope("batch"):
+            # Counted by the optimizer, which checkpoints keep.
+            step = tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int32)
+            own_seed = tf.stack([seed, step * towers + number])
             inputs = augment(to_float(inputs), augmentations, own_seed)
         with tf.GradientTape() as tape:
             with tf.name_scope("forward"):
