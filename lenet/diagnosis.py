@@ -177,8 +177,9 @@ def has_not_begun(loss: float, num_classes: int) -> bool:
 
 def not_begun_sentence(loss: float, accuracy: float, num_classes: int) -> str:
     """Says that a network has not begun to learn, and from which numbers one sees it."""
+    how = "still" if loss <= WORSE_THAN_GUESSING * math.log(num_classes) else "no better than"
     return (
-        f"This network has not begun to learn: its test loss of {loss:.4f} is still that of "
+        f"This network has not begun to learn: its test loss of {loss:.4f} is {how} that of "
         f"guessing, ln {num_classes} = {math.log(num_classes):.4f} (accuracy {100 * accuracy:.2f} %)."
     )
 

@@ -126,8 +126,12 @@ def _report(trainer: Trainer, history: History) -> None:
     found = {finding.rule: finding for finding in diagnosis.diagnose(record)}
     if "not begun" in found:
         print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
-        learns = {"optimizer": "adam"} if record.optimizer != "adam" else {"activation": "relu"}
-        print(f"One that does learn: {_command(trainer, learns)}")
+        if (record.activation, record.optimizer) == ("relu", "adam"):
+            finding = found["not begun"]
+            print(f"{finding.advice}: {_command(trainer, finding.changes)}")
+        else:
+            learns = {"optimizer": "adam"} if record.optimizer != "adam" else {"activation": "relu"}
+            print(f"One that does learn: {_command(trainer, learns)}")
     if finding := found.get("thrown off") or found.get("overfitting"):
         print(f"{finding.sentence[0].upper()}{finding.sentence[1:]}")
         print(f"{finding.advice}: {_command(trainer, finding.changes)}")

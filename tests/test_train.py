@@ -417,6 +417,16 @@ class TestOutcomes:
         assert (config.activation, config.optimizer) == ("sigmoid", "adam")
         assert config.data_dir == npz
 
+    def test_even_relu_with_adam_may_not_have_begun(
+        self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = f"--data-dir {npz} --logdir {tmp_path} --learning-rate 1e-9 --epochs 2 --quiet"
+        assert train.main([*words.split(), "--no-figures"]) == 0
+        shown = capsys.readouterr().out
+        assert "has not begun to learn" in shown
+        assert "One that does learn" not in shown, "that would be this one"
+        assert "--learning-rate 1e-10" in printed("Try a smaller rate:", shown)
+
     def test_one_that_overfits_is_told_so_and_what_to_try(
         self,
         make_dataset: Callable[..., Dataset],
