@@ -11,8 +11,7 @@ from typing import Any
 from lenet.config import NETWORK, TRAINING, TrainConfig
 
 # What can be compared within one grid. The rest holds once for all: another data set is another
-# comparison, and what is logged or how many processors work changes no weights. An option that is
-# a list by itself would need lists of lists.
+# comparison, and what is logged or how many processors work changes no weights.
 VARIABLE = tuple(f.name for f in fields(TrainConfig) if f.metadata["group"] in (NETWORK, TRAINING))
 # What a reader needs no name beside: `cosine` tells that it is a schedule.
 SPEAK_FOR_THEMSELVES = ("model", "activation", "init", "optimizer", "schedule")

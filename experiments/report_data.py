@@ -18,7 +18,7 @@ import numpy as np
 from experiments.combinations import VARIABLE, as_word
 from lenet import diagnosis, registry, runs
 from lenet.config import TrainConfig
-from lenet.diagnosis import Finding, Record, Series
+from lenet.diagnosis import Finding, Record, Series, options_of
 from lenet.inspections import DIAGNOSTICS
 
 GRID, TUNING = "grid.json", "tuning"
@@ -224,9 +224,6 @@ def read_run(folder: Path) -> Run:
     record = Record(
         state=state,
         step=int(status.get("step") or max(steps, default=0)),
-        activation=config.activation,
-        optimizer=config.optimizer,
-        learning_rate=float(config.learning_rate or 0),
         num_classes=len(dataset["class_names"]),
         steps_per_epoch=max(1, -(-size // batch)),
         error=str(status.get("error") or ""),
@@ -237,8 +234,7 @@ def read_run(folder: Path) -> Run:
         gradient_norm=kinds.get("gradient_norm", {}),
         dead_fraction=kinds.get("dead_fraction", {}),
         saturated_fraction=kinds.get("saturated_fraction", {}),
-        dropout=max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
-        augmented=bool(config.augment),
+        **options_of(config),
     )
     return Run(folder, config, dataset, environment, status, state, record)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +98,7 @@ def next_command(run: Run, finding: Finding) -> str:
         changes["data_dir"] = Path(short_path(run.config.data_dir))
     elif name in registry.KNOWN_DATASETS:
         changes["dataset"] = name
-    advised = replace(run.config, **changes).resolved(name)
-    always = {"activation", "optimizer", *(n for n in changes if changes[n] is not None)}
-    return cli.training_command(advised, name, always)
+    return cli.training_command(run.config, changes, name)
 
 
 def phrases(command: str) -> list[str]:

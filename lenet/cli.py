@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
 
@@ -101,15 +101,16 @@ def tensorboard_command(logdir: Path) -> str:
     return shlex.join(words)
 
 
-def training_command(
-    config: TrainConfig, dataset_name: str, always: Collection[str] = ("activation", "optimizer")
-) -> str:
-    """The command that trains as a resolved config says, as it can be typed here.
+def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
+    """The command that trains as a config says, with some changes, as it can be typed here.
 
     Args:
+        changes: other values of options; named even where they are the default, but for None,
+            which stands for the default.
         dataset_name: of the images, whose defaults need not be repeated.
-        always: options to name even where they are the default.
     """
+    config = dataclasses.replace(config, **changes).resolved(dataset_name)
+    always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
     words = [python_command(), "-m", "lenet.train"]
     usual = TrainConfig(
         model=config.model,

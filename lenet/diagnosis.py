@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from lenet.config import TrainConfig
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps, int [n], ascending, and the value at each, float [n]."""
@@ -148,6 +151,17 @@ class Finding:
     def verdict(self) -> str:
         """The rule's name in two or three words."""
         return RULES[self.rule][0]
+
+
+def options_of(config: TrainConfig) -> dict[str, Any]:
+    """What a Record holds of a run's options."""
+    return {
+        "activation": config.activation,
+        "optimizer": config.optimizer,
+        "learning_rate": float(config.learning_rate or 0),
+        "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
+        "augmented": bool(config.augment),
+    }
 
 
 def diagnose(record: Record) -> list[Finding]:

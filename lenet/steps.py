@@ -144,7 +144,7 @@ def compile_steps(
         return losses.stack(), accuracies.stack()
 
     @tf.autograph.experimental.do_not_convert
-    def losses_and_hits(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def evaluate_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits, _ = model(to_float(tf.gather(test_images, indices)), training=False)
         loss, hits = loss_and_hits(logits, tf.gather(test_labels, indices))
         return (
@@ -160,7 +160,7 @@ def compile_steps(
         total_hits = tf.constant(0.0, tf.float64)
         count = tf.size(indices)
         for start in tf.range(0, count, at_once):
-            loss, hits = losses_and_hits(indices[start : start + at_once])
+            loss, hits = evaluate_batch(indices[start : start + at_once])
             total_loss += loss
             total_hits += hits
         return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 import signal
@@ -139,22 +138,17 @@ def _report(trainer: Trainer, history: History) -> None:
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
     """What this session recorded, as the rules of `diagnosis` look at it."""
-    config = trainer.config
     steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
     return diagnosis.Record(
-        history.state,
-        history.step,
-        config.activation,
-        config.optimizer,
-        config.learning_rate or 0.0,
-        len(trainer.dataset.class_names),
-        trainer.schedule.steps_per_epoch,
-        (history.steps, history.losses),
-        (history.steps, history.accuracies),
-        (steps, losses),
-        (steps, accuracies),
-        dropout=max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
-        augmented=bool(config.augment),
+        state=history.state,
+        step=history.step,
+        num_classes=len(trainer.dataset.class_names),
+        steps_per_epoch=trainer.schedule.steps_per_epoch,
+        train_loss=(history.steps, history.losses),
+        train_accuracy=(history.steps, history.accuracies),
+        test_loss=(steps, losses),
+        test_accuracy=(steps, accuracies),
+        **diagnosis.options_of(trainer.config),
     )
 
 
@@ -180,10 +174,7 @@ def _command(trainer: Trainer, changes: Mapping[str, Any]) -> str:
     """The same training with other options, at the rate that is usual with them."""
     if {"activation", "optimizer"} & set(changes):
         changes = {"learning_rate": None, "fc2_activation": None, **changes}
-    advised = dataclasses.replace(trainer.config, **changes)
-    name = trainer.dataset.name
-    always = {"activation", "optimizer", *(key for key in changes if changes[key] is not None)}
-    return cli.training_command(advised.resolved(name), name, always)
+    return cli.training_command(trainer.config, changes, trainer.dataset.name)
 
 
 if __name__ == "__main__":
