@@ -122,7 +122,7 @@ def read_gray(path: Path) -> np.ndarray:
         OSError: the file is not there or cannot be read.
         ValueError: it is not a picture, is damaged, too large, or smaller than 16x16.
     """
-    from lenet.preparation import read_picture
+    from lenet.data.preparation import read_picture
 
     gray = read_picture(path) @ np.array([0.299, 0.587, 0.114]) / 255
     if min(gray.shape) < LEAST_PIXELS:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lenet.config import TrainConfig
-    from lenet.datasets import Dataset, Split, load_dataset
-    from lenet.models import Classifier, LeNet
-    from lenet.trainer import History, Trainer
+    from lenet.data.datasets import Dataset, Split, load_dataset
+    from lenet.networks.architectures import LeNet
+    from lenet.networks.classifier import Classifier
+    from lenet.training.trainer import History, Trainer
 
 __all__ = [
     "Classifier",
@@ -30,14 +31,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Classifier": "models",
-    "Dataset": "datasets",
-    "History": "trainer",
-    "LeNet": "models",
-    "Split": "datasets",
+    "Classifier": "networks.classifier",
+    "Dataset": "data.datasets",
+    "History": "training.trainer",
+    "LeNet": "networks.architectures",
+    "Split": "data.datasets",
     "TrainConfig": "config",
-    "Trainer": "trainer",
-    "load_dataset": "datasets",
+    "Trainer": "training.trainer",
+    "load_dataset": "data.datasets",
 }
 
 
@@ -45,8 +46,8 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `--help` needs no TensorFlow."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name] in ("models", "trainer"):
-        from lenet.runtime import start_tensorflow
+    if _HOMES[name].startswith(("networks", "training")):
+        from lenet.training.runtime import start_tensorflow
 
         start_tensorflow()
     return getattr(importlib.import_module(f"lenet.{_HOMES[name]}"), name)

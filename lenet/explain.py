@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lenet import cli, runs
-from lenet.preparation import Prepared, Way, prepare, read_picture
+from lenet import cli
+from lenet.data.preparation import Prepared, Way, prepare, read_picture
+from lenet.recording import runs
 
 if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
     import numpy as np
     from matplotlib.figure import Figure
 
-    from lenet.insight import Insight
+    from lenet.analysis.insight import Insight
+    from lenet.analysis.trained import TrainedRun
     from lenet.registry import Resize
-    from lenet.trained import TrainedRun
 
 DESCRIPTION = (
     "Shows a trained network one picture of your own, e.g. a photographed digit, and draws "
@@ -122,12 +123,12 @@ def explain(options: Options) -> Path:
     prepared = _prepare(options, dataset, config.resize)
     target = options.target()
     _check_writable(target.parent)
-    from lenet.runtime import start_tensorflow
+    from lenet.training.runtime import start_tensorflow
 
     print("Loading TensorFlow …", flush=True)
     start_tensorflow(lean=True)
-    from lenet.insight import look_inside
-    from lenet.trained import load_run
+    from lenet.analysis.insight import look_inside
+    from lenet.analysis.trained import load_run
 
     run = load_run(options.run)
     for skipped in run.skipped:
@@ -184,8 +185,8 @@ def _headline(run: TrainedRun, insight: Insight) -> str:
 
 
 def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insight) -> Figure:
+    from lenet.analysis.insight import occlude, saliency_of
     from lenet.figures.explanation import explanation
-    from lenet.insight import occlude, saliency_of
 
     patch = max(1, min(run.image_shape[:2]) // PATCHES)
     seen = (run.model, prepared.image, insight.predicted)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet import cli, diagnosis, runs
+from lenet import cli, diagnosis
 from lenet.config import TrainConfig
+from lenet.recording import runs
 
 if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
-    from lenet.datasets import Dataset
-    from lenet.progress import Reporter
-    from lenet.trainer import History, Trainer
+    from lenet.data.datasets import Dataset
+    from lenet.training.progress import Reporter
+    from lenet.training.trainer import History, Trainer
 
 DESCRIPTION = (
     "Trains a LeNet on real images and records it for TensorBoard: losses, accuracies, "
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         config = cli.parse_config(words, "python -m lenet.train", DESCRIPTION, _defaults(words))
-        from lenet.datasets import load_dataset_for
-        from lenet.progress import make_reporter
+        from lenet.data.datasets import load_dataset_for
+        from lenet.training.progress import make_reporter
 
         dataset = load_dataset_for(config)
         reporter = make_reporter(config.quiet)
@@ -78,7 +79,7 @@ def _defaults(words: Sequence[str]) -> TrainConfig:
 
 def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer:
     """Starts TensorFlow and makes the trainer, telling the user what takes so long."""
-    from lenet.runtime import start_tensorflow
+    from lenet.training.runtime import start_tensorflow
 
     reporter.line(
         f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, "
@@ -87,7 +88,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     note = start_tensorflow(config.threads, config.deterministic, lean=True)
     if note:
         reporter.warn(f"Note: {note}")
-    from lenet.trainer import Trainer
+    from lenet.training.trainer import Trainer
 
     trainer = Trainer(config, dataset, reporter)
     chosen = trainer.config
@@ -155,7 +156,7 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
 def _draw(trainer: Trainer, run: Path) -> str:
     """Draws the quick part of the figures; returns the page or, where that failed, why."""
     from lenet import visualize
-    from lenet.gallery import Gallery
+    from lenet.gallery.groups import Gallery
 
     gallery = Gallery(trainer.trained(run), trainer.dataset)
     rest = visualize.command(run)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lenet import cli, runs
+from lenet import cli
+from lenet.recording import runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lenet.gallery import Gallery, Picture
-    from lenet.page import PagePicture
+    from lenet.gallery.groups import Gallery, Picture
+    from lenet.gallery.page import PagePicture
 
 PAGE = "index.html"
 PAGE_DPI = 100
@@ -99,14 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _open(options: Options) -> Gallery:
     """Reads the run and its images."""
     runs.read_config(options.run)
-    from lenet.runtime import start_tensorflow
+    from lenet.training.runtime import start_tensorflow
 
     print("Loading TensorFlow …", flush=True)
     start_tensorflow(lean=True)
     from matplotlib import colormaps
 
-    from lenet.gallery import Gallery
-    from lenet.trained import load_run
+    from lenet.analysis.trained import load_run
+    from lenet.gallery.groups import Gallery
 
     if options.colormap not in colormaps:
         raise ValueError(
@@ -149,7 +150,7 @@ def write(
             f"Expected only to name some of {', '.join(groups)}. Received: {', '.join(unknown)}"
         )
     _make_writable(folder)
-    from lenet.page import Section, render
+    from lenet.gallery.page import Section, render
 
     sections = []
     for name, drawn in _draw(gallery, [name for name in groups if not only or name in only]):
@@ -191,7 +192,7 @@ def _draw(gallery: Gallery, names: Sequence[str]) -> Iterator[tuple[str, Iterato
 
 
 def _save(picture: Picture, folder: Path, format: str, dpi: int) -> PagePicture:
-    from lenet.page import PagePicture, data_address
+    from lenet.gallery.page import PagePicture, data_address
 
     if isinstance(picture.content, bytes):
         _replace(folder / f"{picture.name}{picture.suffix}", picture.content)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lenet import runs
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, Split, fingerprint, load_dataset
-from lenet.progress import Reporter
+from lenet.data.datasets import Dataset, Split, fingerprint, load_dataset
+from lenet.recording import runs
+from lenet.training.progress import Reporter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from selenium.webdriver import Chrome
 
-    from lenet.trainer import Trainer
+    from lenet.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT.parent / "shared" / "mnist"
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def tensorflow_as_on_the_command_line() -> None:
     """Gives TensorFlow the threads a run has, where the collected tests import it at all."""
     if "tensorflow" in sys.modules:
-        from lenet.runtime import start_tensorflow
+        from lenet.training.runtime import start_tensorflow
 
         start_tensorflow()
 

@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import pytest
 
-from lenet import checkpoints
-from lenet.models import LeNet, build_optimizer
-from lenet.runs import RunError
+from lenet.networks.architectures import LeNet
+from lenet.networks.optimizers import build_optimizer
+from lenet.recording import checkpoints
+from lenet.recording.runs import RunError
 
 FILES = ("model.npz", "optimizer.npz", "state.json", "manifest.json")
 STATE = {"seconds": 1.25, "evaluations": [[0, 2.5, 0.1]]}

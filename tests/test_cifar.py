@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenet import cifar, downloads
-from lenet.datasets import Dataset, load_dataset
+from lenet.data import cifar, downloads
+from lenet.data.datasets import Dataset, load_dataset
 
 PER_BATCH = 4
 NAMES = [name for names in cifar.BATCHES.values() for name in names]

@@ -19,14 +19,14 @@ from typing import Any
 import psutil
 import pytest
 
-from experiments import cluster
 from experiments.combinations import combine
-from experiments.run_one import STOP_FILE, Job, train_one
-from lenet import runs
+from experiments.grid import cluster
+from experiments.grid.run_one import STOP_FILE, Job, train_one
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
-from lenet.interrupts import StopRequest
-from lenet.trainer import Trainer
+from lenet.data.datasets import Dataset
+from lenet.recording import runs
+from lenet.training.interrupts import StopRequest
+from lenet.training.trainer import Trainer
 
 OPTIMIZERS = ("sgd", "adam")
 STEPS = 12
@@ -223,7 +223,7 @@ def running_cluster(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
 def test_an_existing_cluster_can_be_used(
     tmp_path: Path, digits: Dataset, running_cluster: tuple[str, list[str]]
 ) -> None:
-    from experiments import grid
+    from experiments.grid import __main__ as grid
 
     address, words = running_cluster
     words += ["--dataset", "digits", "--max-steps", "4", "--inspect-every", "0"]
@@ -239,7 +239,7 @@ def test_no_scheduler_there_is_one_line(
 ) -> None:
     from distributed import Security
 
-    from experiments import grid
+    from experiments.grid import __main__ as grid
 
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     security: Any = Security.temporary()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments import options
 from experiments.combinations import (
     VARIABLE,
     as_word,
@@ -15,6 +14,7 @@ from experiments.combinations import (
     plural,
     without_seed,
 )
+from experiments.grid import options
 from lenet.config import TrainConfig
 
 SHARED = TrainConfig()

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenet import downloads
-from lenet.datasets import IDX_FILES, Dataset, Split, fingerprint, load_dataset
-from lenet.idx import write_idx
+from lenet.data import downloads
+from lenet.data.datasets import IDX_FILES, Dataset, Split, fingerprint, load_dataset
+from lenet.data.idx import write_idx
 
 Arrays = dict[tuple[str, str], np.ndarray]
 

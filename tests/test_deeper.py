@@ -15,14 +15,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from lenet import events
-from lenet.datasets import channel_mean
-from lenet.models import Classifier, Conv3, Conv4, LeNet
-from lenet.trained import load_run
+from lenet.analysis.trained import load_run
+from lenet.data.datasets import channel_mean
+from lenet.networks.architectures import Conv3, Conv4, LeNet
+from lenet.networks.classifier import Classifier
+from lenet.recording import events
 
 if TYPE_CHECKING:
     from lenet import Trainer
-    from lenet.datasets import Dataset
+    from lenet.data.datasets import Dataset
 
 RNG = np.random.default_rng(0)
 COLOURED = RNG.random((6, 16, 16, 3), np.float32)

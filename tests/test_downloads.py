@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lenet import downloads
-from lenet.datasets import load_dataset
-from lenet.downloads import fetch
+from lenet.data import downloads
+from lenet.data.datasets import load_dataset
+from lenet.data.downloads import fetch
 
 FILES = {"images.gz": b"images" * 30_000, "labels.gz": b"labels" * 500}
 SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lenet import embeddings, load_dataset
-from lenet.trained import layer_outputs
+from lenet import load_dataset
+from lenet.analysis import embeddings
+from lenet.analysis.trained import layer_outputs
 
 if TYPE_CHECKING:
-    from lenet.trainer import Trainer
+    from lenet.training.trainer import Trainer
 
 
 def clusters(count: int, dimensions: int, apart: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lenet import events
+from lenet.recording import events
 
 SCALARS = {step: step / 3 for step in range(10)}
 PICTURE = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(1, 5, 4, 3)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lenet import explain, runs
-from lenet.datasets import Dataset
+from lenet import explain
+from lenet.data.datasets import Dataset
+from lenet.recording import runs
 
 
 @pytest.fixture(scope="module")

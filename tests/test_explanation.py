@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from lenet.data.preparation import Stage
 from lenet.figures import explanation as figures
-from lenet.preparation import Stage
 
 RNG = np.random.default_rng(0)
 DIGITS = tuple("0123456789")

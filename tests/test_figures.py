@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from lenet.embeddings import Separation
+from lenet.analysis.embeddings import Separation
 from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
 
 RNG = np.random.default_rng(0)

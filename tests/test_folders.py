@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet import runs, train
+from lenet import train
 from lenet.config import TrainConfig
-from lenet.datasets import (
+from lenet.data.datasets import (
     IDX_FILES,
     Dataset,
     channel_mean,
@@ -26,10 +26,11 @@ from lenet.datasets import (
     load_dataset,
     load_dataset_for,
 )
-from lenet.folders import BadFiles, FolderOptions
-from lenet.idx import read_idx, write_idx
-from lenet.layouts import class_in_name, split_by_content, survey
-from lenet.pictures import BadPicture, decode, read_header
+from lenet.data.folders import BadFiles, FolderOptions
+from lenet.data.idx import read_idx, write_idx
+from lenet.data.layouts import class_in_name, split_by_content, survey
+from lenet.data.pictures import BadPicture, decode, read_header
+from lenet.recording import runs
 
 SIDE = 16
 

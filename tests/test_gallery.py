@@ -16,15 +16,16 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
-from lenet import embeddings, events, inspections
-from lenet.datasets import Dataset, Split
+from lenet.analysis import embeddings
+from lenet.analysis.trained import layer_outputs, load_run, predict
+from lenet.data.datasets import Dataset, Split
 from lenet.figures import animation
-from lenet.gallery import Gallery, Picture
-from lenet.trained import layer_outputs, load_run, predict
+from lenet.gallery.groups import Gallery, Picture
+from lenet.recording import events, inspections
 
 if TYPE_CHECKING:
-    from lenet.trained import TrainedRun
-    from lenet.trainer import Trainer
+    from lenet.analysis.trained import TrainedRun
+    from lenet.training.trainer import Trainer
 
 CONVOLUTIONS, DENSE = ("conv1", "conv2"), ("fc1", "fc2", "fc3")
 LAYERS = (*CONVOLUTIONS, *DENSE)

@@ -19,13 +19,15 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from experiments import grid, live, report, tuning
-from experiments.run_one import STOP_FILE, Job, Outcome, train_one
-from lenet import events, runs
+from experiments.grid import __main__ as grid
+from experiments.grid import live, tuning
+from experiments.grid.run_one import STOP_FILE, Job, Outcome, train_one
+from experiments.report import page as report
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
-from lenet.interrupts import StopRequest
-from lenet.trainer import Trainer
+from lenet.data.datasets import Dataset
+from lenet.recording import events, runs
+from lenet.training.interrupts import StopRequest
+from lenet.training.trainer import Trainer
 
 SHORT = ["--dataset", "digits", "--max-steps", "4", "--workers", "0"]
 NAMES = [f"relu-{optimizer}-seed{seed}" for optimizer in ("sgd", "adam") for seed in (0, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 import warnings
@@ -13,49 +14,49 @@ from pathlib import Path
 import pytest
 
 import lenet
-from lenet.datasets import Dataset
+from lenet.data.datasets import Dataset
 
 PACKAGE = Path(lenet.__file__).parent
-MODULES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-WITHOUT_TENSORFLOW = [
-    f"lenet.{name}"
-    for name in (
-        "checkpoints",
-        "cifar",
-        "cli",
-        "config",
-        "datasets",
-        "diagnosis",
-        "downloads",
-        "embeddings",
-        "events",
-        "folders",
-        "idx",
-        "ink",
-        "interrupts",
-        "layouts",
-        "page",
-        "pictures",
-        "preparation",
-        "progress",
-        "registry",
-        "runs",
-        "sampling",
-        "schedule",
-        "tiles",
-    )
-] + [name for name in MODULES if name.startswith("lenet.figures")]
-# Each row may import from its own and from those above it.
-ROWS = [
-    "config registry idx schedule events tiles figures diagnosis",
-    "datasets downloads models sampling runs",
-    "steps summaries checkpoints",
-    "trainer",
-    "train visualize explain",
-]
+ROOT = PACKAGE.parent
+
+
+def modules_of(package: str) -> dict[str, Path]:
+    """Every module below a package's folder, by its name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+MODULES = modules_of("lenet")
+EXPERIMENTS = modules_of("experiments")
+# What a person starts: no room may import it.
+DOORS = {"lenet", "lenet.train", "lenet.visualize", "lenet.explain", "lenet.trained"}
+TOP = {name for name in MODULES if name.count(".") == 1} - DOORS
+WITHOUT_TENSORFLOW = sorted(
+    name
+    for name, path in MODULES.items()
+    if name in TOP - {"lenet.analysis", "lenet.gallery", "lenet.networks", "lenet.training"}
+    or name.startswith(("lenet.data", "lenet.figures", "lenet.recording"))
+    or name in ("lenet.training.schedule", "lenet.training.interrupts", "lenet.training.progress")
+    or name in ("lenet.analysis.embeddings", "lenet.gallery.page")
+    if name != "lenet.recording.summaries"
+)
+
+
+def rooms(modules: dict[str, Path]) -> dict[str, set[str]]:
+    """The packages, and what the docstring of each says it may import, by their names."""
+    found = {}
+    for name, path in modules.items():
+        if path.name != "__init__.py" or "." not in name:
+            continue
+        described = ast.get_docstring(ast.parse(path.read_text())) or ""
+        allowed = re.search(r"May import: ([^.]*)\.", described)
+        assert allowed, f"{name} does not say what it may import"
+        said = allowed[1].strip()
+        names = set() if said.startswith("nothing") else {word.strip() for word in said.split(",")}
+        found[name] = {f"{name.split('.')[0]}.{other}" for other in names}
+    return found
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -96,10 +97,9 @@ def reach(module: str) -> set[str]:
     return found
 
 
-def row(module: str) -> int | None:
-    """Where a module stands, or None where it has no place of its own."""
-    stem = module.split(".")[1] if "." in module else module
-    return next((place for place, names in enumerate(ROWS) if stem in names.split()), None)
+def room_of(module: str) -> str:
+    """The package a module is in, e.g. lenet.data; a top module is its own."""
+    return ".".join(module.split(".")[:2])
 
 
 @pytest.mark.parametrize("module", WITHOUT_TENSORFLOW)
@@ -114,13 +114,29 @@ def test_the_package_never_imports_the_experiments(module: str) -> None:
     assert [name for name in imports_of(MODULES[module]) if name.startswith("experiments")] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_one_way(module: str) -> None:
-    own = row(module)
-    others = {name: row(name) for name in ours(MODULES[module])}
-    if own is not None:
-        against = [name for name, other in others.items() if other is not None and other > own]
-        assert against == []
+@pytest.mark.parametrize("module", [m for m in MODULES if room_of(m) in rooms(MODULES)])
+def test_a_room_imports_only_what_it_says(module: str) -> None:
+    own = room_of(module)
+    reached = {room_of(name) for name in ours(MODULES[module])}
+    assert reached - {own} - TOP.difference(rooms(MODULES)) - rooms(MODULES)[own] == set()
+
+
+@pytest.mark.parametrize("module", [m for m in TOP if m not in rooms(MODULES)])
+def test_a_top_module_imports_no_room(module: str) -> None:
+    assert {room_of(name) for name in ours(MODULES[module])} <= TOP.difference(rooms(MODULES))
+
+
+@pytest.mark.parametrize("module", [m for m in EXPERIMENTS if room_of(m) in rooms(EXPERIMENTS)])
+def test_a_room_of_the_experiments_imports_only_what_it_says(module: str) -> None:
+    own = room_of(module)
+    found = {name for name in imports_of(EXPERIMENTS[module]) if name in EXPERIMENTS}
+    reached = {room_of(name) for name in found if name != "experiments"}
+    assert reached - {own} - rooms(EXPERIMENTS)[own] == set()
+
+
+def test_rooms_import_each_other_in_no_circle() -> None:
+    for modules in (MODULES, EXPERIMENTS):
+        assert list(graphlib.TopologicalSorter(rooms(modules)).static_order())
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -132,10 +148,10 @@ def test_the_finder_of_imports_sees_the_hidden_ones(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    import keras\n"
-        "def f():\n    import tensorflow as tf\n    from lenet import steps\n"
+        "def f():\n    import tensorflow as tf\n    from lenet.training import steps\n"
     )
     found = list(imports_of(tmp_path / "module.py"))
-    assert {"tensorflow", "lenet.steps"} <= set(found)
+    assert {"tensorflow", "lenet.training.steps"} <= set(found)
     assert "keras" not in found
 
 
@@ -153,8 +169,8 @@ def test_light_modules_work_without_tensorflow(
             "from lenet import TrainConfig, load_dataset",
             f"dataset = load_dataset('auto', {str(file)!r})",
             "TrainConfig().resolved(dataset.name)",
-            f"lenet.events.cut_after({str(tmp_path)!r}, 3)",
-            f"assert lenet.checkpoints.newest_valid(lenet.runs.Path({str(tmp_path)!r})) is None",
+            f"lenet.recording.events.cut_after({str(tmp_path)!r}, 3)",
+            f"assert lenet.recording.checkpoints.newest_valid(lenet.recording.runs.Path({str(tmp_path)!r})) is None",
             "print([name for name in ('tensorflow', 'keras') if name in sys.modules])",
         ]
     )
@@ -171,7 +187,7 @@ def test_every_public_name_is_there() -> None:
         _ = lenet.Lenet
 
 
-@pytest.mark.parametrize("module", ["lenet.steps", "lenet", "experiments.grid"])
+@pytest.mark.parametrize("module", ["lenet.training.steps", "lenet", "experiments.grid"])
 def test_a_warning_that_our_own_code_causes_is_an_error(module: str) -> None:
     with pytest.raises(DeprecationWarning, match="going away"):
         warnings.warn_explicit("going away", DeprecationWarning, "file.py", 1, module=module)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset
+from lenet.data.datasets import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def model(learned: Any) -> Any:
 
 
 def test_every_layer_is_there_with_what_it_puts_out(model: Any, digits: Dataset) -> None:
-    from lenet.insight import look_inside
-    from lenet.trained import layer_outputs, predict
+    from lenet.analysis.insight import look_inside
+    from lenet.analysis.trained import layer_outputs, predict
 
     images = digits.test.images[:1]
     found = look_inside(model, images[0])
@@ -40,7 +40,7 @@ def test_every_layer_is_there_with_what_it_puts_out(model: Any, digits: Dataset)
 
 
 def test_what_units_say_adds_up_to_the_logit(model: Any, digits: Dataset) -> None:
-    from lenet.insight import look_inside
+    from lenet.analysis.insight import look_inside
 
     for image in digits.test.images[:5]:
         found = look_inside(model, image)
@@ -50,8 +50,8 @@ def test_what_units_say_adds_up_to_the_logit(model: Any, digits: Dataset) -> Non
 
 @pytest.mark.parametrize("patch", [1, 4, 7])
 def test_occlusion_hides_what_is_around_each_pixel(model: Any, digits: Dataset, patch: int) -> None:
-    from lenet.insight import occlude
-    from lenet.trained import predict, softmax
+    from lenet.analysis.insight import occlude
+    from lenet.analysis.trained import predict, softmax
 
     image = digits.test.images[3]
     heat = occlude(model, image, 2, patch)
@@ -66,7 +66,7 @@ def test_occlusion_hides_what_is_around_each_pixel(model: Any, digits: Dataset, 
 
 
 def test_saliency_is_how_fast_the_logit_changes(model: Any, digits: Dataset) -> None:
-    from lenet.insight import saliency_of
+    from lenet.analysis.insight import saliency_of
 
     image = digits.test.images[3]
     saliency = saliency_of(model, image, 2)
@@ -83,8 +83,8 @@ def test_saliency_is_how_fast_the_logit_changes(model: Any, digits: Dataset) -> 
 
 
 def test_large_images_in_colour_are_hidden_at_fewer_places() -> None:
-    from lenet.insight import look_inside, occlude, saliency_of
-    from lenet.models import build_model
+    from lenet.analysis.insight import look_inside, occlude, saliency_of
+    from lenet.networks.architectures import build_model
 
     config = TrainConfig(activation="tanh", fc2_activation="sigmoid").resolved("pets")
     model = build_model(config, (58, 58, 3), 3)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lenet.interrupts import stop_on_signals
+from lenet.training.interrupts import stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from lenet.config import TrainConfig
-from lenet.models import LeNet, build_model
+from lenet.networks.architectures import LeNet, build_model
 from lenet.registry import ACTIVATIONS
 
 LAYERS = ["conv1", "conv2", "fc1", "fc2", "fc3"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet.page import PagePicture, Section, data_address, render
+from lenet.gallery.page import PagePicture, Section, data_address, render
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from lenet import preparation
-from lenet.datasets import Dataset
-from lenet.idx import read_idx
-from lenet.pictures import decode
-from lenet.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
+from lenet.data import preparation
+from lenet.data.datasets import Dataset
+from lenet.data.idx import read_idx
+from lenet.data.pictures import decode
+from lenet.data.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
 
 MNIST_SHAPE = (28, 28, 1)
 WIDTH, HEIGHT = 640, 480
@@ -147,7 +147,7 @@ def test_an_image_made_like_mnist_comes_back_as_it_was(digits: Dataset) -> None:
 def test_mnist_comes_back_as_it_was_and_is_taken_for_the_same(
     mnist_folder: Path, learned: Any
 ) -> None:
-    from lenet.trained import predict
+    from lenet.analysis.trained import predict
 
     originals = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[:60, ..., None]
     rng = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_mnist_comes_back_as_it_was_and_is_taken_for_the_same(
 
 
 def test_the_bundled_digits_fill_their_images(digits: Dataset, learned: Any) -> None:
-    from lenet.trained import predict
+    from lenet.analysis.trained import predict
 
     originals = digits.test.images[:40]
     found = np.stack([prepare(pasted(image), MNIST_SHAPE, "digits").image for image in originals])

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from lenet.progress import LiveReporter, Reporter, make_reporter
+from lenet.training.progress import LiveReporter, Reporter, make_reporter
 
 
 def test_lines_go_to_the_output_and_warnings_to_the_errors(

@@ -12,12 +12,12 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import ProjectorConfig
 
-from lenet import projector
-from lenet.trained import predict
+from lenet.analysis.trained import predict
+from lenet.recording import projector
 
 if TYPE_CHECKING:
-    from lenet.datasets import Dataset
-    from lenet.trainer import Trainer
+    from lenet.data.datasets import Dataset
+    from lenet.training.trainer import Trainer
 
 FILES = {
     "projector_config.pbtxt",

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lenet import models, registry
+from lenet import registry
+from lenet.networks import models
 
 
 def test_every_optimizer_name_has_a_specification() -> None:

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from experiments import report
-from experiments.report_data import ReportError, read_comparison
-from experiments.report_statistics import mean_and_spread, ranking, supported
-from lenet import cli, inspections, runs
+from experiments.report import page as report
+from experiments.report.__main__ import main
+from experiments.report.data import ReportError, read_comparison
+from experiments.report.statistics import mean_and_spread, ranking, supported
+from lenet import cli
 from lenet.config import TrainConfig
 from lenet.diagnosis import EARLY_STEPS
-from lenet.inspections import Inspection, Layer
+from lenet.recording import inspections, runs
+from lenet.recording.inspections import Inspection, Layer
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -220,8 +222,8 @@ def test_the_report_needs_no_tensorflow(root: Path, tmp_path: Path) -> None:
     folder, output = tmp_path / "logdir", tmp_path / "pages" / "page.html"
     make_run(folder)
     program = (
-        "import sys\nfrom experiments import report\n"
-        f"report.main([{str(folder)!r}, '--output', {str(output)!r}])\n"
+        "import sys\nfrom experiments.report.__main__ import main\n"
+        f"main([{str(folder)!r}, '--output', {str(output)!r}])\n"
         "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
     )
     result = subprocess.run(
@@ -234,7 +236,7 @@ def test_the_report_needs_no_tensorflow(root: Path, tmp_path: Path) -> None:
 
 def _mistake(capsys: pytest.CaptureFixture[str], folder: Path) -> str:
     with pytest.raises(SystemExit) as stopped:
-        report.main([str(folder)])
+        main([str(folder)])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ") and error.count("\n") == 1
@@ -412,7 +414,7 @@ def test_a_folder_as_output_that_cannot_be_written_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as stopped:
-        report.main([str(folder), "--output", str(tmp_path / "file" / "page.html")])
+        main([str(folder), "--output", str(tmp_path / "file" / "page.html")])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lenet import runs
 from lenet.config import TrainConfig
+from lenet.recording import runs
 
 DATASET = {"name": "digits", "sha256": "ab" * 32, "train": 797, "test": 1000}
 
@@ -62,7 +62,7 @@ class TestLock:
     """One process writes to a run at a time."""
 
     HOLD = (
-        "import sys; from pathlib import Path; from lenet.runs import locked\n"
+        "import sys; from pathlib import Path; from lenet.recording.runs import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
     )
 

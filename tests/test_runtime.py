@@ -8,7 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from lenet.runtime import describe_environment, quiet_stderr, start_tensorflow
+from lenet.training.runtime import describe_environment, quiet_stderr, start_tensorflow
 
 
 def test_what_a_library_says_is_kept_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:

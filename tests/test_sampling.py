@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lenet.datasets import Dataset, Split
-from lenet.sampling import choose_probe, epoch_order
+from lenet.data.datasets import Dataset, Split
+from lenet.data.sampling import choose_probe, epoch_order
 
 
 def test_every_image_is_seen_once_an_epoch() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lenet.datasets import Dataset
-from lenet.models import LeNet, build_optimizer
-from lenet.sampling import choose_probe, epoch_order, evaluation_indices
-from lenet.steps import Steps, compile_steps
+from lenet.data.datasets import Dataset
+from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
+from lenet.networks.architectures import LeNet
+from lenet.networks.optimizers import build_optimizer
+from lenet.training.steps import Steps, compile_steps
 
 RATE = 0.05
 

@@ -12,10 +12,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from lenet import checkpoints, summaries, tiles
+from lenet.figures import tiles
+from lenet.recording import checkpoints, summaries
 
 if TYPE_CHECKING:
-    from lenet.trainer import Trainer
+    from lenet.training.trainer import Trainer
 
 STEPS = range(1, 10)
 INSPECTIONS = [0, 4, 8, 9]

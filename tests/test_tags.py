@@ -16,12 +16,14 @@ from scipy.stats import norm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from lenet import TrainConfig, Trainer, events, tiles
-from lenet.models import build_model
+from lenet import TrainConfig, Trainer
+from lenet.figures import tiles
+from lenet.networks.architectures import build_model
+from lenet.recording import events
 from lenet.registry import ACTIVATIONS
 
 if TYPE_CHECKING:
-    from lenet.datasets import Dataset
+    from lenet.data.datasets import Dataset
 
 CONVOLUTIONS, DENSE = ("conv1", "conv2"), ("fc1", "fc2", "fc3")
 LAYERS = (*CONVOLUTIONS, *DENSE)

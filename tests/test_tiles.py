@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet import tiles
+from lenet.figures import tiles
 
 
 def test_the_least_is_black_and_the_greatest_white() -> None:

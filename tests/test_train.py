@@ -27,13 +27,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet import checkpoints, cli, downloads, events, runs, train
+from lenet import cli, train
 from lenet.config import TrainConfig
-from lenet.datasets import IDX_FILES, Dataset, Split, load_dataset
-from lenet.idx import write_idx
+from lenet.data import downloads
+from lenet.data.datasets import IDX_FILES, Dataset, Split, load_dataset
+from lenet.data.idx import write_idx
+from lenet.recording import checkpoints, events, runs
 
 if TYPE_CHECKING:
-    from lenet.trainer import Trainer
+    from lenet.training.trainer import Trainer
 
 CommandLine = Callable[..., CompletedProcess[str]]
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")

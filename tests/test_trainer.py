@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lenet import TrainConfig, Trainer, load_dataset, runs
-from lenet.progress import Reporter
+from lenet import TrainConfig, Trainer, load_dataset
+from lenet.recording import runs
 from lenet.registry import OPTIMIZERS
+from lenet.training.progress import Reporter
 
 if TYPE_CHECKING:
-    from lenet.datasets import Dataset
+    from lenet.data.datasets import Dataset
 
 Fit = Callable[..., Trainer]
 

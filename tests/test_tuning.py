@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import tuning
 from experiments.combinations import combine
-from experiments.run_one import Outcome
+from experiments.grid import tuning
+from experiments.grid.run_one import Outcome
 from lenet.config import TrainConfig
-from lenet.datasets import Dataset, hold_out
+from lenet.data.datasets import Dataset, hold_out
 
 
 def configs() -> list[TrainConfig]:

@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 from lenet import visualize
-from lenet.trained import load_run, predict
+from lenet.analysis.trained import load_run, predict
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-    from lenet.datasets import Dataset
-    from lenet.trainer import Trainer
+    from lenet.data.datasets import Dataset
+    from lenet.training.trainer import Trainer
 
 CONVOLUTIONS, LAYERS = ("conv1", "conv2"), ("conv1", "conv2", "fc1", "fc2", "fc3")
 PICTURES = {

@@ -1,5 +1,6 @@
-"""Pictures of networks, drawn with matplotlib from plain arrays.
+"""Arrays in, pictures out: matplotlib Axes, small pixel pictures and animations.
 
-Every function takes arrays and an optional Axes, draws on that or on a new figure of its own,
-and returns the Axes; none of them needs TensorFlow, a run or a file.
+Every drawing function takes arrays and an optional Axes, draws on it or on a new figure, and
+returns the Axes. None of them knows about runs or files. Needs no TensorFlow.
+May import: nothing but the top modules.
 """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lenet import tiles
+from lenet.figures import tiles
 
 FRAME_MILLISECONDS, LAST_MILLISECONDS = 250, 2_000
 STAMP_HEIGHT, STAMP_SIZE, WIDTH = 40, 22, 1_200

@@ -26,7 +26,7 @@ from lenet.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from lenet.preparation import Stage
+    from lenet.data.preparation import Stage
 
 FOR, AGAINST, PLAIN, MARK = COLORS[1], COLORS[0], "#8C8C8C", COLORS[4]
 NOTE_COLOR = "#555555"

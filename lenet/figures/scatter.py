@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import patheffects
@@ -10,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from lenet.embeddings import Separation
 from lenet.figures.style import CLASS_COLORS, WIDTH, new_axes, without_ticks
+
+if TYPE_CHECKING:  # A figure takes the numbers; it does not compute them.
+    from lenet.analysis.embeddings import Separation
 
 OUTLINE = (patheffects.withStroke(linewidth=4, foreground="white"),)
 

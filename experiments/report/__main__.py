@@ -1,0 +1,33 @@
+"""`python -m experiments.report FOLDER`: one page that compares all runs of a folder, and says why.
+
+The page is one file that opens anywhere, with no network; making it needs no TensorFlow. Beside
+it lie `results.csv` and `results.json`, one row per run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.report.data import ReportError
+from experiments.report.page import write_report
+from lenet import cli
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program: 0 where a page was written, 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the folder of the runs, e.g. summary_logs/demo")
+    parser.add_argument("--output", type=Path, help="the page (default: FOLDER/report.html)")
+    options = parser.parse_args(arguments)
+    try:
+        print(f"Report  {write_report(options.folder, options.output)}")
+    except (ReportError, OSError) as error:
+        cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

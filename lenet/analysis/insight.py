@@ -1,0 +1,110 @@
+"""What a network makes of one image: every layer's output, and what its answer hangs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lenet.analysis.trained import predict, softmax
+from lenet.networks.classifier import Classifier
+from lenet.networks.inputs import to_float
+
+FINEST = 28  # At how many places along its shorter side the image is hidden, about.
+PATCH_BRIGHTNESS = 128
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What a network makes of one image.
+
+    Attributes:
+        convolutions: feature maps by layer, float32 [height, width, channels].
+        dense: outputs by fully connected layer, all but the last, float32 [units].
+        logits, probabilities: float32 [classes].
+        speaks: float32 [units]: what each feature adds to the predicted class's logit.
+        activations: the function behind each of those layers, by layer.
+    """
+
+    convolutions: dict[str, np.ndarray]
+    dense: dict[str, np.ndarray]
+    logits: np.ndarray
+    probabilities: np.ndarray
+    speaks: np.ndarray
+    activations: dict[str, str]
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+
+def look_inside(model: Classifier, image: np.ndarray) -> Insight:
+    """Runs a network on one image and keeps every layer's output, after its activation.
+
+    Args:
+        image: uint8 [height, width, channels].
+    """
+    outputs = {
+        name: output.numpy()[0] for name, output in model.activations(to_float(image[None])).items()
+    }
+    layers = model.weight_layers
+    hidden = {name: outputs[name] for name in layers if name != model.logits_layer}
+    logits = outputs[model.logits_layer]
+    kernel = layers[model.logits_layer].kernel.numpy()
+    return Insight(
+        {name: output for name, output in hidden.items() if output.ndim == 3},
+        {name: output for name, output in hidden.items() if output.ndim == 1},
+        logits,
+        softmax(logits),
+        outputs[model.feature_layer] * kernel[:, logits.argmax()],
+        {name: layer.name.removeprefix(f"{name}_") for name, layer in model.act.items()},
+    )
+
+
+def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.ndarray:
+    """How probable a class stays while a gray patch hides a part of the image, place by place.
+
+    After M. Zeiler & R. Fergus, Visualizing and understanding convolutional networks, 2014.
+
+    Args:
+        image: uint8 [height, width, channels].
+        patch: the patch's side, in pixels; at the edges a part of it falls off the image.
+
+    Returns:
+        float32 [height, width], from 0 to 1: with the patch's middle there.
+    """
+    height, width, _ = image.shape
+    # Images much larger than MNIST's need not be hidden pixel by pixel.
+    stride = max(1, min(height, width) // FINEST)
+    rows, columns = np.arange(stride // 2, height, stride), np.arange(stride // 2, width, stride)
+    found = []
+    for row in rows:
+        top = max(0, row - patch // 2)
+        hidden = np.repeat(image[None], len(columns), axis=0)
+        for picture, column in zip(hidden, columns, strict=True):
+            left = max(0, column - patch // 2)
+            bottom, right = row - patch // 2 + patch, column - patch // 2 + patch
+            picture[top:bottom, left:right] = PATCH_BRIGHTNESS
+        found.append(softmax(predict(model, hidden)[0])[:, label])
+    heat = np.stack(found)
+    return heat.repeat(stride, axis=0).repeat(stride, axis=1)[:height, :width]
+
+
+def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
+    """How much a class's logit changes with each pixel: the gradient's absolute value.
+
+    After K. Simonyan, A. Vedaldi & A. Zisserman, Deep inside convolutional networks, 2013.
+
+    Args:
+        image: uint8 [height, width, channels].
+
+    Returns:
+        float32 [height, width], the greatest over the channels, for pixels from 0 to 1.
+    """
+    pixels = to_float(tf.constant(image[None]))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        logit = model(pixels)[0][0, label]
+    return np.abs(np.asarray(tape.gradient(logit, pixels)))[0].max(-1)

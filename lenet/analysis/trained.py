@@ -1,0 +1,136 @@
+"""A trained run, read back: its options, its network, and what that makes of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lenet.config import TrainConfig
+from lenet.data.datasets import Dataset, load_dataset_for
+from lenet.networks.architectures import build_model
+from lenet.networks.classifier import Classifier
+from lenet.networks.inputs import images_at_once, to_float
+from lenet.recording import checkpoints, runs
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run as its newest whole checkpoint has it.
+
+    Attributes:
+        path: the run's folder.
+        config: its options.
+        dataset_name, class_names, image_shape: of the images it was trained on.
+        dataset_sha256: of those images.
+        step: updates made when the checkpoint was saved.
+        model: the network, with its trained weights.
+        skipped: newer checkpoints that are damaged, each with the reason.
+    """
+
+    path: Path
+    config: TrainConfig
+    dataset_name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    dataset_sha256: str
+    step: int
+    model: Classifier
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What was trained on what, in a few words."""
+        return f"{self.dataset_name}, {self.config.activation} + {self.config.optimizer}"
+
+    def load_dataset(self, data_dir: Path | None = None) -> Dataset:
+        """The images the run was trained on.
+
+        Args:
+            data_dir: where they lie now, if not where they did.
+
+        Raises:
+            FileNotFoundError: they are not there.
+            ValueError: what is there are other images.
+        """
+        dataset = load_dataset_for(self.config, data_dir)
+        if dataset.sha256 != self.dataset_sha256:
+            raise ValueError(
+                f"{self.path} was trained on other images ({self.dataset_name}) than these "
+                f"({dataset.name}): name its own with --data-dir."
+            )
+        return dataset
+
+
+def load_run(path: Path) -> TrainedRun:
+    """Reads a run and restores its network.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        RunError: the run has no whole checkpoint.
+        ValueError: its config.json is damaged.
+    """
+    config, dataset = runs.read_config(path)
+    checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
+    if checkpoint is None:
+        raise runs.RunError(
+            f"{path} has no checkpoint yet: let it train to the end of an epoch, or go on with "
+            f"it by --resume {path}."
+        )
+    height, width, channels = dataset["image_shape"]
+    class_names = tuple(dataset["class_names"])
+    mean = dataset.get("mean")
+    model = build_model(config, (height, width, channels), len(class_names), mean)
+    checkpoints.restore(checkpoint, model)
+    return TrainedRun(
+        path,
+        config,
+        dataset["name"],
+        class_names,
+        (height, width, channels),
+        dataset["sha256"],
+        checkpoint.step,
+        model,
+        checkpoint.skipped,
+    )
+
+
+def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs a network over images, as many at a time as memory is sure to hold.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+
+    Returns:
+        logits float32 [n, classes] and features float32 [n, d].
+    """
+    parts = [model(batch) for batch in _batches(images)]
+    logits, features = zip(*parts, strict=True)
+    return np.concatenate(logits), np.concatenate(features)
+
+
+def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarray:
+    """One layer's output, after its activation, for many images.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        layer: a name from `model.activations`.
+
+    Returns:
+        float32 [n, …].
+    """
+    return np.concatenate([model.activations(batch)[layer] for batch in _batches(images)])
+
+
+def _batches(images: np.ndarray) -> Iterator[tf.Tensor]:
+    step = images_at_once(images)
+    return (to_float(images[i : i + step]) for i in range(0, len(images), step))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits, along the last axis."""
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)

@@ -1,0 +1,131 @@
+"""The networks themselves, each a class that lists its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from lenet.config import TrainConfig
+from lenet.networks.classifier import Classifier
+
+
+class LeNet(Classifier):
+    """LeNet-5 as it is taught today: two convolutions, three fully connected layers.
+
+    After Y. LeCun et al., Gradient-based learning applied to document recognition,
+    Proc. IEEE 86(11), 1998, with max pooling, a softmax output and a choice of activations:
+    conv1 6@5x5 same, pool 2, conv2 16@5x5 valid, pool 2, fc1 120, fc2 84, fc3. On 28x28x1
+    images with ten classes it has 61,706 parameters. For the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc2"
+    logits_layer = "fc3"
+    least_size = 12
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1", 6, 5),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2", 16, 5, "valid"),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 120),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", 84),
+            *self._dropout("dropout4", "fc"),
+            self._dense("fc3", self._num_classes),
+        ]
+
+
+class Conv3(Classifier):
+    """Three convolutions and a wide layer, whose outputs PCA and t-SNE show layer by layer.
+
+    conv1 32@5x5, pool 2, conv2 48@5x5, conv3 64@5x5, pool 2, fc1 1024, dropout, fc2. Its
+    source draws kernels from a normal of standard deviation 0.1, cut at two of them, and
+    starts biases at 0.1. For the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc1"
+    logits_layer = "fc2"
+    least_size = 4
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1", 32, 5),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2", 48, 5),
+            self._conv("conv3", 64, 5),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 1024),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", self._num_classes),
+        ]
+
+
+class Conv4(Classifier):
+    """Four convolutions for colour photographs, which overfits a small set and can be cured.
+
+    conv1_1 and conv1_2 32@3x3, pool 2, dropout, conv2_1 and conv2_2 64@3x3, pool 2, dropout,
+    fc1 512, dropout, fc2; on 224x224x3 fc1 alone has 102.8 million weights. Its source draws
+    kernels as conv3's does, and starts biases at 0 in convolutions and at 1 behind them. For
+    the arguments see `Classifier`.
+    """
+
+    feature_layer = "fc1"
+    logits_layer = "fc2"
+    least_size = 4
+    source_init = (0.1, 0.0, 1.0)
+
+    def stack(self) -> list[keras.layers.Layer]:
+        return [
+            self._conv("conv1_1", 32, 3),
+            self._conv("conv1_2", 32, 3),
+            self._pool("pool1"),
+            *self._dropout("dropout1", "conv"),
+            self._conv("conv2_1", 64, 3),
+            self._conv("conv2_2", 64, 3),
+            self._pool("pool2"),
+            *self._dropout("dropout2", "conv"),
+            keras.layers.Flatten(name="flatten"),
+            self._dense("fc1", 512),
+            *self._dropout("dropout3", "fc"),
+            self._dense("fc2", self._num_classes),
+        ]
+
+
+MODELS: dict[str, type[Classifier]] = {"lenet": LeNet, "conv3": Conv3, "conv4": Conv4}
+
+
+def build_model(
+    config: TrainConfig,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float] | None = None,
+) -> Classifier:
+    """The network a resolved config asks for, with its weights drawn.
+
+    Args:
+        mean: of each channel of the training images, to be subtracted; None for no such thing.
+
+    Raises:
+        ValueError: the images are too small for it.
+    """
+    return MODELS[config.model](
+        image_shape=image_shape,
+        num_classes=num_classes,
+        activation=config.activation,
+        fc2_activation=config.fc2_activation,
+        init=config.init or "glorot_uniform",
+        init_stddev=config.init_stddev,
+        init_bias=config.init_bias,
+        conv_dropout=config.conv_dropout or 0.0,
+        fc_dropout=config.fc_dropout or 0.0,
+        seed=config.seed,
+        mean=mean,
+    )

@@ -1,0 +1,211 @@
+"""The base class of all networks: layers in a stack, one forward pass, every output by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+WITH_WEIGHTS = (keras.layers.Conv2D, keras.layers.Dense)
+
+
+class Classifier(keras.Model):
+    """A network that gives both its answer and the layer before it.
+
+    A subclass says in `stack` which layers it has, in order; `forward` is the one definition of
+    the forward pass for all of them.
+
+    Args:
+        image_shape: height, width and channels of the images.
+        num_classes: how many logits.
+        activation: the non-linearity after every layer but the last.
+        fc2_activation: the one after fc2, in a network where fc2 is not the last layer; default
+            `activation`.
+        init: how kernels are drawn: "glorot_uniform", "he_normal", "truncated_normal", or
+            "source", as the network's own source has it.
+        init_stddev: the standard deviation, for truncated_normal.
+        init_bias: every bias at the start; default 0 or, with "source", the source's.
+        conv_dropout: the share of values dropped behind each pooling in training.
+        fc_dropout: the share dropped behind each fully connected layer but the last.
+        seed: decides the draw of every kernel, each by its place in the network.
+        mean: the mean of each channel, from 0 to 1, to be subtracted from the images; kept with
+            the weights.
+
+    Raises:
+        ValueError: the images are too small for a kernel or a pooling, or there is no activation
+            after fc2 to be another one.
+    """
+
+    feature_layer: str
+    logits_layer: str
+    least_size: int  # Of the images, in pixels.
+    # Standard deviation of the kernels, biases of convolutions and of fully connected layers.
+    source_init = (0.1, 0.1, 0.1)
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),
+        num_classes: int = 10,
+        activation: str = "relu",
+        fc2_activation: str | None = None,
+        init: str = "glorot_uniform",
+        init_stddev: float = 0.1,
+        init_bias: float | None = None,
+        conv_dropout: float = 0.0,
+        fc_dropout: float = 0.0,
+        seed: int = 0,
+        mean: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(name=type(self).__name__.lower())
+        if fc2_activation not in (None, activation) and self.logits_layer == "fc2":
+            raise ValueError(
+                f"Expected no fc2_activation with model {self.name!r}, whose fc2 gives the logits. "
+                f"Received: fc2_activation={fc2_activation!r}"
+            )
+        self._init, self._init_stddev, self._init_bias = init, init_stddev, init_bias
+        self._seed, self._num_classes = seed, num_classes
+        self._rates = {"conv": conv_dropout, "fc": fc_dropout}
+        self._places = 0
+        stack = self.stack()
+        self._check_size(stack, image_shape)
+        # Layers of their own, so that diagrams and graphs name them.
+        kinds = {layer.name: activation for layer in stack if isinstance(layer, WITH_WEIGHTS)}
+        kinds |= {"fc2": fc2_activation} if fc2_activation and "fc2" in kinds else {}
+        del kinds[self.logits_layer]
+        self.act = {
+            name: keras.layers.Activation(kind, name=f"{name}_{kind}")
+            for name, kind in kinds.items()
+        }
+        self.stacked = stack
+        for layer in stack:
+            setattr(self, layer.name, layer)  # So that `model.conv1` is what one expects.
+        self.mean = None
+        if mean is not None:
+            self.mean = self.add_weight(
+                name="mean", shape=(len(mean),), initializer="zeros", trainable=False
+            )
+            self.mean.assign(list(mean))
+        self(tf.zeros((1, *image_shape)))
+
+    def stack(self) -> list[keras.layers.Layer]:
+        """The layers in the order the images go through them."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Runs the network and keeps everything.
+
+        Args:
+            images: float32 [n, height, width, channels], from 0 to 1.
+            training: whether values are dropped.
+            dropout_seed: int32 [2], decides which; needed for that.
+
+        Returns:
+            The output of every layer, in order, after its activation; and of each layer with
+            weights before its activation.
+        """
+        out: dict[str, Any] = {}
+        before: dict[str, Any] = {}
+        x: Any = images if self.mean is None else images - self.mean
+        for place, layer in enumerate(self.stacked):
+            if not isinstance(layer, keras.layers.Dropout):
+                x = layer(x)
+            elif training:
+                # Keyed by step and tower: resumed in the middle, it drops the very same values.
+                own_seed = tf.random.experimental.stateless_fold_in(dropout_seed, place)
+                x = tf.nn.experimental.stateless_dropout(x, layer.rate, own_seed)
+            if isinstance(layer, WITH_WEIGHTS):
+                before[layer.name] = x
+                x = self.act[layer.name](x) if layer.name in self.act else x
+            if not isinstance(layer, keras.layers.Flatten):
+                out[layer.name] = x
+        return out, before
+
+    def activations(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
+        """Every layer's output by the layer's name, in order; the last is the logits."""
+        return self.forward(images, training)[0]
+
+    def call(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns logits [n, classes] and features [n, d] of images [n, height, width, channels]."""
+        outputs, _ = self.forward(images, training, dropout_seed)
+        return outputs[self.logits_layer], outputs[self.feature_layer]
+
+    def shown_layers(self) -> dict[str, str]:
+        """Each layer with weights, and the name under which `activations` has what it passes on.
+
+        Of a convolution with a pooling behind it, that is the pooling's output.
+        """
+        passed_on: dict[str, str] = {}
+        for layer in self.stacked:
+            if isinstance(layer, WITH_WEIGHTS):
+                passed_on[layer.name] = layer.name
+            elif isinstance(layer, keras.layers.MaxPool2D):
+                passed_on[next(reversed(passed_on))] = layer.name
+        return passed_on
+
+    @property
+    def weight_layers(self) -> dict[str, keras.layers.Layer]:
+        """The layers that have a kernel and a bias, by name, in order."""
+        return {layer.name: layer for layer in self.stacked if isinstance(layer, WITH_WEIGHTS)}
+
+    def _conv(self, name: str, kernels: int, size: int, padding: str = "same") -> Any:
+        return keras.layers.Conv2D(
+            kernels, size, padding=padding, name=name, **self._initializers("conv")
+        )
+
+    def _dense(self, name: str, units: int) -> Any:
+        return keras.layers.Dense(units, name=name, **self._initializers("fc"))
+
+    def _pool(self, name: str) -> Any:
+        return keras.layers.MaxPool2D(2, name=name)
+
+    def _dropout(self, name: str, kind: str) -> list[Any]:
+        """A dropout layer behind layers of a kind, or none where nothing is dropped."""
+        rate = self._rates[kind]
+        return [keras.layers.Dropout(rate, name=name)] if rate else []
+
+    def _initializers(self, kind: str) -> dict[str, Any]:
+        """Initializers of one layer, with a seed of its own, so that no other draw changes it."""
+        own_seed = self._seed * 1000 + self._places
+        self._places += 1
+        stddev, bias = self._init_stddev, 0.0
+        if self._init == "source":
+            stddev, conv_bias, fc_bias = self.source_init
+            bias = conv_bias if kind == "conv" else fc_bias
+        if self._init in ("source", "truncated_normal"):
+            kernel: Any = keras.initializers.TruncatedNormal(stddev=stddev, seed=own_seed)
+        else:
+            kernel = keras.initializers.get(
+                {"class_name": self._init, "config": {"seed": own_seed}}
+            )
+        bias = bias if self._init_bias is None else self._init_bias
+        return {
+            "kernel_initializer": kernel,
+            "bias_initializer": keras.initializers.Constant(bias),
+        }
+
+    def _check_size(self, stack: list[Any], image_shape: tuple[int, int, int]) -> None:
+        """Follows the images' smaller side through the network, before anything is built."""
+        side = received = min(image_shape[:2])
+        for layer in stack:
+            if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
+                side -= layer.kernel_size[0] - 1
+            elif isinstance(layer, keras.layers.MaxPool2D):
+                side //= 2
+            if side < 1:
+                raise ValueError(
+                    f"Expected images of at least {self.least_size}x{self.least_size} pixels for "
+                    f"model {self.name!r}: at {received} pixels nothing is left for {layer.name}. "
+                    f"Received: {image_shape[0]}x{image_shape[1]}"
+                )

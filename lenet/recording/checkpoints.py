@@ -1,0 +1,237 @@
+"""Saves and restores a run's exact state: a folder per checkpoint, whole or not there at all.
+
+A folder is written under a temporary name, every file fsynced and listed with its size and
+sha256 in `manifest.json`, then renamed into place. The arrays are plain npz files, so that
+`numpy.load("…/model.npz")["conv1/kernel"]` reads a kernel without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lenet.recording.runs import RunError
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL, OPTIMIZER, STATE, MANIFEST = "model.npz", "optimizer.npz", "state.json", "manifest.json"
+FOLDER_NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint that was found whole.
+
+    Attributes:
+        step: updates made when it was saved.
+        state: what the trainer saved beside the weights, JSON values.
+        skipped: newer checkpoints that were not whole, each with the reason.
+    """
+
+    path: Path
+    step: int
+    state: dict[str, Any]
+    skipped: tuple[str, ...] = ()
+
+    def model_arrays(self) -> dict[str, np.ndarray]:
+        """The model's variables by path, e.g. "conv1/kernel"."""
+        return _read_arrays(self.path / MODEL)
+
+    def optimizer_arrays(self) -> dict[str, np.ndarray]:
+        """The optimizer's variables by path, e.g. "lenet_conv1_kernel_momentum"."""
+        return _read_arrays(self.path / OPTIMIZER)
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    state: dict[str, Any],
+    keep: int = 2,
+) -> Path:
+    """Saves a checkpoint, and only when it is safe on the disk removes older ones.
+
+    Args:
+        folder: the run's `checkpoints` folder; made if need be.
+        step: updates made.
+        state: JSON values to keep beside the weights.
+        keep: how many checkpoints stay.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        OSError: it cannot be written; older checkpoints are untouched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"step-{step:08d}"
+    if target.exists() and _problem(target) is None:
+        return target
+    temporary = folder / f".writing-{target.name}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        contents = {
+            MODEL: _pack(model.weights),
+            OPTIMIZER: _pack(optimizer.variables),
+            STATE: json.dumps(state, indent=2).encode(),
+        }
+        manifest = {
+            "step": step,
+            "files": {
+                name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                for name, content in contents.items()
+            },
+        }
+        contents[MANIFEST] = json.dumps(manifest, indent=2).encode()
+        for name, content in contents.items():
+            write_durably(temporary / name, content)
+        sync_folder(temporary)
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.rename(target)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    # Those of later steps, which a resume skipped because they are damaged, do not count.
+    for older in [path for found, path in _found(folder) if found <= step][keep:]:
+        shutil.rmtree(older, ignore_errors=True)
+    return target
+
+
+def newest_valid(folder: Path) -> Checkpoint | None:
+    """Finds the newest checkpoint that is whole.
+
+    Returns:
+        The checkpoint, or None where none was ever saved.
+
+    Raises:
+        RunError: there are checkpoints and not one is whole; the message says what is
+            wrong with each.
+    """
+    skipped: list[str] = []
+    for step, path in _found(folder):
+        problem = _problem(path)
+        if problem is None:
+            state = json.loads((path / STATE).read_bytes())
+            return Checkpoint(path, step, state, tuple(skipped))
+        skipped.append(f"{path.name}: {problem}")
+    if skipped:
+        raise RunError(
+            f"None of the checkpoints in {folder} is whole ({'; '.join(skipped)}). "
+            "Restore the folder from a copy, or start a new run."
+        )
+    return None
+
+
+def restore(
+    checkpoint: Checkpoint,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer | None = None,
+) -> None:
+    """Puts a checkpoint's values into a model and, if given, a built optimizer.
+
+    Raises:
+        ValueError: the checkpoint is of another network or optimizer.
+    """
+    _assign(model.weights, checkpoint.model_arrays(), checkpoint.path / MODEL)
+    if optimizer is not None:
+        _assign(optimizer.variables, checkpoint.optimizer_arrays(), checkpoint.path / OPTIMIZER)
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """The sha256 over the paths, shapes and bytes of all of a model's weights."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        value = np.asarray(variable)
+        digest.update(f"{variable.path} {value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes a file and waits until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk has a folder's entries, not only the files behind them."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _found(folder: Path) -> list[tuple[int, Path]]:
+    """All checkpoints in a folder, whole or not, the newest first."""
+    if not folder.is_dir():
+        return []
+    matches = ((FOLDER_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    return sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
+
+
+def _problem(path: Path) -> str | None:
+    """Why a checkpoint cannot be trusted, or None."""
+    try:
+        files = json.loads((path / MANIFEST).read_bytes())["files"]
+        for name in (MODEL, OPTIMIZER, STATE):
+            content = (path / name).read_bytes()
+            if len(content) != files[name]["size"]:
+                return f"{name} has {len(content):,} bytes, not {files[name]['size']:,}"
+            if hashlib.sha256(content).hexdigest() != files[name]["sha256"]:
+                return f"{name} is damaged (its sha256 is wrong)"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{MANIFEST} cannot be read ({type(error).__name__})"
+    return None
+
+
+def _pack(variables: list[Any]) -> bytes:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {_key(variable): np.asarray(variable) for variable in variables}
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _key(variable: Any) -> str:
+    """A variable's path without the name of its model or optimizer.
+
+    Keras numbers the optimizers of a process (adam, adam_1, …): the second run in a notebook
+    could not go on with what the first one saved.
+    """
+    return variable.path.split("/", 1)[-1]
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> None:
+    expected = {_key(variable): tuple(variable.shape) for variable in variables}
+    received = {name: array.shape for name, array in arrays.items()}
+    if expected != received:
+        different = sorted(
+            name for name in expected | received if expected.get(name) != received.get(name)
+        )
+        raise ValueError(
+            f"{path} does not fit this run: {', '.join(different)} differ in name or shape."
+        )
+    for variable in variables:
+        variable.assign(arrays[_key(variable)])

@@ -1,0 +1,256 @@
+"""Everything that reaches TensorBoard: the only module that writes `tf.summary` events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.histogram import metadata as histogram_metadata
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+from tensorboard.util import tensor_util
+
+from lenet.data.datasets import Split
+from lenet.figures import tiles
+from lenet.recording.inspections import DIAGNOSTICS, Inspection
+
+STEP_TAGS = ("loss", "accuracy", "learning_rate")
+HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
+BUCKETS = 30
+BLOCK = 2**20
+NUM_INPUTS = 25
+# A larger matrix makes a picture no screen can show.
+LARGEST_MATRIX = 4_000_000
+
+# What tf.summary.histogram, .image and .scalar attach. They do their sums in small TensorFlow
+# operations, which take ten times as long as NumPy does here.
+HISTOGRAM_METADATA = histogram_metadata.create_summary_metadata("", "")
+IMAGE_METADATA = image_metadata.create_summary_metadata("", "")
+SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
+
+
+class Summaries:
+    """The two writers of a run, `train` and `test`.
+
+    Args:
+        run: the run's folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._train = tf.summary.create_file_writer(str(run / "train"))
+        self._test = tf.summary.create_file_writer(str(run / "test"))
+        writer = self._train
+
+        # One compiled loop for many steps: written one by one from Python, the scalars of a
+        # step would cost as much as the step itself.
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.int64),
+                tf.TensorSpec([None, len(STEP_TAGS)], tf.float32),
+            ]
+        )
+        def write_steps(steps: tf.Tensor, values: tf.Tensor) -> None:
+            with writer.as_default():
+                for i in tf.range(tf.size(steps)):
+                    with tf.name_scope("/"):  # Else the loop's name becomes part of the tags.
+                        for column, tag in enumerate(STEP_TAGS):
+                            tf.summary.scalar(tag, values[i, column], step=steps[i])
+
+        self._write_steps = write_steps
+
+    def write_train_steps(
+        self,
+        steps: np.ndarray,
+        losses: np.ndarray,
+        accuracies: np.ndarray,
+        learning_rates: np.ndarray,
+    ) -> None:
+        """Writes the train point of each step; all arrays are [n]."""
+        if len(steps):
+            values = np.stack([losses, accuracies, learning_rates], axis=1).astype(np.float32)
+            self._write_steps(tf.constant(steps, tf.int64), tf.constant(values))
+
+    def write_speed(self, step: int, images_per_second: float) -> None:
+        """Writes how fast the compiled call that ended at `step` was."""
+        with self._train.as_default():
+            tf.summary.scalar("images_per_second", images_per_second, step=step)
+
+    def write_evaluation(self, step: int, loss: float, accuracy: float) -> None:
+        """Writes the means over the whole test set."""
+        with self._test.as_default():
+            tf.summary.scalar("loss", loss, step=step)
+            tf.summary.scalar("accuracy", accuracy, step=step)
+        self._test.flush()
+
+    def write_inspection(self, inspection: Inspection) -> None:
+        """Writes histograms, diagnostics and pictures of every layer, and sends them off."""
+        page = _Page()
+        for name, layer in inspection.layers.items():
+            for kind in HISTOGRAMS:
+                page.histogram(f"{name}/{kind}", getattr(layer, kind))
+            for kind, value in layer.diagnostics().items():
+                page.scalar(f"{name}/{kind}", value)
+            if layer.kernel.ndim == 4:
+                page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
+                page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
+            elif layer.kernel.size <= LARGEST_MATRIX:
+                # Outputs as rows: it is the wider picture, as screens are.
+                page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
+        for name, maps in inspection.feature_maps.items():
+            page.pictures(f"{name}/feature_maps", tiles.maps(maps))
+            page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
+        by_class = tiles.matrix(inspection.features)
+        page.pictures(f"{inspection.feature_layer}/by_class", by_class)
+        page.write(self._train, inspection.step)
+
+    def write_inputs(self, train: Split, test: Split, class_names: Sequence[str]) -> None:
+        """Writes the first 25 images of both splits, one by one and as a grid with their classes."""
+        for writer, split in ((self._train, train), (self._test, test)):
+            images, labels = split.images[:NUM_INPUTS], split.labels[:NUM_INPUTS]
+            titles = [class_names[int(label)] for label in labels]
+            page = _Page()
+            page.pictures("inputs/each", *images)
+            page.pictures("inputs/grid", tiles.titled_grid(images, titles))
+            page.write(writer, step=0)
+
+    def write_layout(self, layers: Sequence[str]) -> None:
+        """Writes what TensorBoard's Custom Scalars page shows: train and test in one chart each."""
+        from tensorboard.plugins.custom_scalar import layout_pb2, summary
+
+        def chart(title: str, *tags: str) -> layout_pb2.Chart:
+            return layout_pb2.Chart(
+                title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags))
+            )
+
+        curves = [chart(tag, f"^{tag}$") for tag in ("loss", "accuracy", "learning_rate")]
+        diagnostics = [
+            chart(kind, *(f"^{layer}/{kind}$" for layer in layers)) for kind in DIAGNOSTICS
+        ]
+        layout = layout_pb2.Layout(
+            category=[
+                layout_pb2.Category(title="train and test", chart=curves),
+                layout_pb2.Category(title="layer by layer", chart=diagnostics),
+            ]
+        )
+        with self._train.as_default():
+            tf.summary.experimental.write_raw_pb(summary.pb(layout).SerializeToString(), step=0)
+
+    def write_config(self, options: Mapping[str, Any]) -> None:
+        """Writes the run's options as a table."""
+        rows = "".join(f"| {name} | `{value}` |\n" for name, value in options.items())
+        for writer in (self._train, self._test):
+            with writer.as_default():
+                tf.summary.text("config", "| option | value |\n|---|---|\n" + rows, step=0)
+
+    def write_graph(self, graph: tf.Graph) -> None:
+        """Writes what one training step computes, for TensorBoard's Graphs page."""
+        with self._train.as_default():
+            tf.summary.graph(graph)
+
+    def flush(self) -> None:
+        """Sends what was written to the disk, so that TensorBoard sees it while training runs."""
+        self._train.flush()
+        self._test.flush()
+
+    def close(self) -> None:
+        self._train.close()
+        self._test.close()
+
+
+def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
+    """Writes what TensorBoard's HParams page says of one run, into the run's own folder.
+
+    Runs of the same options are one group there; a run that has its trial already keeps it.
+    """
+    from tensorboard.plugins.hparams import api
+
+    if not any(run.glob("events.out.tfevents.*")):
+        _write_once(run, api.hparams_pb(dict(options)))
+
+
+def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | bool]]) -> None:
+    """Writes what the HParams page is to show of the runs in a folder.
+
+    Args:
+        folder: the folder the runs' folders are in; what it said before is replaced.
+        options: the values that occur, by option.
+    """
+    from tensorboard.plugins.hparams import api
+
+    for outdated in folder.glob("events.out.tfevents.*"):
+        outdated.unlink()
+    shown = [api.HParam(name, api.Discrete(values)) for name, values in options.items()]
+    metrics = [
+        api.Metric(tag, group="test", display_name=f"test {tag}") for tag in ("accuracy", "loss")
+    ]
+    _write_once(folder, api.hparams_config_pb(shown, metrics))
+
+
+def _write_once(folder: Path, summary: Any) -> None:
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
+    writer.close()
+
+
+def histogram(values: np.ndarray) -> np.ndarray:
+    """Counts values in 30 buckets of one width, as TensorBoard's histograms want them.
+
+    Args:
+        values: float, any shape; those not finite are left out.
+
+    Returns:
+        float64 [30, 3]: left edge, right edge, count. Where all values are equal the buckets
+        span one unit around them; with none at all the counts are 0.
+    """
+    flat = values.ravel()
+    least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if not np.isfinite(greatest - least):
+        flat = flat[np.isfinite(flat)]
+        least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if least == greatest:
+        least, greatest = least - 0.5, greatest + 0.5
+    edges = np.linspace(least, greatest, BUCKETS + 1)
+    counts = np.zeros(BUCKETS, np.intp)
+    # Faster than numpy.histogram, which looks at every edge again; in blocks, since a layer may
+    # have a hundred million weights.
+    for start in range(0, flat.size, BLOCK):
+        block = flat[start : start + BLOCK]
+        places = ((block - least) * (BUCKETS / (greatest - least))).astype(np.intp)
+        counts += np.bincount(np.clip(places, 0, BUCKETS - 1), minlength=BUCKETS)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1)
+
+
+class _Page:
+    """Many values of one step, written as one event: one by one they would take ten times as long."""
+
+    def __init__(self) -> None:
+        self._summary = Summary()
+
+    def scalar(self, tag: str, value: float) -> None:
+        self._add(tag, np.float32(value), SCALAR_METADATA)
+
+    def histogram(self, tag: str, values: np.ndarray) -> None:
+        self._add(tag, histogram(values), HISTOGRAM_METADATA)
+
+    def pictures(self, tag: str, *pictures: np.ndarray) -> None:
+        """Adds pictures of one size, uint8 [h, w, channels]."""
+        height, width, _ = pictures[0].shape
+        encoded = [str(width).encode(), str(height).encode(), *map(tiles.png, pictures)]
+        self._add(tag, encoded, IMAGE_METADATA)
+
+    def write(self, writer: tf.summary.SummaryWriter, step: int) -> None:
+        with writer.as_default():
+            tf.summary.experimental.write_raw_pb(self._summary.SerializeToString(), step=step)
+        writer.flush()
+
+    def _add(self, tag: str, value: Any, metadata: SummaryMetadata) -> None:
+        tensor = tensor_util.make_tensor_proto(value)
+        self._summary.value.add(tag=tag, tensor=tensor, metadata=metadata)
