@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from lenet import registry
-from lenet.networks import models
+from lenet.networks import architectures, optimizers
 
 
 def test_every_optimizer_name_has_a_specification() -> None:
@@ -19,7 +19,7 @@ def test_every_optimizer_name_has_a_specification() -> None:
 
 @pytest.mark.parametrize("name", registry.OPTIMIZERS)
 def test_every_optimizer_builds_with_its_arguments(name: str) -> None:
-    optimizer = models.build_optimizer(name, 0.125)
+    optimizer = optimizers.build_optimizer(name, 0.125)
     settings = optimizer.get_config()
     spec = registry.OPTIMIZERS[name]
     assert type(optimizer).__name__ == spec["keras_class"]
@@ -30,7 +30,7 @@ def test_every_optimizer_builds_with_its_arguments(name: str) -> None:
 @pytest.mark.parametrize(("name", "keras_class"), [("adam", "Adam"), ("adamw", "AdamW")])
 def test_adam_is_keras_s_adam(name: str, keras_class: str) -> None:
     arguments = registry.OPTIMIZERS[name]["arguments"]
-    ours = models.build_optimizer(name, 0.01)
+    ours = optimizers.build_optimizer(name, 0.01)
     theirs = getattr(keras.optimizers, keras_class)(learning_rate=0.01, **arguments)
     draws = np.random.default_rng(0)
     start, gradients = draws.normal(size=(7, 5)), draws.normal(size=(30, 7, 5))
@@ -47,7 +47,9 @@ def test_adam_is_keras_s_adam(name: str, keras_class: str) -> None:
 
 
 def test_momentum_and_nesterov_differ() -> None:
-    settings = {n: models.build_optimizer(n, 0.1).get_config() for n in ("momentum", "nesterov")}
+    settings = {
+        n: optimizers.build_optimizer(n, 0.1).get_config() for n in ("momentum", "nesterov")
+    }
     assert settings["momentum"]["momentum"] == settings["nesterov"]["momentum"] == 0.9
     assert (settings["momentum"]["nesterov"], settings["nesterov"]["nesterov"]) == (False, True)
 
@@ -58,7 +60,7 @@ def test_every_activation_is_one_of_keras(name: str) -> None:
 
 
 def test_every_model_name_has_a_class() -> None:
-    assert set(get_args(registry.ModelName)) == set(models.MODELS)
+    assert set(get_args(registry.ModelName)) == set(architectures.MODELS)
 
 
 def test_data_sets_with_defaults_of_their_own_exist() -> None:

@@ -16,10 +16,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.report import words
 from experiments.report.board import COLUMNS, board, caption
 from experiments.report.data import Comparison, read_comparison
 from experiments.report.diagnosis import card, phrases, short_path
-from experiments.report.page import words
 from experiments.report.statistics import rows
 from lenet import cli
 from lenet.diagnosis import RULES
