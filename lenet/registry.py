@@ -15,7 +15,7 @@ Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "
 LearningRateSchedule = Literal["constant", "cosine", "one_cycle"]
 Initializer = Literal["glorot_uniform", "he_normal", "truncated_normal", "source"]
 Augmentation = Literal["shift", "rotate", "zoom", "flip"]
-ModelName = Literal["lenet", "conv3", "conv4"]
+ModelName = Literal["lenet", "conv3", "conv4", "mlp"]
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
@@ -101,4 +101,5 @@ MODEL_DEFAULTS: dict[str, ModelDefaults] = {
         "conv_dropout": 0.8,
         "fc_dropout": 0.5,
     },
+    "mlp": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
 }
