@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _HOMES[name].startswith(("networks", "training")):
-        from lenet.training.runtime import start_tensorflow
+        from lenet.training.runtime import import_tensorflow
 
-        start_tensorflow()
+        import_tensorflow()
     return getattr(importlib.import_module(f"lenet.{_HOMES[name]}"), name)

@@ -11,11 +11,8 @@ from typing import Any
 PREFIX = ".writing-"  # Of temporary names: nothing reads a file whose name begins like this.
 
 
-def write(path: Path, content: bytes | str, durable: bool = False) -> None:
+def write(path: Path, content: bytes | str) -> None:
     """Writes a file, or replaces it. Other programs see the old content or the new, never a part.
-
-    Args:
-        durable: return only when the content is safe on the disk, even from a power failure.
 
     Raises:
         OSError: the file cannot be written; its `filename` is `path`, and the old content is
@@ -23,14 +20,8 @@ def write(path: Path, content: bytes | str, durable: bool = False) -> None:
     """
     temporary = path.with_name(f"{PREFIX}{path.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
-        if durable:
-            sync_folder(path.parent)
     except OSError as error:  # A full disk does not say which file it had no room for.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
@@ -41,6 +32,14 @@ def write(path: Path, content: bytes | str, durable: bool = False) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON values as indented text; see `write`."""
     write(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes a new file and waits until it is safe on the disk, even from a power failure."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from lenet import files
 from lenet.networks.architectures import LeNet
 from lenet.networks.optimizers import build_optimizer
 from lenet.recording import checkpoints
@@ -209,7 +210,7 @@ def test_an_interrupted_save_leaves_the_older_ones(
 ) -> None:
     for step in (100, 200):
         checkpoints.save(tmp_path, step, *pair, STATE)
-    write, written = checkpoints.write_durably, []
+    write, written = files.write_durably, []
 
     def write_until(path: Path, content: bytes) -> None:
         if len(written) == failing:
@@ -218,7 +219,7 @@ def test_an_interrupted_save_leaves_the_older_ones(
         written.append(path)
         write(path, content)
 
-    monkeypatch.setattr(checkpoints, "write_durably", write_until)
+    monkeypatch.setattr(files, "write_durably", write_until)
     with pytest.raises(type(error)):
         checkpoints.save(tmp_path, 300, *pair, STATE)
     assert names(tmp_path) == ["step-00000100", "step-00000200"]

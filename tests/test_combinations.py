@@ -138,7 +138,7 @@ def test_what_does_not_go_together_is_refused(words: list[str], message: str) ->
 
 def test_help_needs_no_tensorflow(root: Path) -> None:
     program = (
-        "import sys\nfrom experiments import grid\n"
+        "import sys\nfrom experiments.grid import __main__ as grid\n"
         "try:\n    grid.main(['--help'])\n"
         "finally:\n    print([n for n in ('tensorflow', 'distributed') if n in sys.modules])"
     )

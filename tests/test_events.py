@@ -145,7 +145,7 @@ def test_nothing_to_cut_changes_nothing(tmp_path: Path) -> None:
 def test_reading_and_cutting_need_no_tensorflow(tmp_path: Path, root: Path) -> None:
     write(tmp_path)
     program = (
-        "import sys; from lenet import events\n"
+        "import sys; from lenet.recording import events\n"
         "events.cut_after(sys.argv[1], 6)\n"
         "steps, values = events.read_scalars(sys.argv[1])['loss']\n"
         "print(steps.tolist(), 'tensorflow' in sys.modules)"

@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from lenet.analysis.embeddings import Separation
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
 
 RNG = np.random.default_rng(0)
@@ -76,7 +77,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         {"loss": TRAIN, "accuracy": TRAIN}, {"loss": TEST, "accuracy": TEST}, 10, "MNIST"
     ),
     "diagnostics": lambda: curves.diagnostics(
-        {kind: {f"fc{n}": TEST for n in range(5)} for kind in curves.DIAGNOSTICS}, "MNIST"
+        {kind: {f"fc{n}": TEST for n in range(5)} for kind in DIAGNOSTICS}, "MNIST"
     ),
     "mistakes": lambda: outcomes.mistakes(IMAGES, LABELS, probabilities(50, 10), DIGITS),
     "mistakes with clothes": lambda: outcomes.mistakes(

@@ -40,7 +40,7 @@ WITHOUT_TENSORFLOW = sorted(
     or name.startswith(("lenet.data", "lenet.figures", "lenet.recording"))
     or name in ("lenet.training.schedule", "lenet.training.interrupts", "lenet.training.progress")
     or name in ("lenet.analysis.embeddings", "lenet.gallery.page")
-    if name != "lenet.recording.summaries"
+    if name not in ("lenet.recording.summaries", "lenet.recording.recorder")
 )
 
 

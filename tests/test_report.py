@@ -110,8 +110,8 @@ def _inspection(step: int, seed: int, learns: bool) -> Inspection:
         layers[name] = Layer(
             kernel=kernel, bias=np.zeros(shape[-1], np.float32), kernel_gradient=kernel,
             bias_gradient=np.zeros(shape[-1], np.float32), activation=np.zeros((30, shape[-1])),
-            gradient_norm=1.0 if learns else 10.0 ** (depth - 6), update_ratio=None,
-            dead_fraction=0.0, saturated_fraction=0.1,
+            diagnostics={"gradient_norm": 1.0 if learns else 10.0 ** (depth - 6),
+                         "dead_fraction": 0.0, "saturated_fraction": 0.1},
         )  # fmt: skip
     features = draw.normal(size=(30, 5)).astype(np.float32)
     labels = np.repeat(np.arange(3, dtype=np.int32), 10)

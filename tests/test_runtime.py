@@ -8,7 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from lenet.training.runtime import describe_environment, quiet_stderr, start_tensorflow
+from lenet.training.runtime import configure_tensorflow, describe_environment, quiet_stderr
 
 
 def test_what_a_library_says_is_kept_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +26,7 @@ def test_where_it_fails_everything_is_said(capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_one_thread_within_an_operation_and_deterministic_ones_alone() -> None:
-    assert start_tensorflow() == ""
+    assert configure_tensorflow() == ""
     assert tf.config.threading.get_intra_op_parallelism_threads() == 1
     with pytest.raises(RuntimeError, match="determinism is enabled"):
         tf.random.normal((1,))

@@ -13,7 +13,8 @@ from lenet.data.datasets import Dataset
 from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.networks.architectures import LeNet
 from lenet.networks.optimizers import build_optimizer
-from lenet.training.steps import Steps, compile_steps
+from lenet.training.inspection import Inspector
+from lenet.training.steps import Steps
 
 RATE = 0.05
 
@@ -23,12 +24,11 @@ def compiled(
 ) -> tuple[LeNet, Steps]:
     """A fresh network and its compiled functions."""
     model = LeNet(dataset.image_shape, len(dataset.class_names), activation="tanh", seed=1)
-    steps = compile_steps(
+    steps = Steps(
         model,
         build_optimizer(optimizer, RATE),
         dataset.train,
         dataset.test,
-        choose_probe(dataset.train, dataset.test),
         batch_size=batch_size,
         towers=towers,
     )
@@ -37,8 +37,7 @@ def compiled(
 
 def run(steps: Steps, order: np.ndarray, first: int, rates: list[float]) -> np.ndarray:
     """Makes some steps in one call; returns losses and accuracies as [2, k]."""
-    results = steps.train(tf.constant(order), tf.constant(first), tf.constant(rates, tf.float32))
-    return np.stack([result.numpy() for result in results])
+    return np.stack(steps.train(tf.constant(order), first=first, rates=np.array(rates, np.float32)))
 
 
 def plain_loop(
@@ -127,26 +126,26 @@ def test_the_evaluation_is_exact_over_the_whole_test_set(
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     labels = dataset.test.labels
-    loss, accuracy = steps.evaluate(tf.range(len(labels)))
-    assert float(accuracy) == np.mean(logits.argmax(1) == labels)
+    loss, accuracy = steps.evaluate(np.arange(len(labels), dtype=np.int32))
+    assert accuracy == np.mean(logits.argmax(1) == labels)
     expected = -log_probabilities[np.arange(len(labels)), labels].mean()
-    assert abs(float(loss) - expected) < 1e-6
+    assert abs(loss - expected) < 1e-6
 
 
 def test_an_evaluation_of_some_images_is_of_those(tiny: Dataset) -> None:
     model, steps = compiled(tiny, 32, towers=2)
     chosen = evaluation_indices(0, 5, len(tiny.test), 7)
     assert len(set(chosen.tolist())) == 7
-    _, accuracy = steps.evaluate(tf.constant(chosen))
+    _, accuracy = steps.evaluate(chosen)
     logits = model(tiny.test.images[chosen] / np.float32(255))[0].numpy()
-    assert float(accuracy) == np.mean(logits.argmax(1) == tiny.test.labels[chosen])
+    assert accuracy == np.mean(logits.argmax(1) == tiny.test.labels[chosen])
 
 
 def test_looking_changes_no_weight(tiny: Dataset) -> None:
     model, steps = compiled(tiny, 32, towers=2)
     before = [np.asarray(variable).copy() for variable in model.variables]
-    steps.evaluate(tf.range(3))
-    steps.inspect()
+    steps.evaluate(np.arange(3, dtype=np.int32))
+    Inspector(model, choose_probe(tiny.train, tiny.test)).inspect(0)
     steps.one_step_graph()
     for expected, variable in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(variable, expected)

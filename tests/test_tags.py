@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from lenet import TrainConfig, Trainer
+from lenet.data.sampling import choose_probe
 from lenet.figures import tiles
 from lenet.networks.architectures import build_model
 from lenet.recording import events
@@ -335,8 +336,8 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_saturated_means_flat_for_every_activation(activation: str, digits: Dataset) -> None:
     config = TrainConfig(activation=activation, init="truncated_normal", init_stddev=0.5)
     trainer = Trainer(config, digits)
-    found = trainer.steps.inspect()["saturated_fraction"]
-    _, before = trainer.model.forward(as_input(trainer.probe.images))
+    found = trainer.inspector.measure()["saturated_fraction"]
+    _, before = trainer.model.forward(as_input(choose_probe(digits.train, digits.test).images))
     for layer in LAYERS[:-1]:
         slopes = SLOPES[activation](before[layer].numpy().astype(np.float64))
         expected = np.mean(np.abs(slopes) < 0.01)

@@ -198,9 +198,7 @@ def _build(job: Job, watch: _Watch) -> Trainer:
     from lenet.training.runtime import start_tensorflow
 
     config = job.config
-    note = start_tensorflow(config.threads, config.deterministic, lean=True)
-    if note:
-        watch.warn(note)
+    start_tensorflow(config.threads, config.deterministic, lean=True)
     # Each run compiles functions of its own on purpose, which TensorFlow takes for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     import keras

@@ -19,8 +19,8 @@ from experiments.combinations import VARIABLE, as_word
 from lenet import diagnosis, registry
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, Series, options_of
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.recording import runs
-from lenet.recording.inspections import DIAGNOSTICS
 
 GRID, TUNING = "grid.json", "tuning"
 # These follow from the activation, the initializer or the optimizer unless someone says otherwise.

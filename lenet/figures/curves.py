@@ -10,15 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures.style import COLORS, TEST_COLOR, TRAIN_COLOR, WIDTH, new_axes
 
 Curve = tuple[np.ndarray, np.ndarray]
-DIAGNOSTICS = {
-    "gradient_norm": ("gradient norm", "L2 norm of the kernel's gradient"),
-    "update_ratio": ("update ratio", "size of one update / size of the kernel"),
-    "dead_fraction": ("dead units", "share that give one output for every image"),
-    "saturated_fraction": ("saturated outputs", "share where the activation's slope is below 0.01"),
-}
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -95,33 +90,33 @@ def diagnostic(
         kind: a key of DIAGNOSTICS.
     """
     ax = new_axes(ax, width=WIDTH / 2, height=3.8)
-    title, meaning = DIAGNOSTICS[kind]
+    shown = DIAGNOSTICS[kind]
     for place, (name, (steps, values)) in enumerate(layers.items()):
         ax.plot(
             steps, values, color=COLORS[place % len(COLORS)], marker=".", markersize=5, label=name
         )
-    if kind in ("gradient_norm", "update_ratio"):
-        if any((values > 0).any() for _, values in layers.values()):
-            ax.set_yscale("log")
-    else:
+    if shown.is_fraction:
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    elif any((values > 0).any() for _, values in layers.values()):
+        ax.set_yscale("log")
     ax.set_xlabel("step (optimizer updates)")
-    ax.set_ylabel(meaning, fontsize=9)
-    ax.set_title(title)
+    ax.set_ylabel(shown.meaning, fontsize=9)
+    ax.set_title(shown.title)
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=8, ncols=3)
     return ax
 
 
 def diagnostics(kinds: Mapping[str, Mapping[str, Curve]], title: str = "") -> Figure:
-    """The four diagnostics of every layer.
+    """All diagnostics of every layer.
 
     Args:
         kinds: by diagnostic, then by layer: steps and values.
     """
-    figure = Figure(figsize=(WIDTH, 8.0), layout="constrained")
+    rows = -(-len(kinds) // 2)
+    figure = Figure(figsize=(WIDTH, 4.0 * rows), layout="constrained")
     figure.suptitle(title)
-    for place, (kind, layers) in enumerate(kinds.items()):
-        diagnostic(layers, kind, figure.add_subplot(2, 2, place + 1))
+    for index, (kind, layers) in enumerate(kinds.items()):
+        diagnostic(layers, kind, figure.add_subplot(rows, 2, index + 1))
     return figure

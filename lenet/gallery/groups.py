@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from lenet.analysis import embeddings
 from lenet.analysis.trained import TrainedRun, layer_outputs, predict, softmax
 from lenet.data.datasets import Dataset
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
 from lenet.recording import events, inspections, runs
 
@@ -160,7 +161,7 @@ class Gallery:
                 for name in self.run.model.weight_layers
                 if (curve := self._recorded_curve(f"{name}/{kind}"))[0].size
             }
-            for kind in curves.DIAGNOSTICS
+            for kind in DIAGNOSTICS
         }
         if not any(kinds.values()):
             self.warn("no diagnostics: the run recorded no inspections (--inspect-every 0)")

@@ -1,4 +1,4 @@
 """Everything a run leaves on disk, written and read back: its folder, checkpoints, TensorBoard events, inspections.
 
-Only `summaries` needs TensorFlow. May import: data, figures.
+Only `summaries` and `recorder` need TensorFlow. May import: data, figures.
 """

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet.recording.runs import RunError
+from lenet import files
+from lenet.recording import runs
 
 if TYPE_CHECKING:
     import keras
 
 MODEL, OPTIMIZER, STATE, MANIFEST = "model.npz", "optimizer.npz", "state.json", "manifest.json"
-FOLDER_NAME = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,10 @@ def save(
         OSError: it cannot be written; older checkpoints are untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"step-{step:08d}"
+    target = folder / runs.step_name(step)
     if target.exists() and _problem(target) is None:
         return target
-    temporary = folder / f".writing-{target.name}"
+    temporary = folder / f"{files.PREFIX}{target.name}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -96,16 +94,17 @@ def save(
         }
         contents[MANIFEST] = json.dumps(manifest, indent=2).encode()
         for name, content in contents.items():
-            write_durably(temporary / name, content)
-        sync_folder(temporary)
+            files.write_durably(temporary / name, content)
+        files.sync_folder(temporary)
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
-        sync_folder(folder)
+        files.sync_folder(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     # Those of later steps, which a resume skipped because they are damaged, do not count.
-    for older in [path for found, path in _found(folder) if found <= step][keep:]:
+    saved = [path for saved_step, path in runs.by_step(folder).items() if saved_step <= step]
+    for older in saved[:-keep]:
         shutil.rmtree(older, ignore_errors=True)
     return target
 
@@ -117,18 +116,18 @@ def newest_valid(folder: Path) -> Checkpoint | None:
         The checkpoint, or None where none was ever saved.
 
     Raises:
-        RunError: there are checkpoints and not one is whole; the message says what is
+        runs.RunError: there are checkpoints and not one is whole; the message says what is
             wrong with each.
     """
     skipped: list[str] = []
-    for step, path in _found(folder):
+    for step, path in reversed(runs.by_step(folder).items()):
         problem = _problem(path)
         if problem is None:
             state = json.loads((path / STATE).read_bytes())
             return Checkpoint(path, step, state, tuple(skipped))
         skipped.append(f"{path.name}: {problem}")
     if skipped:
-        raise RunError(
+        raise runs.RunError(
             f"None of the checkpoints in {folder} is whole ({'; '.join(skipped)}). "
             "Restore the folder from a copy, or start a new run."
         )
@@ -158,31 +157,6 @@ def weights_sha256(model: keras.Model) -> str:
         digest.update(f"{variable.path} {value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes a file and waits until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until the disk has a folder's entries, not only the files behind them."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _found(folder: Path) -> list[tuple[int, Path]]:
-    """All checkpoints in a folder, whole or not, the newest first."""
-    if not folder.is_dir():
-        return []
-    matches = ((FOLDER_NAME.fullmatch(path.name), path) for path in folder.iterdir())
-    return sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
 
 
 def _problem(path: Path) -> str | None:

@@ -8,12 +8,13 @@ left: reading stops there.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from lenet import files
 
 PATTERN = "events.out.tfevents.*"
 
@@ -85,9 +86,7 @@ def cut_after(folder: Path | str, step: int) -> None:
     for path in sorted(Path(folder).glob(PATTERN)):
         kept = b"".join(record for event, record in _read_events(path) if event.step <= step)
         if len(kept) != path.stat().st_size:
-            temporary = path.with_name(f".{path.name}.cut")
-            temporary.write_bytes(kept)
-            os.replace(temporary, path)
+            files.write(path, kept)
 
 
 def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:

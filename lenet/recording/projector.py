@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lenet import files
 from lenet.figures import tiles
 
 NUM_POINTS = 1_000
@@ -42,7 +42,7 @@ def write(
     """
     height, width, _ = images.shape[1:]
     lines = ["\t".join(map("{:.5g}".format, row)) for row in features.tolist()]
-    _replace(folder / POINTS, "\n".join(lines).encode())
+    files.write(folder / POINTS, "\n".join(lines))
     names = [_cell(name) for name in class_names]
     # TensorBoard writes the first column that is not all numbers beside a point, and a digit's
     # name is a number.
@@ -51,10 +51,10 @@ def write(
         truth, said = names[int(label)], names[int(guess)]
         answer, outcome = ("right", "right") if label == guess else (f"taken for {said}", "wrong")
         rows.append(f"{truth}, {answer}\t{truth}\t{said}\t{outcome}")
-    _replace(folder / LABELS, "\n".join(rows).encode())
+    files.write(folder / LABELS, "\n".join(rows))
     # Ink on paper, not paper on ink: the projector's background is white.
     shown = 255 - images if images.shape[-1] == 1 else images
-    _replace(folder / SPRITE, tiles.png(tiles.sprite(shown)))
+    files.write(folder / SPRITE, tiles.png(tiles.sprite(shown)))
     config = f"""embeddings {{
   tensor_name: "{name}"
   tensor_path: "{POINTS}"
@@ -66,15 +66,9 @@ def write(
   }}
 }}
 """
-    _replace(folder / CONFIG, config.encode())
+    files.write(folder / CONFIG, config)
 
 
 def _cell(text: str) -> str:
     """A class name as it may stand in a table of tabs and lines."""
     return " ".join(text.split())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

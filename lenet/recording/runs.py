@@ -8,6 +8,7 @@ import fcntl
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -197,3 +198,22 @@ def _replace(path: Path, content: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(temporary, path)
+
+
+def step_name(step: int, suffix: str = "") -> str:
+    """The name of what a run keeps of one step, e.g. "step-00000200.npz"."""
+    return f"step-{step:08d}{suffix}"
+
+
+def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
+    """Everything in a folder that `step_name` gave its name, by step, ascending.
+
+    Args:
+        folder: need not exist.
+        suffix: "" finds checkpoints, ".npz" inspections.
+    """
+    named = re.compile(rf"step-(\d{{8,}}){re.escape(suffix)}")
+    if not folder.is_dir():
+        return {}
+    matches = ((named.fullmatch(path.name), path) for path in folder.iterdir())
+    return dict(sorted((int(match[1]), path) for match, path in matches if match))

@@ -15,8 +15,9 @@ from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.util import tensor_util
 
 from lenet.data.datasets import Split
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import tiles
-from lenet.recording.inspections import DIAGNOSTICS, Inspection
+from lenet.recording.inspections import Inspection
 
 STEP_TAGS = ("loss", "accuracy", "learning_rate")
 HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
@@ -95,7 +96,7 @@ class Summaries:
         for name, layer in inspection.layers.items():
             for kind in HISTOGRAMS:
                 page.histogram(f"{name}/{kind}", getattr(layer, kind))
-            for kind, value in layer.diagnostics().items():
+            for kind, value in layer.diagnostics.items():
                 page.scalar(f"{name}/{kind}", value)
             if layer.kernel.ndim == 4:
                 page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))

@@ -1,4 +1,4 @@
-"""Starts TensorFlow once, quietly, with threads that change the speed and never the bits."""
+"""Starts TensorFlow quietly, with threads that change the speed and never the bits."""
 
 from __future__ import annotations
 
@@ -12,41 +12,74 @@ from pathlib import Path
 from typing import Any
 
 
-def start_tensorflow(threads: int = 2, deterministic: bool = True, lean: bool = False) -> str:
-    """Imports TensorFlow and sets its threads: one within an operation, `threads` between them.
+def start_tensorflow(threads: int = 2, deterministic: bool = True, lean: bool = False) -> None:
+    """Imports TensorFlow and configures it; see `import_tensorflow` and `configure_tensorflow`."""
+    import_tensorflow(lean)
+    configure_tensorflow(threads, deterministic)
 
-    Each operation runs on one thread, so its sums are always made in the same order; the
-    towers of a batch run side by side. Where TensorFlow has already started (a notebook),
-    its own settings stay.
+
+def import_tensorflow(lean: bool = False) -> None:
+    """Imports TensorFlow without the lines that its C++ libraries print.
 
     Args:
-        threads: how many operations may run at once.
-        deterministic: refuse operations whose result may differ from run to run.
         lean: keep Keras from importing scikit-learn and matplotlib, for wrappers and galleries
             that a command-line program does not use: it starts a second sooner.
-
-    Returns:
-        What the user should know, or "".
     """
     with quiet_stderr():
         with hidden("sklearn", "matplotlib") if lean else contextlib.nullcontext():
             import tensorflow as tf
 
-        note = ""
-        try:
+        # A network made before there is a Trainer starts the devices with these settings.
+        with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
+    """Sets TensorFlow's threads: one within an operation, `threads` between them.
+
+    Each operation runs on one thread, so its sums are always made in the same order; the
+    towers of a batch run side by side. If TensorFlow is already running (in a notebook), it
+    keeps the thread settings it has.
+
+    Args:
+        threads: how many operations may run at once.
+        deterministic: refuse operations whose result may differ from run to run.
+
+    Returns:
+        What the user should know, or "".
+    """
+    import tensorflow as tf
+
+    note = ""
+    threading = tf.config.threading
+    with quiet_stderr():
+        try:
+            threading.set_intra_op_parallelism_threads(1)
+            threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            threading = tf.config.threading
-            if threading.get_intra_op_parallelism_threads() != 1:
-                note = (
-                    "TensorFlow was already running, so its own thread settings stay: the same "
-                    "seed may give other bits than on the command line."
-                )
+            note = _settings_that_stay(threads)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-        tf.constant(0)  # The devices start here, and talk while they do.
+        tf.constant(0)  # The devices start here, and print lines while they do.
     return note
+
+
+def _settings_that_stay(threads: int) -> str:
+    """What it means that TensorFlow was already running; "" if it makes no difference."""
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:
+        return (
+            "TensorFlow was already running, so it keeps its own thread settings: the same seed "
+            "may give other bits than on the command line."
+        )
+    running = tf.config.threading.get_inter_op_parallelism_threads()
+    if running != threads:
+        return (
+            f"TensorFlow was already running with {running} threads, so threads={threads} has no "
+            "effect. This changes the speed, not the bits."
+        )
+    return ""
 
 
 @contextlib.contextmanager

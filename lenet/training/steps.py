@@ -1,15 +1,13 @@
-"""The compiled functions: many training steps in one call, and an exact evaluation.
+"""The compiled functions of a run: many training steps in one call, and an exact evaluation.
 
 The idea of a compiled inner loop under a plain Python outer loop is Orbit's
-(tensorflow/models); keeping the data set in memory and gathering each batch from it inside
+(tensorflow/models). Keeping the data set in memory and gathering each batch from it inside
 the graph follows KellerJordan/cifar10-airbench.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,206 +15,199 @@ import numpy as np
 import tensorflow as tf
 
 from lenet.data.datasets import Split
-from lenet.data.sampling import Probe
 from lenet.networks.classifier import Classifier
 from lenet.networks.inputs import images_at_once, to_float
 from lenet.training.augmentation import augment
 
-# An activation is saturated where its slope is below this: hardly any gradient passes there.
-SATURATED_SLOPE = 0.01
-# A unit is dead where its output moves no more than this over all probe images.
-DEAD_RANGE = 1e-6
+do_not_convert = tf.autograph.experimental.do_not_convert
 
 
-@dataclass(frozen=True)
 class Steps:
-    """The compiled functions of one run.
+    """The compiled functions of one run; nothing is traced until they are called.
 
-    Attributes:
-        train: (order int32 [n], first int32 [], rates float32 [k]) → losses float32 [k],
-            accuracies float32 [k]. Makes k updates: update i takes batch number first + i of
-            the epoch whose order of images is given, at learning rate rates[i]. The loss and
-            the accuracy are those of the batch just before its update.
-        evaluate: (indices int32 [k]) → loss, accuracy, float64 []: the means over those test
-            images.
-        one_step_graph: () → the graph of one update with one tower, for a person to read.
-        inspect: () → what the network does with the probe images, by kind, then by layer; see
-            `inspections.Inspection`.
-    """
+    Each batch is split into `towers` parts. Their gradients are computed side by side, then
+    added in a fixed order: the number of threads changes the speed, never the result. The last
+    batch of an epoch may be smaller; every image counts the same within its batch.
 
-    train: Callable[..., tuple[tf.Tensor, tf.Tensor]]
-    evaluate: Callable[..., tuple[tf.Tensor, tf.Tensor]]
-    one_step_graph: Callable[[], tf.Graph]
-    inspect: Callable[[], dict[str, dict[str, Any]]]
-
-
-def compile_steps(
-    model: Classifier,
-    optimizer: keras.optimizers.Optimizer,
-    train: Split,
-    test: Split,
-    probe: Probe,
-    batch_size: int,
-    towers: int = 2,
-    augmentations: Sequence[str] = (),
-    seed: int = 0,
-) -> Steps:
-    """Makes fresh compiled functions; nothing is traced until they are called.
-
-    Each batch is cut into `towers` parts whose gradients are computed side by side, then added
-    in a fixed order: the number of threads changes how long that takes, not what comes out.
-    The last batch of an epoch may be smaller; every image counts the same within its batch.
+    Only the two methods with loops in the graph are converted by AutoGraph: converting takes
+    longer than all the tracing.
 
     Args:
         model: built.
         optimizer: not yet built; it is built here, for the model's variables.
         train, test: uint8 images; they are kept in memory once and not copied per step.
-        probe: the images `inspect` looks at.
         batch_size: images per update.
         towers: parts per batch.
         augmentations: how training images are changed, see `augmentation.augment`.
         seed: of augmentation and dropout.
     """
-    optimizer.build(model.trainable_variables)
-    images, labels = tf.constant(train.images), tf.constant(train.labels)
-    test_images, test_labels = tf.constant(test.images), tf.constant(test.labels)
-    variables = model.trainable_variables
 
-    def tower(
-        inputs: tf.Tensor, expected: tf.Tensor, batch: tf.Tensor, number: int = 0
-    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        # The names are those of the boxes in TensorBoard's graph.
-        with tf.name_scope("batch"):
-            # Counted by the optimizer, which checkpoints keep.
-            step = tf.cast(tf.convert_to_tensor(optimizer.iterations), tf.int32)
-            own_seed = tf.stack([seed, step * towers + number])
-            inputs = augment(to_float(inputs), augmentations, own_seed)
-        with tf.GradientTape() as tape:
-            with tf.name_scope("forward"):
-                logits, _ = model(inputs, training=True, dropout_seed=own_seed)
-            with tf.name_scope("loss"):
-                losses, hits = loss_and_hits(logits, expected)
-                loss, accuracy = tf.reduce_sum(losses) / batch, tf.reduce_sum(hits) / batch
-        return loss, accuracy, tape.gradient(loss, variables)
+    def __init__(
+        self,
+        model: Classifier,
+        optimizer: keras.optimizers.Optimizer,
+        train: Split,
+        test: Split,
+        *,
+        batch_size: int,
+        towers: int = 2,
+        augmentations: Sequence[str] = (),
+        seed: int = 0,
+    ) -> None:
+        optimizer.build(model.trainable_variables)
+        self._model, self._optimizer = model, optimizer
+        self._variables = model.trainable_variables
+        self._batch_size, self._towers = batch_size, towers
+        self._augmentations, self._seed = augmentations, seed
+        self._images, self._labels = tf.constant(train.images), tf.constant(train.labels)
+        self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels)
+        self._evaluated_at_once = images_at_once(test.images)
+        # The training images are arguments: TensorFlow never frees a graph in which a Keras
+        # optimizer was applied, and so would never free images that the graph holds.
+        self._train = tf.function(
+            self._train_loop,
+            input_signature=[
+                tf.TensorSpec(train.images.shape, tf.uint8),
+                tf.TensorSpec(train.labels.shape, tf.int32),
+                tf.TensorSpec([len(train)], tf.int32),
+                tf.TensorSpec([], tf.int32),
+                tf.TensorSpec([None], tf.float32),
+            ],
+        )
+        self._evaluate = tf.function(
+            self._evaluation_loop, input_signature=[tf.TensorSpec([None], tf.int32)]
+        )
 
-    def part(
-        inputs: tf.Tensor, expected: tf.Tensor, number: int
-    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        size = tf.shape(expected)[0]
-        first, end = size * number // towers, size * (number + 1) // towers
-        # TensorFlow's convolutions cannot take an empty batch: where a tower is left without an
-        # image it takes one, divided by infinity.
-        batch = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
-        own = slice(first, tf.maximum(end, first + 1))
-        return tower(inputs[own], expected[own], batch, number)
+    def train(
+        self, order: tf.Tensor, *, first: int, rates: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Makes one update for each learning rate.
 
-    # Only what loops in the graph needs AutoGraph, which takes longer than all the tracing.
-    @tf.autograph.experimental.do_not_convert
-    def train_step(inputs: tf.Tensor, expected: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parts = [part(inputs, expected, k) for k in range(towers)]
-        losses, hits, gradients = zip(*parts, strict=True)
-        optimizer.apply([tf.add_n(same) for same in zip(*gradients, strict=True)], variables)
-        return tf.add_n(losses), tf.add_n(hits)
+        Args:
+            order: int32 [n], the order of the images in this epoch.
+            first: the batch of the epoch that the first update takes.
+            rates: float32 [k], the learning rates.
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(train.images.shape, tf.uint8),
-            tf.TensorSpec(train.labels.shape, tf.int32),
-            tf.TensorSpec([len(train)], tf.int32),
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([None], tf.float32),
+        Returns:
+            losses in nats and accuracies from 0 to 1, float32 [k] each, of every batch just
+            before its update.
+        """
+        losses, accuracies = self._train(
+            self._images, self._labels, order, tf.constant(first), tf.constant(rates)
+        )
+        return losses.numpy(), accuracies.numpy()
+
+    def evaluate(self, indices: np.ndarray) -> tuple[float, float]:
+        """The mean loss in nats and the accuracy from 0 to 1 over some test images.
+
+        Args:
+            indices: int32 [k], of the test images.
+        """
+        loss, accuracy = self._evaluate(tf.constant(indices))
+        return float(loss), float(accuracy)
+
+    def one_step_graph(self) -> tf.Graph:
+        """The graph of one update with one tower, for a person to read."""
+
+        def train_step_on_one_tower(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            with tf.name_scope("batch_size"):
+                size = tf.cast(tf.shape(labels)[0], tf.float32)
+            loss, _, gradients = self._tower(images, labels, size)
+            with tf.name_scope("optimizer"):
+                self._optimizer.apply(gradients, self._variables)
+            return loss
+
+        signature = [
+            tf.TensorSpec([None, *self._images.shape[1:]], tf.uint8, "images"),
+            tf.TensorSpec([None], tf.int32, "labels"),
         ]
-    )
-    def train_steps(
-        images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, rates: tf.Tensor
+        compiled = tf.function(train_step_on_one_tower, signature, autograph=False)
+        return compiled.get_concrete_function().graph
+
+    def _train_loop(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        order: tf.Tensor,
+        first: tf.Tensor,
+        rates: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.size(rates)
         losses = tf.TensorArray(tf.float32, count)
         accuracies = tf.TensorArray(tf.float32, count)
         for i in tf.range(count):
-            start = (first + i) * batch_size
-            optimizer.learning_rate.assign(rates[i])
-            indices = order[start : start + batch_size]
-            loss, accuracy = train_step(tf.gather(images, indices), tf.gather(labels, indices))
+            start = (first + i) * self._batch_size
+            self._optimizer.learning_rate.assign(rates[i])
+            indices = order[start : start + self._batch_size]
+            loss, accuracy = self._train_step(
+                tf.gather(images, indices), tf.gather(labels, indices)
+            )
             losses = losses.write(i, loss)
             accuracies = accuracies.write(i, accuracy)
         return losses.stack(), accuracies.stack()
 
-    @tf.autograph.experimental.do_not_convert
-    def evaluate_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits, _ = model(to_float(tf.gather(test_images, indices)), training=False)
-        loss, hits = loss_and_hits(logits, tf.gather(test_labels, indices))
-        return (
-            tf.reduce_sum(tf.cast(loss, tf.float64)),
-            tf.reduce_sum(tf.cast(hits, tf.float64)),
-        )
+    @do_not_convert
+    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """One update; returns the batch's mean loss and accuracy."""
+        parts = [self._part_of_batch(images, labels, number) for number in range(self._towers)]
+        losses, hits, gradients = zip(*parts, strict=True)
+        summed = [tf.add_n(same) for same in zip(*gradients, strict=True)]
+        self._optimizer.apply(summed, self._variables)
+        return tf.add_n(losses), tf.add_n(hits)
 
-    at_once = images_at_once(test.images)
+    def _part_of_batch(
+        self, images: tf.Tensor, labels: tf.Tensor, number: int
+    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        """What one tower computes on its part of the batch; see `_tower`."""
+        size: Any = tf.shape(labels)[0]
+        first, end = size * number // self._towers, size * (number + 1) // self._towers
+        # TensorFlow's convolutions cannot take an empty batch. A tower without images takes
+        # one, divided by infinity.
+        batch_size = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
+        part = slice(first, tf.maximum(end, first + 1))
+        return self._tower(images[part], labels[part], batch_size, number)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
-    def evaluate(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _tower(
+        self, images: tf.Tensor, labels: tf.Tensor, batch_size: tf.Tensor, number: int = 0
+    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        """The loss, the accuracy and the gradients that some images add to their batch's."""
+        # The names are those of the boxes in TensorBoard's graph.
+        with tf.name_scope("batch"):
+            # The optimizer counts the steps, and checkpoints keep its count.
+            step = tf.cast(tf.convert_to_tensor(self._optimizer.iterations), tf.int32)
+            tower_seed = tf.stack([self._seed, step * self._towers + number])
+            inputs = augment(to_float(images), self._augmentations, tower_seed)
+        with tf.GradientTape() as tape:
+            with tf.name_scope("forward"):
+                logits, _ = self._model(inputs, training=True, dropout_seed=tower_seed)
+            with tf.name_scope("loss"):
+                losses, hits = loss_and_hits(logits, labels)
+                loss, accuracy = (
+                    tf.reduce_sum(losses) / batch_size,
+                    tf.reduce_sum(hits) / batch_size,
+                )
+        return loss, accuracy, tape.gradient(loss, self._variables)
+
+    def _evaluation_loop(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
         count = tf.size(indices)
-        for start in tf.range(0, count, at_once):
-            loss, hits = evaluate_batch(indices[start : start + at_once])
+        for start in tf.range(0, count, self._evaluated_at_once):
+            loss, hits = self._evaluate_batch(indices[start : start + self._evaluated_at_once])
             total_loss += loss
             total_hits += hits
         return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
 
-    def one_step_graph() -> tf.Graph:
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, *train.images.shape[1:]], tf.uint8, "images"),
-                tf.TensorSpec([None], tf.int32, "labels"),
-            ],
-            autograph=False,
+    @do_not_convert
+    def _evaluate_batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The summed loss and the number of hits of some test images, float64 []."""
+        images = to_float(tf.gather(self._test_images, indices))
+        logits, _ = self._model(images, training=False)
+        losses, hits = loss_and_hits(logits, tf.gather(self._test_labels, indices))
+        return (
+            tf.reduce_sum(tf.cast(losses, tf.float64)),
+            tf.reduce_sum(tf.cast(hits, tf.float64)),
         )
-        def train_step_on_one_tower(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            with tf.name_scope("batch_size"):
-                size = tf.cast(tf.shape(labels)[0], tf.float32)
-            loss, _, gradients = tower(images, labels, size)
-            with tf.name_scope("optimizer"):
-                optimizer.apply(gradients, variables)
-            return loss
-
-        return train_step_on_one_tower.get_concrete_function().graph
-
-    probe_images, probe_labels = tf.constant(probe.images), tf.constant(probe.labels)
-    shown_image = tf.constant(probe.shown[None])
-
-    @tf.function(input_signature=[], autograph=False)
-    def inspect() -> dict[str, dict[str, Any]]:
-        layers = model.weight_layers
-        with tf.GradientTape(persistent=True) as tape:
-            outputs, before = model.forward(to_float(probe_images))
-            losses, _ = loss_and_hits(outputs[model.logits_layer], probe_labels)
-            loss = tf.reduce_mean(losses)
-        kernels = [layer.kernel for layer in layers.values()]
-        biases = [layer.bias for layer in layers.values()]
-        # Each output depends on its own pre-activation alone, so this is the slope of the
-        # activation function there.
-        slopes: dict[str, Any] = {
-            name: tape.gradient(outputs[name], before[name]) for name in layers
-        }
-        shown, shown_before = model.forward(to_float(shown_image))
-        convolutions = [name for name in layers if len(shown[name].shape) == 4]
-        return {
-            "kernel_gradient": dict(zip(layers, tape.gradient(loss, kernels), strict=True)),
-            "bias_gradient": dict(zip(layers, tape.gradient(loss, biases), strict=True)),
-            "activation": {name: outputs[name] for name in layers},
-            "dead_fraction": {name: dead_fraction(outputs[name]) for name in layers},
-            "saturated_fraction": {
-                name: tf.reduce_mean(tf.cast(tf.abs(slope) < SATURATED_SLOPE, tf.float32))
-                for name, slope in slopes.items()
-            },
-            "feature_maps": {name: shown[name][0] for name in convolutions},
-            "pre_activations": {name: shown_before[name][0] for name in convolutions},
-        }
-
-    # The images come in as arguments: TensorFlow never frees a graph in which a Keras optimizer
-    # was applied, and so would never free images that it holds.
-    return Steps(partial(train_steps, images, labels), evaluate, one_step_graph, inspect)
 
 
 def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -224,19 +215,3 @@ def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.T
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
     return loss, tf.cast(tf.equal(predicted, labels), tf.float32)
-
-
-def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
-    """The share of units that give one and the same output for all images, everywhere.
-
-    Args:
-        activation: float32 [n, …, units]; in a convolution a unit is a kernel.
-
-    Returns:
-        float32 [], from 0 to 1.
-    """
-    # Over the images first: that runs along memory, and is twenty times as fast.
-    most, least = tf.reduce_max(activation, 0), tf.reduce_min(activation, 0)
-    places = list(range(len(activation.shape) - 2))
-    span = tf.reduce_max(most, places) - tf.reduce_min(least, places)
-    return tf.reduce_mean(tf.cast(span <= DEAD_RANGE, tf.float32))

@@ -1,0 +1,108 @@
+"""Writes everything a run records: TensorBoard events, metrics.csv, inspections and its status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lenet.data.datasets import Dataset
+from lenet.recording import inspections, projector, runs
+from lenet.recording.inspections import Inspection
+from lenet.recording.summaries import Summaries
+
+
+class Recorder:
+    """Records one run in its folder; a context manager that closes its files.
+
+    Args:
+        run: the run's folder.
+
+    Raises:
+        OSError: the folder cannot be written. This holds for every method.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self._summaries = Summaries(run)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._summaries.close()
+
+    def beginning(self, options: dict[str, Any], layers: list[str], dataset: Dataset) -> None:
+        """Records what does not change in training: options, page layout, inputs."""
+        self._summaries.write_config(options)
+        self._summaries.write_layout(layers)
+        self._summaries.write_inputs(dataset.train, dataset.test, dataset.class_names)
+
+    def graph(self, graph: tf.Graph) -> None:
+        """Records what one training step computes."""
+        self._summaries.write_graph(graph)
+
+    def training(
+        self,
+        *,
+        epoch: int,
+        steps: np.ndarray,
+        losses: np.ndarray,
+        accuracies: np.ndarray,
+        rates: np.ndarray,
+    ) -> None:
+        """Records the train points of some steps of one epoch (from 1); all arrays are [n]."""
+        self._summaries.write_train_steps(steps, losses, accuracies, rates)
+        rows = zip(steps.tolist(), losses.tolist(), accuracies.tolist(), strict=True)
+        runs.append_metrics(self.run, [(step, epoch, "train", *values) for step, *values in rows])
+
+    def speed(self, step: int, images_per_second: float) -> None:
+        """Records the speed of the compiled call that ended at `step`."""
+        self._summaries.write_speed(step, images_per_second)
+
+    def evaluation(self, *, epoch: int, step: int, loss: float, accuracy: float) -> None:
+        """Records the means over the test images."""
+        self._summaries.write_evaluation(step, loss, accuracy)
+        runs.append_metrics(self.run, [(step, epoch, "test", loss, accuracy)])
+
+    def inspection(self, inspection: Inspection) -> None:
+        """Records histograms, diagnostics and pictures of every layer, and their arrays."""
+        self._summaries.write_inspection(inspection)
+        inspections.save(self.run / runs.INSPECTIONS, inspection)
+
+    def projection(
+        self, layer: str, features: np.ndarray, predicted: np.ndarray, dataset: Dataset
+    ) -> None:
+        """Records the first test images as points of TensorBoard's projector.
+
+        Args:
+            layer: where the features come from, e.g. "fc2".
+            features: float32 [n, d], of the first n test images.
+            predicted: int [n], the classes the network gives them.
+        """
+        count = len(features)
+        projector.write(
+            self.run / "test",
+            layer,
+            features,
+            dataset.test.images[:count],
+            dataset.test.labels[:count],
+            predicted,
+            dataset.class_names,
+        )
+
+    def status(self, **values: Any) -> None:
+        """Replaces the run's status.json."""
+        runs.write_status(self.run, values)
+
+    def flush(self) -> None:
+        """Makes TensorBoard see everything recorded so far."""
+        self._summaries.flush()

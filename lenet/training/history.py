@@ -1,0 +1,107 @@
+"""The result of a training, and the sums behind its progress lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+State = Literal["running", "done", "interrupted", "diverged", "failed"]
+
+
+@dataclass
+class History:
+    """The result of a training.
+
+    Attributes:
+        run: the run's folder.
+        state: "done", "interrupted" or "diverged".
+        step: updates made in all.
+        steps, losses, accuracies: one entry per step of this session, [n]; the loss is in nats,
+            the accuracy from 0 to 1, both of the batch just before its update.
+        evaluations: (step, loss, accuracy) on the test images, in order.
+        weights_sha256: of the weights at the end.
+        seconds: total training time, evaluation and logging included.
+        images_per_second: over the training calls of this session alone.
+        signal: the number of the signal that interrupted it, or 0.
+    """
+
+    run: Path
+    state: State = "running"
+    step: int = 0
+    steps: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    evaluations: list[tuple[int, float, float]] = field(default_factory=list)
+    weights_sha256: str = ""
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    signal: int = 0
+
+    def add(self, steps: np.ndarray, losses: np.ndarray, accuracies: np.ndarray) -> None:
+        """Appends the steps of one compiled call; all arrays are [n]."""
+        self.step = int(steps[-1])
+        self.steps = np.concatenate([self.steps, steps])
+        self.losses = np.concatenate([self.losses, losses])
+        self.accuracies = np.concatenate([self.accuracies, accuracies])
+
+    @property
+    def test_loss(self) -> float:
+        """The last evaluation's loss, in nats; NaN if there was none."""
+        return self.evaluations[-1][1] if self.evaluations else float("nan")
+
+    @property
+    def test_accuracy(self) -> float:
+        """The last evaluation's accuracy, from 0 to 1; NaN if there was none."""
+        return self.evaluations[-1][2] if self.evaluations else float("nan")
+
+
+@dataclass
+class EpochSums:
+    """Sums over the steps of an epoch so far. Checkpoints keep them: runs stop mid-epoch."""
+
+    loss: float = 0.0
+    hits: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(
+        self, losses: np.ndarray, accuracies: np.ndarray, sizes: np.ndarray, seconds: float
+    ) -> None:
+        """Adds the steps of one compiled call; `sizes` are the images per batch, int [n]."""
+        self.loss += float(losses @ sizes)
+        self.hits += float(accuracies @ sizes)
+        self.images += int(sizes.sum())
+        self.seconds += seconds
+
+
+class Pace:
+    """How fast training is, and so how many steps the next compiled call may make.
+
+    Args:
+        seconds_per_call: how long a call should take at most. Signals are only seen between
+            calls.
+    """
+
+    def __init__(self, seconds_per_call: float) -> None:
+        self._seconds_per_call = seconds_per_call
+        self._seconds, self._images = 0.0, 0
+        self._compiled = False
+        self.steps_per_call = 1
+
+    def add(self, steps: int, images: int, seconds: float) -> bool:
+        """Counts one call; returns False for the first, whose time is that of compiling."""
+        if not self._compiled:
+            self._compiled = True
+            return False
+        self._seconds += seconds
+        self._images += images
+        self.steps_per_call = max(1, int(steps * self._seconds_per_call / seconds))
+        return True
+
+    @property
+    def images_per_second(self) -> float:
+        """The mean speed of all calls but the first; 0 if there were none."""
+        return self._images / self._seconds if self._seconds else 0.0
