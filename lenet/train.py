@@ -55,11 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         history = trainer.fit()
     except (runs.RunError, OSError) as error:
         cli.fail(error)
-    except Exception as error:
-        # TensorFlow's event writers do not raise the system's errors but their own.
-        if "events file" not in str(error):
-            raise
-        cli.fail(str(error).splitlines()[0].rpartition("}} ")[2].replace("; ", ": "))
     _report(trainer, history)
     if history.state == "interrupted":
         return SIGNAL_BASE + history.signal

@@ -162,6 +162,15 @@ class TestFirstWeights:
         for name in LAYERS:
             np.testing.assert_array_equal(relu[name], sigmoid[name])
 
+    def test_another_layer_before_it_does_not_redraw_a_layer(self) -> None:
+        class Longer(LeNet):
+            def stack(self) -> list[keras.layers.Layer]:
+                return [self._conv("conv0", 1, 3), *super().stack()]
+
+        drawn, longer = kernels(LeNet(seed=2)), kernels(Longer(seed=2))
+        for name in LAYERS:
+            np.testing.assert_array_equal(drawn[name], longer[name])
+
     def test_seeds_and_layers_draw_differently(self) -> None:
         first, second = kernels(LeNet(seed=0)), kernels(LeNet(seed=1))
         assert not any(np.array_equal(first[name], second[name]) for name in LAYERS)

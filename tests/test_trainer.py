@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -390,6 +392,45 @@ class TestLibrary:
         printed = capsys.readouterr()
         assert printed.out.count("Epoch ") == 2
         assert printed.err == ""
+
+    def test_a_second_fit_is_refused(self, fit: Fit) -> None:
+        trainer = fit(max_steps=1)
+        trained = [np.asarray(weight).copy() for weight in trainer.model.weights]
+        with pytest.raises(RuntimeError, match=re.escape(str(trainer.history.run))):
+            trainer.fit()
+        for before, weight in zip(trained, trainer.model.weights, strict=True):
+            np.testing.assert_array_equal(before, weight)
+
+    def test_no_history_before_training(self, tmp_path: Path, tiny: Dataset) -> None:
+        with pytest.raises(RuntimeError, match="before `fit`"):
+            _ = Trainer(TrainConfig(logdir=tmp_path), tiny, Reporter(quiet=True)).history
+
+    @pytest.mark.parametrize("home", ["lenet", "lenet.training.trainer"])
+    def test_every_way_to_import_the_trainer_gives_the_bits_of_the_command_line(
+        self, home: str, tmp_path: Path, root: Path
+    ) -> None:
+        program = "\n".join(
+            [
+                f"from {home} import Trainer",
+                "from lenet import TrainConfig, load_dataset",
+                "from pathlib import Path",
+                "import tensorflow as tf",
+                f"options = dict(inspect_every=0, logdir=Path({str(tmp_path)!r}), quiet=True)",
+                "config = TrainConfig(max_steps=5, threads=1, **options)",
+                "trainer = Trainer(config, load_dataset('digits'))",
+                "print(tf.config.threading.get_intra_op_parallelism_threads())",
+                "print(tf.config.threading.get_inter_op_parallelism_threads())",
+                "print(trainer.fit().weights_sha256)",
+            ]
+        )
+        words = [sys.executable, "-c", program]
+        result = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True)
+        intra, inter, sha256 = result.stdout.splitlines()
+        assert (intra, inter) == ("1", "1")
+        words = [sys.executable, "-m", "lenet.train", "--dataset", "digits", "--max-steps", "5"]
+        words += ["--no-figures", "--logdir", str(tmp_path)]
+        result = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True)
+        assert f"sha256 {sha256}" in result.stdout
 
     def test_images_too_small_are_refused_before_anything_is_written(
         self, tmp_path: Path, make_dataset: Callable[..., Dataset]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class Classifier(keras.Model):
         init_bias: every bias at the start; default 0 or, with "source", the source's.
         conv_dropout: the share of values dropped behind each pooling in training.
         fc_dropout: the share dropped behind each fully connected layer but the last.
-        seed: decides the draw of every kernel, each by its place in the network.
+        seed: decides the draw of every kernel, together with the name of its layer.
         mean: the mean of each channel, from 0 to 1, to be subtracted from the images; kept with
             the weights.
 
@@ -67,7 +68,6 @@ class Classifier(keras.Model):
         self._init, self._init_stddev, self._init_bias = init, init_stddev, init_bias
         self._seed, self._num_classes = seed, num_classes
         self._rates = {"conv": conv_dropout, "fc": fc_dropout}
-        self._places = 0
         stack = self.stack()
         self._check_size(stack, image_shape)
         # Layers of their own, so that diagrams and graphs name them.
@@ -113,13 +113,15 @@ class Classifier(keras.Model):
         out: dict[str, Any] = {}
         before: dict[str, Any] = {}
         x: Any = images if self.mean is None else images - self.mean
-        for place, layer in enumerate(self.stacked):
+        for layer in self.stacked:
             if not isinstance(layer, keras.layers.Dropout):
                 x = layer(x)
             elif training:
-                # Keyed by step and tower: resumed in the middle, it drops the very same values.
-                own_seed = tf.random.experimental.stateless_fold_in(dropout_seed, place)
-                x = tf.nn.experimental.stateless_dropout(x, layer.rate, own_seed)
+                # Keyed by step and tower: a resumed run drops the very same values.
+                layer_seed = tf.random.experimental.stateless_fold_in(
+                    dropout_seed, seed_from_name(layer.name)
+                )
+                x = tf.nn.experimental.stateless_dropout(x, layer.rate, layer_seed)
             if isinstance(layer, WITH_WEIGHTS):
                 before[layer.name] = x
                 x = self.act[layer.name](x) if layer.name in self.act else x
@@ -161,11 +163,11 @@ class Classifier(keras.Model):
 
     def _conv(self, name: str, kernels: int, size: int, padding: str = "same") -> Any:
         return keras.layers.Conv2D(
-            kernels, size, padding=padding, name=name, **self._initializers("conv")
+            kernels, size, padding=padding, name=name, **self._initializers(name, "conv")
         )
 
     def _dense(self, name: str, units: int) -> Any:
-        return keras.layers.Dense(units, name=name, **self._initializers("fc"))
+        return keras.layers.Dense(units, name=name, **self._initializers(name, "fc"))
 
     def _pool(self, name: str) -> Any:
         return keras.layers.MaxPool2D(2, name=name)
@@ -175,19 +177,18 @@ class Classifier(keras.Model):
         rate = self._rates[kind]
         return [keras.layers.Dropout(rate, name=name)] if rate else []
 
-    def _initializers(self, kind: str) -> dict[str, Any]:
-        """Initializers of one layer, with a seed of its own, so that no other draw changes it."""
-        own_seed = self._seed * 1000 + self._places
-        self._places += 1
+    def _initializers(self, name: str, kind: str) -> dict[str, Any]:
+        """The initializers of one layer, which draw the same weights whatever other layers do."""
+        layer_seed = seed_from_name(name, self._seed)
         stddev, bias = self._init_stddev, 0.0
         if self._init == "source":
             stddev, conv_bias, fc_bias = self.source_init
             bias = conv_bias if kind == "conv" else fc_bias
         if self._init in ("source", "truncated_normal"):
-            kernel: Any = keras.initializers.TruncatedNormal(stddev=stddev, seed=own_seed)
+            kernel: Any = keras.initializers.TruncatedNormal(stddev=stddev, seed=layer_seed)
         else:
             kernel = keras.initializers.get(
-                {"class_name": self._init, "config": {"seed": own_seed}}
+                {"class_name": self._init, "config": {"seed": layer_seed}}
             )
         bias = bias if self._init_bias is None else self._init_bias
         return {
@@ -209,3 +210,12 @@ class Classifier(keras.Model):
                     f"model {self.name!r}: at {received} pixels nothing is left for {layer.name}. "
                     f"Received: {image_shape[0]}x{image_shape[1]}"
                 )
+
+
+def seed_from_name(name: str, seed: int = 0) -> int:
+    """A seed of its own for each layer: another layer before it changes nothing.
+
+    Returns:
+        From 0 to 2**31 - 1.
+    """
+    return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF

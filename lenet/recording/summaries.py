@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import Message
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.image import metadata as image_metadata
@@ -17,6 +20,7 @@ from tensorboard.util import tensor_util
 from lenet.data.datasets import Split
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import tiles
+from lenet.recording import events
 from lenet.recording.inspections import Inspection
 
 STEP_TAGS = ("loss", "accuracy", "learning_rate")
@@ -24,14 +28,62 @@ HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation"
 BUCKETS = 30
 BLOCK = 2**20
 NUM_INPUTS = 25
-# A larger matrix makes a picture no screen can show.
+# No screen can show the picture of a larger matrix.
 LARGEST_MATRIX = 4_000_000
 
-# What tf.summary.histogram, .image and .scalar attach. They do their sums in small TensorFlow
+# What tf.summary.histogram, .image and .scalar attach. They compute with small TensorFlow
 # operations, which take ten times as long as NumPy does here.
 HISTOGRAM_METADATA = histogram_metadata.create_summary_metadata("", "")
 IMAGE_METADATA = image_metadata.create_summary_metadata("", "")
 SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
+
+
+class Writer:
+    """One of TensorFlow's event writers, whose errors name the folder and the reason.
+
+    Args:
+        folder: where the event file goes.
+
+    Raises:
+        OSError: the folder cannot be written. This holds for every method.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with self._system_errors():
+            self.tensorflow_writer = tf.summary.create_file_writer(str(folder))
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Makes it the writer that `tf.summary` functions write to."""
+        with self._system_errors(), self.tensorflow_writer.as_default():
+            yield
+
+    def write(self, summary: Message, step: int = 0) -> None:
+        """Writes a summary that was made without TensorFlow."""
+        with self.active():
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
+
+    def flush(self) -> None:
+        with self._system_errors():
+            self.tensorflow_writer.flush()
+
+    def close(self) -> None:
+        with self._system_errors():
+            self.tensorflow_writer.close()
+
+    @contextlib.contextmanager
+    def _system_errors(self) -> Iterator[None]:
+        """Turns TensorFlow's own errors into the system's."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            reason = re.search(r"; ([A-Z][a-z ]+)", error.message)
+            raise OSError(
+                f"Cannot write TensorBoard events to {self.folder} "
+                f"({reason[1].strip() if reason else type(error).__name__}): free some space, or "
+                "choose another folder with --logdir."
+            ) from error
 
 
 class Summaries:
@@ -41,13 +93,12 @@ class Summaries:
         run: the run's folder.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written. This holds for every method.
     """
 
     def __init__(self, run: Path) -> None:
-        self._train = tf.summary.create_file_writer(str(run / "train"))
-        self._test = tf.summary.create_file_writer(str(run / "test"))
-        writer = self._train
+        self._train, self._test = Writer(run / "train"), Writer(run / "test")
+        writer = self._train.tensorflow_writer
 
         # One compiled loop for many steps: written one by one from Python, the scalars of a
         # step would cost as much as the step itself.
@@ -60,7 +111,7 @@ class Summaries:
         def write_steps(steps: tf.Tensor, values: tf.Tensor) -> None:
             with writer.as_default():
                 for i in tf.range(tf.size(steps)):
-                    with tf.name_scope("/"):  # Else the loop's name becomes part of the tags.
+                    with tf.name_scope("/"):  # Without it the loop's name becomes part of the tags.
                         for column, tag in enumerate(STEP_TAGS):
                             tf.summary.scalar(tag, values[i, column], step=steps[i])
 
@@ -76,22 +127,23 @@ class Summaries:
         """Writes the train point of each step; all arrays are [n]."""
         if len(steps):
             values = np.stack([losses, accuracies, learning_rates], axis=1).astype(np.float32)
-            self._write_steps(tf.constant(steps, tf.int64), tf.constant(values))
+            with self._train.active():
+                self._write_steps(tf.constant(steps, tf.int64), tf.constant(values))
 
     def write_speed(self, step: int, images_per_second: float) -> None:
-        """Writes how fast the compiled call that ended at `step` was."""
-        with self._train.as_default():
+        """Writes the speed of the compiled call that ended at `step`."""
+        with self._train.active():
             tf.summary.scalar("images_per_second", images_per_second, step=step)
 
     def write_evaluation(self, step: int, loss: float, accuracy: float) -> None:
-        """Writes the means over the whole test set."""
-        with self._test.as_default():
+        """Writes the means over the test images."""
+        with self._test.active():
             tf.summary.scalar("loss", loss, step=step)
             tf.summary.scalar("accuracy", accuracy, step=step)
         self._test.flush()
 
     def write_inspection(self, inspection: Inspection) -> None:
-        """Writes histograms, diagnostics and pictures of every layer, and sends them off."""
+        """Writes histograms, diagnostics and pictures of every layer, and flushes them."""
         page = _Page()
         for name, layer in inspection.layers.items():
             for kind in HISTOGRAMS:
@@ -102,14 +154,15 @@ class Summaries:
                 page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
                 page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
             elif layer.kernel.size <= LARGEST_MATRIX:
-                # Outputs as rows: it is the wider picture, as screens are.
+                # Outputs as rows: this picture is wide, as screens are.
                 page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
         for name, maps in inspection.feature_maps.items():
             page.pictures(f"{name}/feature_maps", tiles.maps(maps))
             page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
         by_class = tiles.matrix(inspection.features)
         page.pictures(f"{inspection.feature_layer}/by_class", by_class)
-        page.write(self._train, inspection.step)
+        self._train.write(page.summary, inspection.step)
+        self._train.flush()
 
     def write_inputs(self, train: Split, test: Split, class_names: Sequence[str]) -> None:
         """Writes the first 25 images of both splits, one by one and as a grid with their classes."""
@@ -119,10 +172,11 @@ class Summaries:
             page = _Page()
             page.pictures("inputs/each", *images)
             page.pictures("inputs/grid", tiles.titled_grid(images, titles))
-            page.write(writer, step=0)
+            writer.write(page.summary)
+            writer.flush()
 
     def write_layout(self, layers: Sequence[str]) -> None:
-        """Writes what TensorBoard's Custom Scalars page shows: train and test in one chart each."""
+        """Writes the layout of TensorBoard's Custom Scalars page: train and test in one chart."""
         from tensorboard.plugins.custom_scalar import layout_pb2, summary
 
         def chart(title: str, *tags: str) -> layout_pb2.Chart:
@@ -130,7 +184,7 @@ class Summaries:
                 title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags))
             )
 
-        curves = [chart(tag, f"^{tag}$") for tag in ("loss", "accuracy", "learning_rate")]
+        curves = [chart(tag, f"^{tag}$") for tag in STEP_TAGS]
         diagnostics = [
             chart(kind, *(f"^{layer}/{kind}$" for layer in layers)) for kind in DIAGNOSTICS
         ]
@@ -140,23 +194,22 @@ class Summaries:
                 layout_pb2.Category(title="layer by layer", chart=diagnostics),
             ]
         )
-        with self._train.as_default():
-            tf.summary.experimental.write_raw_pb(summary.pb(layout).SerializeToString(), step=0)
+        self._train.write(summary.pb(layout))
 
     def write_config(self, options: Mapping[str, Any]) -> None:
         """Writes the run's options as a table."""
         rows = "".join(f"| {name} | `{value}` |\n" for name, value in options.items())
         for writer in (self._train, self._test):
-            with writer.as_default():
+            with writer.active():
                 tf.summary.text("config", "| option | value |\n|---|---|\n" + rows, step=0)
 
     def write_graph(self, graph: tf.Graph) -> None:
         """Writes what one training step computes, for TensorBoard's Graphs page."""
-        with self._train.as_default():
+        with self._train.active():
             tf.summary.graph(graph)
 
     def flush(self) -> None:
-        """Sends what was written to the disk, so that TensorBoard sees it while training runs."""
+        """Writes everything to the disk, so that TensorBoard sees it while training runs."""
         self._train.flush()
         self._test.flush()
 
@@ -168,24 +221,24 @@ class Summaries:
 def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
     """Writes what TensorBoard's HParams page says of one run, into the run's own folder.
 
-    Runs of the same options are one group there; a run that has its trial already keeps it.
+    The page groups runs with the same options. A run that has its trial already keeps it.
     """
     from tensorboard.plugins.hparams import api
 
-    if not any(run.glob("events.out.tfevents.*")):
+    if not any(run.glob(events.PATTERN)):
         _write_once(run, api.hparams_pb(dict(options)))
 
 
 def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | bool]]) -> None:
-    """Writes what the HParams page is to show of the runs in a folder.
+    """Writes what the HParams page shows of the runs in a folder.
 
     Args:
-        folder: the folder the runs' folders are in; what it said before is replaced.
+        folder: the folder the runs' folders are in; its earlier event files are replaced.
         options: the values that occur, by option.
     """
     from tensorboard.plugins.hparams import api
 
-    for outdated in folder.glob("events.out.tfevents.*"):
+    for outdated in folder.glob(events.PATTERN):
         outdated.unlink()
     shown = [api.HParam(name, api.Discrete(values)) for name, values in options.items()]
     metrics = [
@@ -194,46 +247,45 @@ def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | 
     _write_once(folder, api.hparams_config_pb(shown, metrics))
 
 
-def _write_once(folder: Path, summary: Any) -> None:
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=0)
+def _write_once(folder: Path, summary: Message) -> None:
+    writer = Writer(folder)
+    writer.write(summary)
     writer.close()
 
 
 def histogram(values: np.ndarray) -> np.ndarray:
-    """Counts values in 30 buckets of one width, as TensorBoard's histograms want them.
+    """Counts values in 30 buckets of equal width, in the form of TensorBoard's histograms.
 
     Args:
-        values: float, any shape; those not finite are left out.
+        values: float, any shape; values that are not finite are left out.
 
     Returns:
-        float64 [30, 3]: left edge, right edge, count. Where all values are equal the buckets
-        span one unit around them; with none at all the counts are 0.
+        float64 [30, 3]: left edge, right edge, count. If all values are equal, the buckets
+        span one unit around them; if there are none, the counts are 0.
     """
     flat = values.ravel()
-    least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    if not np.isfinite(greatest - least):
+    minimum, maximum = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if not np.isfinite(maximum - minimum):
         flat = flat[np.isfinite(flat)]
-        least, greatest = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    if least == greatest:
-        least, greatest = least - 0.5, greatest + 0.5
-    edges = np.linspace(least, greatest, BUCKETS + 1)
+        minimum, maximum = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if minimum == maximum:
+        minimum, maximum = minimum - 0.5, maximum + 0.5
+    edges = np.linspace(minimum, maximum, BUCKETS + 1)
     counts = np.zeros(BUCKETS, np.intp)
-    # Faster than numpy.histogram, which looks at every edge again; in blocks, since a layer may
+    # Faster than numpy.histogram, which checks every edge again. In blocks, since a layer may
     # have a hundred million weights.
     for start in range(0, flat.size, BLOCK):
         block = flat[start : start + BLOCK]
-        places = ((block - least) * (BUCKETS / (greatest - least))).astype(np.intp)
-        counts += np.bincount(np.clip(places, 0, BUCKETS - 1), minlength=BUCKETS)
+        buckets = ((block - minimum) * (BUCKETS / (maximum - minimum))).astype(np.intp)
+        counts += np.bincount(np.clip(buckets, 0, BUCKETS - 1), minlength=BUCKETS)
     return np.stack([edges[:-1], edges[1:], counts], axis=1)
 
 
 class _Page:
-    """Many values of one step, written as one event: one by one they would take ten times as long."""
+    """Many values of one step in one event: one by one they would take ten times as long."""
 
     def __init__(self) -> None:
-        self._summary = Summary()
+        self.summary = Summary()
 
     def scalar(self, tag: str, value: float) -> None:
         self._add(tag, np.float32(value), SCALAR_METADATA)
@@ -247,11 +299,6 @@ class _Page:
         encoded = [str(width).encode(), str(height).encode(), *map(tiles.png, pictures)]
         self._add(tag, encoded, IMAGE_METADATA)
 
-    def write(self, writer: tf.summary.SummaryWriter, step: int) -> None:
-        with writer.as_default():
-            tf.summary.experimental.write_raw_pb(self._summary.SerializeToString(), step=step)
-        writer.flush()
-
     def _add(self, tag: str, value: Any, metadata: SummaryMetadata) -> None:
         tensor = tensor_util.make_tensor_proto(value)
-        self._summary.value.add(tag=tag, tensor=tensor, metadata=metadata)
+        self.summary.value.add(tag=tag, tensor=tensor, metadata=metadata)
