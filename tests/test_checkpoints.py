@@ -246,7 +246,7 @@ def test_what_a_killed_process_left_is_harmless(tmp_path: Path, pair: Pair) -> N
 @pytest.mark.parametrize(
     ("other", "part", "expected"),
     [
-        (lambda: make(1, "momentum"), 1, r"optimizer\.npz does not fit this run"),
+        (lambda: make(1, "momentum"), 1, r"optimizer\.npz does not fit this network"),
         (lambda: (LeNet(num_classes=3), None), 0, r"model\.npz does not fit.*fc1/kernel"),
     ],
     ids=["optimizer", "network"],

@@ -295,7 +295,7 @@ class TestResume:
         for path in (run / "checkpoints").iterdir():
             (path / "model.npz").write_bytes(b"")
         before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != ".lock"}
-        with pytest.raises(runs.RunError, match="None of the checkpoints .*is whole"):
+        with pytest.raises(runs.RunError, match="All checkpoints in .*are damaged"):
             go_on(run)
         for path, content in before.items():
             assert path.read_bytes() == content

@@ -259,7 +259,7 @@ class TestMistakes:
             content = bytearray(path.read_bytes())
             content[len(content) // 2] ^= 255
             path.write_bytes(content)
-        refused(copy, because=r"None of the checkpoints in .* is whole \(.*is damaged")
+        refused(copy, because=r"All checkpoints in .* are damaged \(.*is damaged")
         assert not (copy / "figures").exists()
 
     def test_one_damaged_checkpoint_is_skipped_with_a_note(

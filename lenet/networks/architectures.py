@@ -21,7 +21,6 @@ class LeNet(Classifier):
 
     feature_layer = "fc2"
     logits_layer = "fc3"
-    least_size = 12
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
@@ -41,16 +40,15 @@ class LeNet(Classifier):
 
 
 class Conv3(Classifier):
-    """Three convolutions and a wide layer, whose outputs PCA and t-SNE show layer by layer.
+    """Three convolutions and a wide layer; PCA and t-SNE show its outputs layer by layer.
 
-    conv1 32@5x5, pool 2, conv2 48@5x5, conv3 64@5x5, pool 2, fc1 1024, dropout, fc2. Its
-    source draws kernels from a normal of standard deviation 0.1, cut at two of them, and
-    starts biases at 0.1. For the arguments see `Classifier`.
+    conv1 32@5x5, pool 2, conv2 48@5x5, conv3 64@5x5, pool 2, fc1 1024, dropout, fc2. The
+    original implementation draws kernels from a normal distribution of standard deviation 0.1,
+    truncated at 0.2, and starts biases at 0.1. For the arguments see `Classifier`.
     """
 
     feature_layer = "fc1"
     logits_layer = "fc2"
-    least_size = 4
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
@@ -69,17 +67,16 @@ class Conv3(Classifier):
 
 
 class Conv4(Classifier):
-    """Four convolutions for colour photographs, which overfits a small set and can be cured.
+    """Four convolutions for colour photographs; it overfits small data sets, and can be cured.
 
     conv1_1 and conv1_2 32@3x3, pool 2, dropout, conv2_1 and conv2_2 64@3x3, pool 2, dropout,
-    fc1 512, dropout, fc2; on 224x224x3 fc1 alone has 102.8 million weights. Its source draws
-    kernels as conv3's does, and starts biases at 0 in convolutions and at 1 behind them. For
-    the arguments see `Classifier`.
+    fc1 512, dropout, fc2. On 224x224x3 images fc1 alone has 102.8 million weights. The original
+    implementation draws kernels as conv3's does; biases start at 0 in convolutions and at 1 in
+    fully connected layers. For the arguments see `Classifier`.
     """
 
     feature_layer = "fc1"
     logits_layer = "fc2"
-    least_size = 4
     source_init = (0.1, 0.0, 1.0)
 
     def stack(self) -> list[keras.layers.Layer]:
@@ -109,7 +106,6 @@ class MLP(Classifier):
 
     feature_layer = "fc2"
     logits_layer = "fc3"
-    least_size = 1
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
@@ -131,10 +127,10 @@ def build_model(
     num_classes: int,
     mean: Sequence[float] | None = None,
 ) -> Classifier:
-    """The network a resolved config asks for, with its weights drawn.
+    """Builds and initializes the network of a resolved config.
 
     Args:
-        mean: of each channel of the training images, to be subtracted; None for no such thing.
+        mean: of each channel of the training images, to be subtracted; None: nothing is.
 
     Raises:
         ValueError: the images are too small for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -13,36 +14,34 @@ WITH_WEIGHTS = (keras.layers.Conv2D, keras.layers.Dense)
 
 
 class Classifier(keras.Model):
-    """A network that gives both its answer and the layer before it.
+    """A network that returns both its logits and the features of the layer before them.
 
-    A subclass says in `stack` which layers it has, in order; `forward` is the one definition of
-    the forward pass for all of them.
+    A subclass lists its layers in `stack`; `forward` defines the forward pass for all of them.
 
     Args:
         image_shape: height, width and channels of the images.
         num_classes: how many logits.
-        activation: the non-linearity after every layer but the last.
-        fc2_activation: the one after fc2, in a network where fc2 is not the last layer; default
-            `activation`.
-        init: how kernels are drawn: "glorot_uniform", "he_normal", "truncated_normal", or
-            "source", as the network's own source has it.
-        init_stddev: the standard deviation, for truncated_normal.
-        init_bias: every bias at the start; default 0 or, with "source", the source's.
-        conv_dropout: the share of values dropped behind each pooling in training.
-        fc_dropout: the share dropped behind each fully connected layer but the last.
+        activation: the function after every layer except the last.
+        fc2_activation: another function after fc2, in networks whose last layer is not fc2.
+        init: how kernels are initialized: "glorot_uniform", "he_normal", "truncated_normal", or
+            "source": as in the network's original implementation.
+        init_stddev: the standard deviation of truncated_normal.
+        init_bias: the initial value of every bias; default 0 or, with "source", the original one.
+        conv_dropout: the dropout rate after each pooling layer.
+        fc_dropout: the dropout rate after each fully connected layer except the last.
         seed: decides the draw of every kernel, together with the name of its layer.
-        mean: the mean of each channel, from 0 to 1, to be subtracted from the images; kept with
-            the weights.
+        mean: the mean of each channel, from 0 to 1, which the network subtracts from the images;
+            it is saved with the weights.
 
     Raises:
-        ValueError: the images are too small for a kernel or a pooling, or there is no activation
-            after fc2 to be another one.
+        ValueError: the images are too small for a kernel or a pooling layer, or
+            `fc2_activation` is given and fc2 is the last layer.
     """
 
     feature_layer: str
     logits_layer: str
-    least_size: int  # Of the images, in pixels.
-    # Standard deviation of the kernels, biases of convolutions and of fully connected layers.
+    # The original initialization: standard deviation of the kernels, biases of convolutions, and
+    # biases of fully connected layers.
     source_init = (0.1, 0.1, 0.1)
 
     def __init__(
@@ -62,7 +61,7 @@ class Classifier(keras.Model):
         super().__init__(name=type(self).__name__.lower())
         if fc2_activation not in (None, activation) and self.logits_layer == "fc2":
             raise ValueError(
-                f"Expected no fc2_activation with model {self.name!r}, whose fc2 gives the logits. "
+                f"Expected no fc2_activation with model {self.name!r}, whose fc2 outputs the logits. "
                 f"Received: fc2_activation={fc2_activation!r}"
             )
         self._init, self._init_stddev, self._init_bias = init, init_stddev, init_bias
@@ -70,7 +69,7 @@ class Classifier(keras.Model):
         self._rates = {"conv": conv_dropout, "fc": fc_dropout}
         stack = self.stack()
         self._check_size(stack, image_shape)
-        # Layers of their own, so that diagrams and graphs name them.
+        # Activations are layers of their own, so that diagrams and graphs name them.
         kinds = {layer.name: activation for layer in stack if isinstance(layer, WITH_WEIGHTS)}
         kinds |= {"fc2": fc2_activation} if fc2_activation and "fc2" in kinds else {}
         del kinds[self.logits_layer]
@@ -80,7 +79,7 @@ class Classifier(keras.Model):
         }
         self.stacked = stack
         for layer in stack:
-            setattr(self, layer.name, layer)  # So that `model.conv1` is what one expects.
+            setattr(self, layer.name, layer)  # For `model.conv1`.
         self.mean = None
         if mean is not None:
             self.mean = self.add_weight(
@@ -90,7 +89,7 @@ class Classifier(keras.Model):
         self(tf.zeros((1, *image_shape)))
 
     def stack(self) -> list[keras.layers.Layer]:
-        """The layers in the order the images go through them."""
+        """The layers, in the order of the forward pass."""
         raise NotImplementedError
 
     def forward(
@@ -99,16 +98,16 @@ class Classifier(keras.Model):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Runs the network and keeps everything.
+        """Runs the network and keeps the output of every layer.
 
         Args:
             images: float32 [n, height, width, channels], from 0 to 1.
-            training: whether values are dropped.
-            dropout_seed: int32 [2], decides which; needed for that.
+            training: whether dropout is active.
+            dropout_seed: int32 [2], decides which values are dropped; needed with dropout.
 
         Returns:
-            The output of every layer, in order, after its activation; and of each layer with
-            weights before its activation.
+            The outputs of all layers, in order, after their activations; and the outputs of the
+            layers with weights before their activations.
         """
         out: dict[str, Any] = {}
         before: dict[str, Any] = {}
@@ -144,9 +143,9 @@ class Classifier(keras.Model):
         return outputs[self.logits_layer], outputs[self.feature_layer]
 
     def shown_layers(self) -> dict[str, str]:
-        """Each layer with weights, and the name under which `activations` has what it passes on.
+        """Each layer with weights, and the layer in `activations` whose output it passes on.
 
-        Of a convolution with a pooling behind it, that is the pooling's output.
+        For a convolution followed by pooling, this is the pooling layer.
         """
         passed_on: dict[str, str] = {}
         for layer in self.stacked:
@@ -173,7 +172,7 @@ class Classifier(keras.Model):
         return keras.layers.MaxPool2D(2, name=name)
 
     def _dropout(self, name: str, kind: str) -> list[Any]:
-        """A dropout layer behind layers of a kind, or none where nothing is dropped."""
+        """A dropout layer after layers of a kind, or none if the rate is 0."""
         rate = self._rates[kind]
         return [keras.layers.Dropout(rate, name=name)] if rate else []
 
@@ -197,19 +196,24 @@ class Classifier(keras.Model):
         }
 
     def _check_size(self, stack: list[Any], image_shape: tuple[int, int, int]) -> None:
-        """Follows the images' smaller side through the network, before anything is built."""
-        side = received = min(image_shape[:2])
-        for layer in stack:
-            if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
-                side -= layer.kernel_size[0] - 1
-            elif isinstance(layer, keras.layers.MaxPool2D):
-                side //= 2
-            if side < 1:
-                raise ValueError(
-                    f"Expected images of at least {self.least_size}x{self.least_size} pixels for "
-                    f"model {self.name!r}: at {received} pixels nothing is left for {layer.name}. "
-                    f"Received: {image_shape[0]}x{image_shape[1]}"
-                )
+        """Refuses images of which some layer would have nothing left, before anything is built."""
+        received = min(image_shape[:2])
+        if _smallest_map(stack, received) < 1:
+            needed = next(size for size in itertools.count(1) if _smallest_map(stack, size) >= 1)
+            raise ValueError(
+                f"Expected images of at least {needed}x{needed} pixels for model {self.name!r}. "
+                f"Received: {image_shape[0]}x{image_shape[1]}"
+            )
+
+
+def _smallest_map(stack: list[Any], side: int) -> int:
+    """The side of the last feature maps, given that of the images; both in pixels."""
+    for layer in stack:
+        if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
+            side -= layer.kernel_size[0] - 1
+        elif isinstance(layer, keras.layers.MaxPool2D):
+            side //= 2
+    return side
 
 
 def seed_from_name(name: str, seed: int = 0) -> int:

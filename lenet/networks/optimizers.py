@@ -13,17 +13,17 @@ from lenet.registry import OPTIMIZERS
 class Adam(keras.optimizers.Adam):
     """Keras's Adam (D. P. Kingma and J. Ba, ICLR 2015), one operation per weight tensor.
 
-    Keras makes about thirty small ones, which on a network of this size take longer than what
-    they compute.
+    Keras uses about thirty small operations; on a network of this size, starting them takes
+    longer than their arithmetic.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
-        place = self._get_variable_index(variable)
+        index = self._get_variable_index(variable)
         steps = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
             beta1_power=tf.pow(self.beta_1, steps),
             beta2_power=tf.pow(self.beta_2, steps),
             lr=learning_rate,

@@ -1,4 +1,4 @@
-"""Saves and restores a run's exact state: a folder per checkpoint, whole or not there at all.
+"""Saves and restores a run's exact state: a folder per checkpoint, complete or absent.
 
 A folder is written under a temporary name, every file fsynced and listed with its size and
 sha256 in `manifest.json`, then renamed into place. The arrays are plain npz files, so that
@@ -28,12 +28,12 @@ MODEL, OPTIMIZER, STATE, MANIFEST = "model.npz", "optimizer.npz", "state.json", 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint that was found whole.
+    """One valid checkpoint.
 
     Attributes:
         step: updates made when it was saved.
-        state: what the trainer saved beside the weights, JSON values.
-        skipped: newer checkpoints that were not whole, each with the reason.
+        state: what the trainer saved next to the weights, JSON values.
+        skipped: newer checkpoints that are damaged, each with the reason.
     """
 
     path: Path
@@ -58,19 +58,19 @@ def save(
     state: dict[str, Any],
     keep: int = 2,
 ) -> Path:
-    """Saves a checkpoint, and only when it is safe on the disk removes older ones.
+    """Saves a checkpoint. Older ones are removed only after it is safe on the disk.
 
     Args:
-        folder: the run's `checkpoints` folder; made if need be.
+        folder: the run's `checkpoints` folder; made if necessary.
         step: updates made.
-        state: JSON values to keep beside the weights.
+        state: JSON values to save next to the weights.
         keep: how many checkpoints stay.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        OSError: it cannot be written; older checkpoints are untouched.
+        OSError: it cannot be written; older checkpoints do not change.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / runs.step_name(step)
@@ -102,7 +102,7 @@ def save(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    # Those of later steps, which a resume skipped because they are damaged, do not count.
+    # Later checkpoints do not count: a resume skipped them because they are damaged.
     saved = [path for saved_step, path in runs.by_step(folder).items() if saved_step <= step]
     for older in saved[:-keep]:
         shutil.rmtree(older, ignore_errors=True)
@@ -110,14 +110,13 @@ def save(
 
 
 def newest_valid(folder: Path) -> Checkpoint | None:
-    """Finds the newest checkpoint that is whole.
+    """Finds the newest valid checkpoint.
 
     Returns:
-        The checkpoint, or None where none was ever saved.
+        The checkpoint, or None if none was ever saved.
 
     Raises:
-        runs.RunError: there are checkpoints and not one is whole; the message says what is
-            wrong with each.
+        RunError: all checkpoints are damaged; the message says what is wrong with each.
     """
     skipped: list[str] = []
     for step, path in reversed(runs.by_step(folder).items()):
@@ -128,7 +127,7 @@ def newest_valid(folder: Path) -> Checkpoint | None:
         skipped.append(f"{path.name}: {problem}")
     if skipped:
         raise runs.RunError(
-            f"None of the checkpoints in {folder} is whole ({'; '.join(skipped)}). "
+            f"All checkpoints in {folder} are damaged ({'; '.join(skipped)}). "
             "Restore the folder from a copy, or start a new run."
         )
     return None
@@ -139,10 +138,10 @@ def restore(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer | None = None,
 ) -> None:
-    """Puts a checkpoint's values into a model and, if given, a built optimizer.
+    """Restores a model and, if given, a built optimizer from a checkpoint.
 
     Raises:
-        ValueError: the checkpoint is of another network or optimizer.
+        ValueError: the checkpoint belongs to another network or optimizer.
     """
     _assign(model.weights, checkpoint.model_arrays(), checkpoint.path / MODEL)
     if optimizer is not None:
@@ -150,7 +149,7 @@ def restore(
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """The sha256 over the paths, shapes and bytes of all of a model's weights."""
+    """The sha256 of the paths, shapes and bytes of all weights of a model."""
     digest = hashlib.sha256()
     for variable in model.weights:
         value = np.asarray(variable)
@@ -186,8 +185,8 @@ def _pack(variables: list[Any]) -> bytes:
 def _key(variable: Any) -> str:
     """A variable's path without the name of its model or optimizer.
 
-    Keras numbers the optimizers of a process (adam, adam_1, …): the second run in a notebook
-    could not go on with what the first one saved.
+    Keras numbers the optimizers of a process (adam, adam_1, …). With these names, the second run
+    in a notebook could not resume what the first one saved.
     """
     return variable.path.split("/", 1)[-1]
 
@@ -205,7 +204,7 @@ def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> 
             name for name in expected | received if expected.get(name) != received.get(name)
         )
         raise ValueError(
-            f"{path} does not fit this run: {', '.join(different)} differ in name or shape."
+            f"{path} does not fit this network: {', '.join(different)} differ in name or shape."
         )
     for variable in variables:
         variable.assign(arrays[_key(variable)])

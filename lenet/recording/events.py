@@ -1,9 +1,9 @@
 """Reads TensorBoard's event files back into NumPy, without TensorFlow.
 
-An event file is a row of records: the length as a little-endian 64-bit integer, its checksum,
-the bytes of one `Event` message, and their checksum (TensorFlow's TFRecord format). A record
-that ends early is one still being written, and one that makes no sense is what a power failure
-left: reading stops there.
+An event file is a sequence of records: the length as a little-endian 64-bit integer, its
+checksum, the bytes of one `Event` message, and their checksum (TensorFlow's TFRecord format). A
+record that ends early is still being written. A record that makes no sense was left by a power
+failure. Reading stops at both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATTERN = "events.out.tfevents.*"
 
 
 def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
-    """Everything one writer wrote.
+    """Reads everything one writer wrote.
 
     Args:
         folder: e.g. `RUN/train`.
@@ -49,7 +49,7 @@ def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndar
 
 
 def read_scalars(folder: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The scalars one writer wrote: for each tag steps int64 [n] and values float32 [n].
+    """Reads the scalars one writer wrote: for each tag steps int64 [n] and values float32 [n].
 
     Raises:
         FileNotFoundError: the folder holds no event file.
@@ -74,13 +74,13 @@ def event_files(folder: Path | str) -> list[Path]:
 
 
 def cut_after(folder: Path | str, step: int) -> None:
-    """Removes all that a writer wrote past a step, so that a run can go on from there.
+    """Removes what a writer wrote after a step, so that a run can continue from there.
 
-    Without it, a run that was killed after its last checkpoint and goes on from that would
+    Without this, a run that was killed after its last checkpoint and resumed from it would
     show the steps between twice.
 
     Args:
-        folder: e.g. `RUN/train`; nothing happens where it holds no event file.
+        folder: e.g. `RUN/train`; without event files nothing happens.
         step: the last step to keep.
     """
     for path in sorted(Path(folder).glob(PATTERN)):
@@ -90,7 +90,7 @@ def cut_after(folder: Path | str, step: int) -> None:
 
 
 def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:
-    """Each whole event of a file, with the bytes of its record."""
+    """Every complete event of a file, with the bytes of its record."""
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c

@@ -1,7 +1,7 @@
 """Changes training images a little, differently at every step, inside the compiled call.
 
-What happens to an image is decided by the seed, the step and the image's place in the batch
-alone, so a run that was interrupted goes on with the very same images.
+The change depends only on the seed, the step and the image's index in the batch, so a resumed
+run sees the very same images.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any
 
 import tensorflow as tf
 
-SHIFT = 0.1  # Of the width and the height, at most, to each side.
-ROTATION = 0.26  # Radians, at most, to each side: 15 degrees.
-ZOOM = 0.15  # A scale from 0.85 to 1.15.
+SHIFT = 0.1  # Up to this fraction of the width and the height, in each direction.
+ROTATION = 0.26  # Up to this many radians in each direction: 15 degrees.
+ZOOM = 0.15  # The scale is from 0.85 to 1.15.
 
 
 def augment(images: tf.Tensor, kinds: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
-    """Shifts, rotates, zooms and mirrors images about their middle, all in one resampling.
+    """Shifts, rotates, zooms and mirrors images around their centre, all in one resampling.
 
     Args:
         images: float32 [n, height, width, channels].
-        kinds: some of "shift", "rotate", "zoom", "flip"; with none the images stay as they are.
+        kinds: some of "shift", "rotate", "zoom", "flip"; without any the images do not change.
         seed: int32 [2].
 
     Returns:
-        The same shape and type; pixels from outside repeat the nearest edge.
+        The same shape and type; pixels outside the image repeat the nearest edge.
     """
     if not kinds:
         return images
@@ -37,8 +37,8 @@ def augment(images: tf.Tensor, kinds: Sequence[str], seed: tf.Tensor) -> tf.Tens
     down = drawn[2] * (SHIFT * height if "shift" in kinds else 0.0)
     right = drawn[3] * (SHIFT * width if "shift" in kinds else 0.0)
     mirror = tf.where(drawn[4] < 0, -1.0, 1.0) if "flip" in kinds else tf.ones([count])
-    # Where each pixel of the result comes from: (x, y) -> (a x + b y + c, d x + e y + f), about
-    # the middle of the image.
+    # Where each pixel of the result comes from: (x, y) -> (a x + b y + c, d x + e y + f), around
+    # the centre of the image.
     a, b = mirror * tf.cos(angle) / scale, -tf.sin(angle) / scale
     d, e = mirror * tf.sin(angle) / scale, tf.cos(angle) / scale
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2

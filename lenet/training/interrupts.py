@@ -1,4 +1,4 @@
-"""Turns SIGINT and SIGTERM into a polite request to stop; a second one ends the process."""
+"""Turns SIGINT and SIGTERM into a request to stop; a second signal ends the process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Catches the signals while the block runs; outside the main thread it cannot, and does not.
+    """Catches the signals while the block runs; outside the main thread Python does not allow it.
 
-    Python runs a signal's handler only when a compiled call has returned. So that a second
-    signal is not kept waiting, the first gives both back to the system.
+    Python runs a signal's handler only after the current compiled call. So that a second signal
+    takes effect at once, the first restores the system's handling of both.
     """
     request = StopRequest()
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a live bar on a terminal, plain lines elsewhere."""
+"""What a person sees during training: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Reporter:
-    """Prints lines and nothing else; the base of the live one.
+    """Prints lines only; the base class of the live reporter.
 
     Args:
         quiet: print warnings only.
@@ -22,13 +22,13 @@ class Reporter:
         self._stream = stream
 
     def start(self, step: int, last_step: int) -> None:
-        """Training is about to begin after `step`."""
+        """Training begins after `step`."""
 
     def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
-        """A compiled call ended; the numbers are of its last step."""
+        """A compiled call has ended; the numbers are those of its last step."""
 
     def line(self, text: str) -> None:
-        """Something worth a line of its own."""
+        """Prints a line."""
         if not self.quiet:
             print(text, file=self._stream or sys.stdout, flush=True)
 
@@ -40,7 +40,7 @@ class Reporter:
 
 
 class LiveReporter(Reporter):
-    """Keeps a bar with step, loss, accuracy, speed and time left under the lines."""
+    """Shows a bar with step, loss, accuracy, speed and time left below the lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,5 +77,5 @@ class LiveReporter(Reporter):
 
 
 def make_reporter(quiet: bool) -> Reporter:
-    """A live reporter on a terminal, a plain one elsewhere or where the user wants it quiet."""
+    """A live reporter on a terminal; a plain one elsewhere, or with `quiet`."""
     return LiveReporter() if Console().is_terminal and not quiet else Reporter(quiet)

@@ -1,4 +1,4 @@
-"""When things are due, and at what learning rate: plain numbers, no TensorFlow."""
+"""When something is due, and at which learning rate: plain numbers, no TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1 / 250_000, 0.3
 
 @dataclass(frozen=True)
 class Schedule:
-    """The plan of one run. A step is one optimizer update; step 0 is before the first.
+    """The plan of one run. A step is one optimizer update; step 0 is before the first update.
 
     Attributes:
-        size: how many training images.
+        size: number of training images.
         batch_size: images per update.
         epochs: passes over the training images.
         max_steps: stop after this many updates, or None.
@@ -36,7 +36,7 @@ class Schedule:
 
     @property
     def total_steps(self) -> int:
-        """Updates in all epochs, were there no `max_steps`."""
+        """Updates in all epochs, without `max_steps`."""
         return self.epochs * self.steps_per_epoch
 
     @property
@@ -44,17 +44,17 @@ class Schedule:
         return min(self.total_steps, self.max_steps or self.total_steps)
 
     def position(self, step: int) -> tuple[int, int]:
-        """The epoch (from 0) and the batch within it that the update after `step` takes."""
+        """The epoch (from 0), and the batch in it, of the next update after `step`."""
         return divmod(step, self.steps_per_epoch)
 
     def epoch_of(self, step: int) -> int:
-        """The epoch (from 1) that the update which led to `step` belongs to; 0 at step 0."""
+        """The epoch (from 1) of the last update; 0 at step 0."""
         return math.ceil(step / self.steps_per_epoch)
 
     def next_boundary(self, step: int) -> int:
         """The first step after `step` at which something is due.
 
-        The step before an inspection counts too: the update between them is measured by itself.
+        The step before an inspection counts too: the update between them is measured alone.
         """
         periods = (
             self.steps_per_epoch,
@@ -86,13 +86,13 @@ class Schedule:
         return bool(period) and step > 0 and step % period == 0
 
     def batch_sizes(self, first: int, count: int) -> np.ndarray:
-        """Images in each of the batches of updates first + 1 … first + count; int64 [count]."""
+        """The batch sizes of the updates first + 1 … first + count; int64 [count]."""
         batch = np.arange(first, first + count) % self.steps_per_epoch
         return np.minimum(self.batch_size, self.size - batch * self.batch_size)
 
 
 def logged_steps(steps: np.ndarray, log_every: int, last_step: int) -> np.ndarray:
-    """Which of some steps get a train point: every `log_every`th, the first and the last; bool [n]."""
+    """Which steps are logged: every `log_every`th, the first and the last; bool [n]."""
     return (steps % log_every == 0) | (steps == 1) | (steps == last_step)
 
 
@@ -102,10 +102,10 @@ def learning_rates(
     """The learning rates of the updates first + 1 … first + count.
 
     constant: `peak`. cosine: half a cosine from `peak` to 0 (Loshchilov & Hutter, SGDR, 2017,
-    without restarts). one_cycle: a rise from peak / 25 over 30 % of the steps, then a fall to
-    peak / 250,000, both along half a cosine (Smith & Topin, Super-convergence, 2018, in the
-    form PyTorch made common). With `warmup_steps` the rate first rises in a straight line
-    (along the cosine for one_cycle) and reaches `peak` at that step.
+    without restarts). one_cycle: a rise from peak / 25 during the first 30 % of the steps, then
+    a fall to peak / 250,000, both along half a cosine (Smith & Topin, Super-convergence, 2018,
+    in PyTorch's form). With `warmup_steps` the rate first rises linearly (along the cosine for
+    one_cycle) and reaches `peak` at that step.
 
     Args:
         name: a `registry.LearningRateSchedule`.
@@ -131,5 +131,5 @@ def learning_rates(
 
 
 def _half_cosine(start: float, end: float, progress: np.ndarray) -> np.ndarray:
-    """From `start` at progress 0 to `end` at progress 1, level at both."""
+    """Half a cosine from `start` at progress 0 to `end` at progress 1."""
     return end + (start - end) * (1 + np.cos(np.pi * np.clip(progress, 0, 1))) / 2
