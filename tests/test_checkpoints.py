@@ -164,7 +164,7 @@ def test_a_manifest_of_another_shape_is_not_trusted(
 def test_where_none_is_whole_it_fails_and_names_each(tmp_path: Path, pair: Pair) -> None:
     truncate(checkpoints.save(tmp_path, 100, *pair, STATE) / "model.npz")
     remove(checkpoints.save(tmp_path, 200, *pair, STATE) / "manifest.json")
-    expected = r"None of .*step-00000200: manifest\.json is missing; step-00000100: model\.npz has"
+    expected = r"All checkpoints in .*step-00000200: manifest\.json is missing; step-00000100: model\.npz has"
     with pytest.raises(RunError, match=expected):
         checkpoints.newest_valid(tmp_path)
 
