@@ -14,7 +14,6 @@ from lenet.data import cifar, downloads
 from lenet.data.datasets import Dataset, load_dataset
 
 PER_BATCH = 4
-NAMES = [name for names in cifar.BATCHES.values() for name in names]
 
 
 def batch(seed: int, count: int = PER_BATCH) -> bytes:
@@ -25,7 +24,7 @@ def batch(seed: int, count: int = PER_BATCH) -> bytes:
     return records.tobytes()
 
 
-BATCHES = {name: batch(seed) for seed, name in enumerate(NAMES)}
+BATCHES = {name: batch(seed) for seed, name in enumerate(cifar.BATCHES)}
 
 
 def write_archive(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
@@ -52,12 +51,12 @@ def archive(tmp_path: Path) -> Path:
 
 
 def assert_as_written(loaded: Dataset) -> None:
-    """Compares every pixel with the bytes, by the page's words and without the module's reshape."""
+    """Compares every pixel with the bytes, by the page's description and without the module's reshape."""
     assert (loaded.name, loaded.class_names) == ("cifar10", cifar.CLASSES)
     assert (loaded.train.images.dtype, loaded.train.labels.dtype) == (np.uint8, np.int32)
     assert (len(loaded.train), len(loaded.test)) == (5 * PER_BATCH, PER_BATCH)
     assert loaded.image_shape == (32, 32, 3)
-    for split, names in ((loaded.train, cifar.BATCHES["train"]), (loaded.test, ["test_batch.bin"])):
+    for split, names in ((loaded.train, cifar.TRAIN_BATCHES), (loaded.test, ["test_batch.bin"])):
         content = b"".join(BATCHES[name] for name in names)
         for number in range(len(split)):
             start = number * 3073
@@ -80,7 +79,7 @@ def test_a_tar_that_is_not_packed_is_read(tmp_path: Path) -> None:
 
 
 def test_batches_in_any_order_give_the_same_images(tmp_path: Path, archive: Path) -> None:
-    shuffled = {name: BATCHES[name] for name in reversed(NAMES)}
+    shuffled = {name: BATCHES[name] for name in reversed(cifar.BATCHES)}
     other = load_dataset("cifar10", write_archive(tmp_path / "other.tar.gz", shuffled))
     assert other.sha256 == load_dataset("cifar10", archive).sha256
 
@@ -92,12 +91,12 @@ def test_unpacked_batches_are_read(tmp_path: Path, name: str) -> None:
     assert_as_written(load_dataset(name, folder.parent))
 
 
-def test_fewer_images_than_cifar_10_has_are_told(archive: Path) -> None:
+def test_fewer_images_than_cifar_10_has_are_reported(archive: Path) -> None:
     note = load_dataset("cifar10", archive).note
     assert "20 training and 4 test images, not CIFAR-10's 50,000 and 10,000" in note
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cifar.BATCHES)
 def test_a_missing_batch_is_named(tmp_path: Path, name: str) -> None:
     files = {other: content for other, content in BATCHES.items() if other != name}
     with pytest.raises(FileNotFoundError, match=f"lacks {name}"):
@@ -106,17 +105,17 @@ def test_a_missing_batch_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "text", "empty", "cut inside"])
 def test_a_damaged_archive_is_named(archive: Path, how: str) -> None:
-    whole = archive.read_bytes()
+    complete = archive.read_bytes()
     archive.write_bytes(
         {
-            "cut": whole[: len(whole) // 2],
-            "flipped": whole[:5000] + bytes([whole[5000] ^ 255]) + whole[5001:],
+            "cut": complete[: len(complete) // 2],
+            "flipped": complete[:5000] + bytes([complete[5000] ^ 255]) + complete[5001:],
             "text": b"no archive",
             "empty": b"",
-            "cut inside": gzip.compress(gzip.decompress(whole)[:5000]),
+            "cut inside": gzip.compress(gzip.decompress(complete)[:5000]),
         }[how]
     )
-    with pytest.raises(ValueError, match="cifar-10-binary.tar.gz to be a whole archive"):
+    with pytest.raises(ValueError, match="cifar-10-binary.tar.gz to be a complete archive"):
         load_dataset("cifar10", archive)
 
 
@@ -131,7 +130,7 @@ def test_a_damaged_archive_is_named(archive: Path, how: str) -> None:
 )
 def test_a_damaged_batch_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
     files = BATCHES | {"test_batch.bin": content}
-    with pytest.raises(ValueError, match=rf"\(test_batch\.bin\) to hold {expected}"):
+    with pytest.raises(ValueError, match=rf"\(test_batch\.bin\) to contain {expected}"):
         load_dataset("cifar10", write_archive(tmp_path / cifar.ARCHIVE, files))
 
 
@@ -141,7 +140,7 @@ def test_a_batch_larger_than_any_is_not_read(tmp_path: Path) -> None:
         load_dataset("cifar10", write_archive(tmp_path / cifar.ARCHIVE, files))
 
 
-def test_a_link_in_the_archive_is_no_batch(tmp_path: Path) -> None:
+def test_a_link_in_the_archive_is_not_a_batch(tmp_path: Path) -> None:
     files = {name: content for name, content in BATCHES.items() if name != "test_batch.bin"}
     path = write_archive(tmp_path / "a.tar", files, "w")
     with tarfile.open(path, "a") as archive:
@@ -155,13 +154,15 @@ def test_a_link_in_the_archive_is_no_batch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar-10-batches-py"])
 def test_the_python_version_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    for place in (tmp_path, tmp_path / name):
-        with pytest.raises(ValueError, match="Python version.*get the binary version"):
-            load_dataset("cifar10", place)
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ValueError, match="Expected the binary version.*Python version"):
+            load_dataset("cifar10", path)
 
 
 def test_a_folder_without_it_says_what_belongs_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"Found no CIFAR-10 in .*cifar-10-binary\.tar\.gz"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Found no images of cifar10 in .*cifar-10-binary\.tar\.gz"
+    ):
         load_dataset("cifar10", tmp_path)
 
 
@@ -171,7 +172,7 @@ def test_the_cache_is_used_before_the_network(
     monkeypatch.setenv("LENET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(downloads.MIRRORS, "cifar10", ("http://127.0.0.1:9/",))
     with pytest.raises(
-        FileNotFoundError, match=r"cifar10 is not at hand.*cifar-10-binary\.tar\.gz"
+        FileNotFoundError, match=r"cifar10 is not on this computer.*cifar-10-binary\.tar\.gz"
     ):
         load_dataset("cifar10")
     (tmp_path / "cache" / "cifar10").mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenet.data import downloads
-from lenet.data.datasets import IDX_FILES, Dataset, Split, fingerprint, load_dataset
-from lenet.data.idx import write_idx
+from lenet.data import downloads, formats
+from lenet.data.datasets import Dataset, Split, fingerprint, load_dataset
+from lenet.data.idx import IDX_FILES, write_idx
+from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 
 Arrays = dict[tuple[str, str], np.ndarray]
 
@@ -29,18 +30,18 @@ def arrays_of(dataset: Dataset) -> Arrays:
 def write_folder(folder: Path, arrays: Arrays, suffixes: tuple[str, ...] = ("",)) -> Path:
     """Writes the four IDX files, with each suffix in turn."""
     folder.mkdir()
-    for place, (key, array) in enumerate(arrays.items()):
-        write_idx(folder / (IDX_FILES[key] + suffixes[place % len(suffixes)]), array)
+    for index, (key, array) in enumerate(arrays.items()):
+        write_idx(folder / (IDX_FILES[key] + suffixes[index % len(suffixes)]), array)
     return folder
 
 
 def assert_same(loaded: Dataset, expected: Dataset) -> None:
     """Compares every image and label of two data sets."""
-    for got, wanted in ((loaded.train, expected.train), (loaded.test, expected.test)):
-        assert got.images.dtype == np.uint8
-        assert got.labels.dtype == np.int32
-        np.testing.assert_array_equal(got.images, wanted.images)
-        np.testing.assert_array_equal(got.labels, wanted.labels)
+    for actual, wanted in ((loaded.train, expected.train), (loaded.test, expected.test)):
+        assert actual.images.dtype == np.uint8
+        assert actual.labels.dtype == np.int32
+        np.testing.assert_array_equal(actual.images, wanted.images)
+        np.testing.assert_array_equal(actual.labels, wanted.labels)
     assert loaded.sha256 == expected.sha256
 
 
@@ -70,7 +71,7 @@ class TestBundledDigits:
     def test_they_are_always_the_same(self) -> None:
         assert_same(load_dataset("digits"), load_dataset("digits"))
 
-    def test_a_data_dir_beside_them_is_refused(self, tmp_path: Path) -> None:
+    def test_a_data_dir_is_refused_with_them(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="Expected no data_dir with dataset='digits'"):
             load_dataset("digits", tmp_path)
 
@@ -117,7 +118,7 @@ class TestFiles:
             assert mnist.class_names == tuple("0123456789")
 
     def test_real_mnist_is_not_taken_for_fashion(self, mnist_folder: Path) -> None:
-        with pytest.raises(ValueError, match="holds MNIST"):
+        with pytest.raises(ValueError, match="contains MNIST"):
             load_dataset("fashion_mnist", mnist_folder)
 
 
@@ -176,10 +177,10 @@ def negative_label(arrays: Arrays) -> None:
 BAD = {
     labels_outside: "test labels from 0 to 2.*3 classes.*label 3",
     labels_skip_a_class: "training labels from 0 to 2.*label 5",
-    negative_label: "labels from 0 on.*label -1",
+    negative_label: "labels of at least 0.*label -1",
     counts_differ: "as many images as labels.*70 images.*69 labels",
-    empty: "at least one image in .*train.*empty",
-    empty_test: "at least one image in .*(t10k|test).*empty",
+    empty: "at least one image in .*train.*none",
+    empty_test: "at least one image in .*(t10k|test).*none",
     sizes_differ: r"images of one size.*\[12, 12, 1\] and \[11, 12, 1\]",
     one_class: "at least two classes.*1",
     images_of_floats: r"uint8 images.*float32 \[70, 12, 12\]",
@@ -197,13 +198,13 @@ def test_unsound_images_and_labels_are_refused(
     arrays = arrays_of(tiny)
     spoil(arrays)
     if container == "idx":
-        place = write_folder(tmp_path / "images", arrays)
+        path = write_folder(tmp_path / "images", arrays)
     else:
-        place = tmp_path / "images.npz"
+        path = tmp_path / "images.npz"
         keys = {"images": "x", "labels": "y"}
-        np.savez(place, **{f"{keys[kind]}_{split}": a for (split, kind), a in arrays.items()})
+        np.savez(path, **{f"{keys[kind]}_{split}": a for (split, kind), a in arrays.items()})
     with pytest.raises(ValueError, match=BAD[spoil]):
-        load_dataset("auto", place)
+        load_dataset("auto", path)
 
 
 @pytest.mark.parametrize("label", [2**32 + 1, -(2**32), 2**31])
@@ -212,18 +213,18 @@ def test_labels_too_large_to_keep_are_not_wrapped_round(
 ) -> None:
     labels = tiny.train.labels.astype(np.int64)
     labels[0] = label
-    place = tmp_path / "wide.npz"
+    path = tmp_path / "wide.npz"
     test = {"x_test": tiny.test.images, "y_test": tiny.test.labels}
-    np.savez(place, x_train=tiny.train.images, y_train=labels, **test)
+    np.savez(path, x_train=tiny.train.images, y_train=labels, **test)
     with pytest.raises(ValueError, match=f"label {label}"):
-        load_dataset("auto", place)
+        load_dataset("auto", path)
 
 
-class TestBadPlaces:
-    """Files that are not there, not what their name says, or not whole."""
+class TestBadPaths:
+    """Files that are missing, not what their name says, or truncated."""
 
-    def test_a_place_that_does_not_exist(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match="no folder or file .*nowhere.*--data-dir"):
+    def test_a_path_that_does_not_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="no file or folder .*nowhere.*--data-dir"):
             load_dataset("auto", tmp_path / "nowhere")
 
     def test_a_folder_without_images_says_what_belongs_there(self, tmp_path: Path) -> None:
@@ -243,16 +244,40 @@ class TestBadPlaces:
         folder = write_folder(tmp_path / "images", arrays_of(tiny), (".gz",))
         file = folder / "train-images-idx3-ubyte.gz"
         file.write_bytes(file.read_bytes()[:-100])
-        with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz to be a whole gzip"):
+        with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz to be a complete gzip"):
             load_dataset("auto", folder)
 
-    def test_an_npz_that_lacks_an_array_says_which(self, tmp_path: Path) -> None:
+    def test_of_several_npz_files_one_must_be_named(
+        self, tmp_path: Path, tiny: Dataset, save_npz: Callable[[Path, Dataset], Path]
+    ) -> None:
+        for name in ("a.npz", "b.npz"):
+            save_npz(tmp_path / name, tiny)
+        with pytest.raises(ValueError, match=r"one \.npz file.*a\.npz, b\.npz.*--data-dir"):
+            load_dataset("auto", tmp_path)
+        assert load_dataset("auto", tmp_path / "b.npz").sha256 == tiny.sha256
+
+    def test_one_of_the_idx_files_in_place_of_their_folder(
+        self, tmp_path: Path, tiny: Dataset
+    ) -> None:
+        folder = write_folder(tmp_path / "images", arrays_of(tiny))
+        with pytest.raises(ValueError, match="one of them. Use --data-dir .*images$"):
+            load_dataset("auto", folder / "t10k-labels-idx1-ubyte")
+
+    def test_a_file_of_no_known_format_says_what_is_expected(self, tmp_path: Path) -> None:
+        (tmp_path / "images.txt").write_text("0 255 0")
+        with pytest.raises(ValueError, match=r"Found no images in .*images\.txt.*\.npz file"):
+            load_dataset("auto", tmp_path / "images.txt")
+
+    def test_an_npz_without_the_four_arrays_lists_the_ones_it_has(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "images.npz", x_train=np.zeros(3), y_train=np.zeros(3))
-        with pytest.raises(ValueError, match=r"images\.npz.*lacks x_test, y_test"):
+        with pytest.raises(
+            ValueError,
+            match=r"images\.npz.*x_train, y_train, x_test, y_test. Received: x_train, y_train\.",
+        ):
             load_dataset("auto", tmp_path)
 
     @pytest.mark.parametrize("content", ["cut", "flipped", "text", "npy", "pickled"])
-    def test_a_file_that_is_no_whole_npz_is_named(
+    def test_a_file_that_is_not_a_complete_npz_is_named(
         self,
         tmp_path: Path,
         tiny: Dataset,
@@ -260,11 +285,11 @@ class TestBadPlaces:
         content: str,
     ) -> None:
         file = save_npz(tmp_path / "images.npz", tiny)
-        whole = file.read_bytes()
+        complete = file.read_bytes()
         if content == "cut":
-            file.write_bytes(whole[: len(whole) // 2])
+            file.write_bytes(complete[: len(complete) // 2])
         elif content == "flipped":
-            file.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+            file.write_bytes(complete[:2000] + bytes([complete[2000] ^ 1]) + complete[2001:])
         elif content == "text":
             file.write_text("x_train,y_train\n")
         elif content == "npy":
@@ -276,20 +301,20 @@ class TestBadPlaces:
         with pytest.raises(ValueError, match=r"images\.npz"):
             load_dataset("auto", file)
 
-    def test_other_images_may_not_bear_the_name_of_mnist(
+    def test_other_images_may_not_have_the_name_of_mnist(
         self, tmp_path: Path, tiny: Dataset
     ) -> None:
         folder = write_folder(tmp_path / "mnist", arrays_of(tiny))
-        with pytest.raises(ValueError, match="does not hold MNIST.*--dataset auto"):
+        with pytest.raises(ValueError, match="does not contain MNIST.*--dataset auto"):
             load_dataset("mnist", folder)
 
     @pytest.mark.parametrize("name", ["mnist", "digits"])
-    def test_a_folder_that_only_bears_a_known_name_is_not_taken_for_it(
+    def test_a_folder_that_only_has_a_known_name_is_not_taken_for_it(
         self, tmp_path: Path, tiny: Dataset, name: str
     ) -> None:
         loaded = load_dataset("auto", write_folder(tmp_path / name, arrays_of(tiny)))
         assert loaded.name == f"{name}_images"
-        assert f"does not hold the original {name}" in loaded.note
+        assert f"does not contain the original {name}" in loaded.note
 
     def test_an_unknown_name_lists_the_known_ones(self) -> None:
         with pytest.raises(ValueError, match="auto, mnist, fashion_mnist, digits.*'cifar'"):
@@ -309,7 +334,7 @@ class TestWithoutNetwork:
     def test_auto_falls_back_to_the_digits_and_says_so(self) -> None:
         loaded = load_dataset("auto")
         assert loaded.name == "digits"
-        assert "not MNIST" in loaded.note
+        assert "not MNIST results" in loaded.note
         assert "--data-dir" in loaded.note
 
     @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
@@ -335,8 +360,28 @@ class TestWithoutNetwork:
     ) -> None:
         (tmp_path / "cache").mkdir()
         write_folder(tmp_path / "cache" / "mnist", arrays_of(tiny))
-        with pytest.raises(ValueError, match="does not hold MNIST"):
+        with pytest.raises(ValueError, match="does not contain MNIST"):
             load_dataset("mnist")
+
+
+def test_a_new_format_needs_only_a_reader_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path, options: FolderOptions) -> RawImages:
+        pixels = np.array(path.read_text().split(), np.uint8).reshape(-1, 2, 2)
+        split = RawSplit(pixels, np.arange(len(pixels)) % 2, str(path), str(path))
+        return RawImages(split, split, class_names=("on", "off"), note="Made up.")
+
+    reader = Reader("a .pixels file", lambda path: path if path.suffix == ".pixels" else None, read)
+    monkeypatch.setattr(formats, "READERS", (*formats.READERS, reader))
+    (tmp_path / "four.pixels").write_text("0 255 0 255 " * 4)
+    loaded = load_dataset("auto", tmp_path / "four.pixels")
+    assert (loaded.name, loaded.class_names, loaded.note) == ("four", ("on", "off"), "Made up.")
+    assert loaded.image_shape == (2, 2, 1)
+    with pytest.raises(FileNotFoundError, match=r"or a \.pixels file\.$"):
+        load_dataset("auto", tmp_path)
+    with pytest.raises(ValueError, match="image_size only with a folder"):
+        load_dataset("auto", tmp_path / "four.pixels", options=FolderOptions(image_size=4))
 
 
 def test_the_fingerprint_changes_with_every_image_and_label(tiny: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Downloads against a real HTTP server on this machine that misbehaves in every usual way."""
+"""Downloads from a real HTTP server on this machine that fails in all the usual ways."""
 
 from __future__ import annotations
 
@@ -66,25 +66,25 @@ def serve(handler: type[BaseHTTPRequestHandler] | partial) -> ThreadingHTTPServe
 @pytest.fixture
 def mirrors() -> Iterator[Mirrors]:
     """The misbehaving server."""
-    found: Mirrors
+    started: Mirrors
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found.answer(self)
+            started.answer(self)
 
         def log_message(self, format: str, *arguments: object) -> None:
             """The server keeps quiet."""
 
     server = serve(Handler)
-    found = Mirrors(f"http://127.0.0.1:{server.server_port}")
-    yield found
-    found.over.set()
+    started = Mirrors(f"http://127.0.0.1:{server.server_port}")
+    yield started
+    started.over.set()
     server.shutdown()
     server.server_close()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Everything a folder holds, hidden and half-written files included."""
+    """Everything in a folder, including hidden and half-written files."""
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
@@ -94,16 +94,16 @@ def test_all_files_are_fetched(tmp_path: Path, mirrors: Mirrors) -> None:
 
 
 BAD = {
-    "wrong": "sha256",
+    "wrong": "wrong sha256",
     "silent": "no answer in time",
     "stalling": "no answer in time",
-    "cut": "cut short",
+    "cut": "truncated",
     "missing": "404",
 }
 
 
 def hangs(behaviour: str) -> bool:
-    """Whether a mirror has to be given up by the clock."""
+    """Whether only a time-out ends the wait for a mirror."""
     return BAD[behaviour] == "no answer in time"
 
 
@@ -122,7 +122,7 @@ def test_a_failure_names_the_mirror_and_leaves_nothing_behind(
 ) -> None:
     with pytest.raises(ConnectionError) as caught:
         fetch("mnist", tmp_path, (mirrors[bad],), SHA256, (10.0, 0.5 if hangs(bad) else 10.0))
-    assert f"no mirror gave images.gz: {mirrors[bad]}: " in str(caught.value)
+    assert f"no mirror sent images.gz: {mirrors[bad]}: " in str(caught.value)
     assert BAD[bad] in str(caught.value)
     assert contents(tmp_path) == {}
 
@@ -158,7 +158,7 @@ def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert downloads.cache_folder().parts[-2:] == (".cache", "lenet")
 
 
-def test_every_data_set_has_two_mirrors_and_four_hashes() -> None:
+def test_every_data_set_has_two_mirrors_and_a_hash_per_file() -> None:
     assert downloads.MIRRORS.keys() == downloads.SHA256.keys()
     for name, mirrors in downloads.MIRRORS.items():
         assert len({mirror.split("/")[2] for mirror in mirrors}) >= 2

@@ -152,7 +152,7 @@ class TestMistakes:
         assert "No such file" in refused(capsys, run, tmp_path / "none.png")
         (tmp_path / "text.png").write_text("hello")
         error = refused(capsys, run, tmp_path / "text.png")
-        assert "text.png: is no PNG, JPEG, WebP or BMP picture" in error
+        assert "text.png: is not a PNG, JPEG, WebP or BMP image" in error
         (tmp_path / "empty.png").touch()
         assert "empty.png: is empty" in refused(capsys, run, tmp_path / "empty.png")
 

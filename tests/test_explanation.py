@@ -31,11 +31,11 @@ HEAT = RNG.random((28, 28)).astype(np.float32)
 
 # Every function that draws on given axes, with what it may be given.
 ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
-    "a stage": lambda ax: figures.stage(DIGIT, "Cropped", "to what is drawn", ax),
+    "a stage": lambda ax: figures.stage(DIGIT, "Cropped", "to the drawing", ax),
     "a stage with marks": lambda ax: figures.stage(
         DIGIT, "Ink", "alone", ax, (4, 10, 24, 18), (14.0, 14.0)
     ),
-    "a coloured stage": lambda ax: figures.stage(COLOURED, "Your picture", "a cat", ax),
+    "a coloured stage": lambda ax: figures.stage(COLOURED, "Your image", "a cat", ax),
     "six maps": lambda ax: figures.layer_maps(RNG.random((28, 28, 6)), ax),
     "forty maps": lambda ax: figures.layer_maps(RNG.random((10, 10, 40)), ax),
     "dead maps": lambda ax: figures.layer_maps(np.zeros((10, 10, 16)), ax),
@@ -54,10 +54,10 @@ ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
 def whole(**changes: Any) -> Figure:
     """A figure of a network like LeNet, with everything on it."""
     stages = [
-        Stage("Your picture", "1000 × 750 pixels", RNG.integers(0, 255, (75, 100, 3), np.uint8)),
-        Stage("Gray", "brightness alone", RNG.integers(0, 255, (75, 100), np.uint8)),
-        Stage("Ink alone", "inverted, paper made black", DIGIT, (4, 10, 24, 18)),
-        Stage("Cropped", "to what is drawn", DIGIT[4:24, 10:18]),
+        Stage("Your image", "1000 × 750 pixels", RNG.integers(0, 255, (75, 100, 3), np.uint8)),
+        Stage("Gray", "brightness only", RNG.integers(0, 255, (75, 100), np.uint8)),
+        Stage("Ink only", "inverted, paper made black", DIGIT, (4, 10, 24, 18)),
+        Stage("Cropped", "to the drawing", DIGIT[4:24, 10:18]),
         Stage("Scaled to 20 × 20", "thin strokes widened", DIGIT[4:24, 8:20]),
         Stage("Centred in 28 × 28", "by its centre of mass", DIGIT, middle=(14, 14)),
     ]
@@ -100,9 +100,9 @@ WHOLE: dict[str, Callable[[], Figure]] = {
     ),
     "colour, two classes": lambda: whole(
         stages=[
-            Stage("Your picture", "307 × 256 pixels", COLOURED, (0, 4, 32, 28)),
-            Stage("Cropped", "the middle", COLOURED[:, 4:28]),
-            Stage("Scaled to 32 × 32", "the size it was trained on", COLOURED),
+            Stage("Your image", "307 × 256 pixels", COLOURED, (0, 4, 32, 28)),
+            Stage("Cropped", "to the middle", COLOURED[:, 4:28]),
+            Stage("Scaled to 32 × 32", "the network's input size", COLOURED),
         ],
         logits=LOGITS[:2],
         probabilities=np.array([0.03, 0.97]),

@@ -1,4 +1,4 @@
-"""Folders of pictures: every layout is read, every odd file handled, every bad one named."""
+"""Folders of image files: every layout is read, every odd file handled, every bad one named."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from PIL import Image
 from lenet import train
 from lenet.config import TrainConfig
 from lenet.data.datasets import (
-    IDX_FILES,
     Dataset,
     channel_mean,
     hold_out,
     load_dataset,
     load_dataset_for,
 )
-from lenet.data.folders import BadFiles, FolderOptions
-from lenet.data.idx import read_idx, write_idx
+from lenet.data.folders import BadFilesError
+from lenet.data.idx import IDX_FILES, read_idx, write_idx
+from lenet.data.image_files import BadImageError, decode, read_header
 from lenet.data.layouts import class_in_name, split_by_content, survey
-from lenet.data.pictures import BadPicture, decode, read_header
+from lenet.data.reader import FolderOptions
 from lenet.recording import runs
 
 SIDE = 16
@@ -75,7 +75,7 @@ def contents(images: np.ndarray) -> list[bytes]:
 
 
 class TestLayouts:
-    """The ways pictures may lie in a folder."""
+    """The ways in which images can be arranged in a folder."""
 
     def test_train_and_test_folders_are_taken_as_they_are(self, pets: Path) -> None:
         loaded = load_dataset("auto", pets)
@@ -112,10 +112,10 @@ class TestLayouts:
         loaded = load_dataset("auto", flat, options=FolderOptions(class_from_name=True))
         assert loaded.class_names == ("great_pyrenees", "samoyed")
         assert len(loaded.train) + len(loaded.test) == 20
-        with pytest.raises(ValueError, match="no folders: --class-from-name reads"):
+        with pytest.raises(ValueError, match="no folders. To read the class"):
             load_dataset("auto", flat)
         save(flat / "nobody.jpg", noise(99))
-        with pytest.raises(BadFiles, match=r"nobody\.jpg has no class in its name"):
+        with pytest.raises(BadFilesError, match=r"nobody\.jpg has no class in its name"):
             load_dataset("auto", flat, options=FolderOptions(class_from_name=True))
 
     @pytest.mark.parametrize(
@@ -144,20 +144,20 @@ class TestLayouts:
         with pytest.raises(ValueError, match="at least two classes.*Received: cat"):
             load_dataset("auto", pets, options=FolderOptions(classes=("cat",)))
 
-    def test_pictures_may_lie_deeper_and_others_are_passed_over(self, pets: Path) -> None:
+    def test_images_may_be_in_deeper_folders_and_other_files_are_ignored(self, pets: Path) -> None:
         save(pets / "train" / "cat" / "indoors" / "old" / "0.png", noise(70))
         save(pets / "val" / "cat" / "0.png", noise(71))
         (pets / "train" / "labels.csv").write_text("a,b")
         loaded = load_dataset("auto", pets)
         assert len(loaded.train) == 17
-        assert "2 files are passed over: train/labels.csv, val/cat/0.png." in loaded.note
+        assert "2 files are ignored: train/labels.csv, val/cat/0.png." in loaded.note
 
-    def test_a_folder_that_bears_a_known_name_is_not_taken_for_it(self, pets: Path) -> None:
+    def test_a_folder_with_a_known_name_is_not_taken_for_it(self, pets: Path) -> None:
         loaded = load_dataset("auto", pets.rename(pets.parent / "cifar10"))
         assert loaded.name == "cifar10_images"
-        assert "does not hold the original cifar10" in loaded.note
+        assert "does not contain the original cifar10" in loaded.note
 
-    def test_idx_files_beside_pictures_keep_winning(self, pets: Path, tiny: Dataset) -> None:
+    def test_idx_files_take_precedence_over_images(self, pets: Path, tiny: Dataset) -> None:
         for (part, kind), file in IDX_FILES.items():
             array = getattr(getattr(tiny, part), kind)
             write_idx(pets / file, array[..., 0] if kind == "images" else array.astype(np.uint8))
@@ -166,11 +166,11 @@ class TestLayouts:
     @pytest.mark.parametrize(
         ("spoil", "expected"),
         [
-            (lambda f: shutil.rmtree(f / "test"), "pictures in train/ but none in test/"),
-            (lambda f: shutil.rmtree(f / "train"), "pictures in test/ but none in train/"),
+            (lambda f: shutil.rmtree(f / "test"), "images in train/ but none in test/"),
+            (lambda f: shutil.rmtree(f / "train"), "images in test/ but none in train/"),
             (lambda f: shutil.rmtree(f / "test" / "dog"), "none of dog to test on"),
             (lambda f: shutil.rmtree(f / "train" / "dog"), "none of dog to train on"),
-            (lambda f: save(f / "train" / "0.png", noise(0)), "0.png lies in no class's folder"),
+            (lambda f: save(f / "train" / "0.png", noise(0)), "0.png, not in a class's folder"),
             (lambda f: (f / "train").rename(f / "a"), "in test/ but none in train/"),
         ],
     )
@@ -189,7 +189,7 @@ class TestLayouts:
         for layout in ("train/<class>/…", "<class>/… alone", "--class-from-name"):
             assert layout in str(caught.value)
         (classes_only / "stray.png").unlink()
-        with pytest.raises(ValueError, match="leave out --class-from-name"):
+        with pytest.raises(ValueError, match="Leave out --class-from-name"):
             load_dataset("auto", classes_only, options=FolderOptions(class_from_name=True))
 
     def test_one_class_is_too_few(self, classes_only: Path) -> None:
@@ -198,12 +198,12 @@ class TestLayouts:
             load_dataset("auto", classes_only)
 
     def test_an_empty_folder_lists_every_layout(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"train/<class>/….*\.npz.*cifar-10-binary"):
+        with pytest.raises(FileNotFoundError, match=r"\.npz.*cifar-10-binary.*train/<class>/…"):
             load_dataset("auto", tmp_path)
 
 
 class TestSplit:
-    """The split goes by content."""
+    """The split depends on content."""
 
     def test_copies_stay_together_whatever_their_names_and_classes(
         self, classes_only: Path
@@ -214,7 +214,7 @@ class TestSplit:
         loaded = load_dataset("auto", classes_only)
         assert len(loaded.train) + len(loaded.test) == 161
         assert not set(contents(loaded.train.images)) & set(contents(loaded.test.images))
-        assert "1 picture is in more than one class." in loaded.note
+        assert "1 image is in more than one class." in loaded.note
 
     def test_names_and_neighbours_do_not_change_a_picture_s_side(self, classes_only: Path) -> None:
         before = set(contents(load_dataset("auto", classes_only).test.images))
@@ -229,7 +229,7 @@ class TestSplit:
     def test_it_is_the_same_on_every_machine(self) -> None:
         hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(40)]
         chosen = split_by_content({sha256: {"a"} for sha256 in hashes}, 0.15)
-        assert [place for place, sha256 in enumerate(hashes) if sha256 in chosen] == [9, 39]
+        assert [index for index, sha256 in enumerate(hashes) if sha256 in chosen] == [9, 39]
 
     def test_the_share_is_the_one_asked_for(self) -> None:
         hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(4000)]
@@ -239,25 +239,25 @@ class TestSplit:
     @pytest.mark.parametrize("fraction", [0.001, 0.999])
     def test_every_class_has_both_kinds(self, fraction: float) -> None:
         hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(6)]
-        classes = {sha256: {"ab"[place % 2]} for place, sha256 in enumerate(hashes)}
+        classes = {sha256: {"ab"[index % 2]} for index, sha256 in enumerate(hashes)}
         chosen = split_by_content(classes, fraction)
         for name in "ab":
             of_class = {sha256 for sha256 in hashes if name in classes[sha256]}
             assert of_class & chosen
             assert of_class - chosen
 
-    def test_a_fraction_beside_a_test_folder_is_refused(self, pets: Path) -> None:
-        with pytest.raises(ValueError, match="no test_fraction.*test/ folder of its own"):
+    def test_a_fraction_is_refused_if_there_is_a_test_folder(self, pets: Path) -> None:
+        with pytest.raises(ValueError, match="no test_fraction.*has a test/ folder"):
             load_dataset("auto", pets, options=FolderOptions(test_fraction=0.2))
 
-    def test_test_pictures_that_are_trained_on_are_told(self, pets: Path) -> None:
+    def test_test_images_that_are_also_training_images_are_reported(self, pets: Path) -> None:
         shutil.copy(pets / "train" / "cat" / "3.png", pets / "test" / "cat" / "new.png")
         note = load_dataset("auto", pets).note
-        assert "1 test picture is also among the training pictures." in note
+        assert "1 test image is also among the training images." in note
 
 
 class TestDecoding:
-    """What becomes of one picture."""
+    """How one image file is decoded."""
 
     @pytest.mark.parametrize("suffix", [".png", ".bmp", ".webp", ".JPEG"])
     def test_every_accepted_kind_is_read(self, tmp_path: Path, suffix: str) -> None:
@@ -302,9 +302,9 @@ class TestDecoding:
         assert (np.abs(decoded[0, :8].astype(int) - 127) <= 1).all()
 
     def test_a_palette_with_alpha_is_colour_on_white(self, tmp_path: Path) -> None:
-        places = np.zeros((SIDE, SIDE), np.uint8)
-        places[:, 8:] = 1
-        image = Image.fromarray(places).convert("P")
+        indices = np.zeros((SIDE, SIDE), np.uint8)
+        indices[:, 8:] = 1
+        image = Image.fromarray(indices).convert("P")
         image.putpalette([0, 0, 0, 10, 200, 30])
         path = save(tmp_path / "palette.png", image, transparency=bytes([0, 255]))
         decoded = decode(path, SIDE, 3, "crop")
@@ -402,7 +402,7 @@ def circle_of_links(path: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (spoiled_jpeg, "damaged: .*truncated"),
     "truncated.png": (cut_png, "damaged"),
-    "text.png": (lambda path: path.write_text("no picture"), "is no PNG, JPEG, WebP or BMP"),
+    "text.png": (lambda path: path.write_text("no picture"), "is not a PNG, JPEG, WebP or BMP"),
     "animated.gif": (animated_gif, "is a GIF, not PNG, JPEG, WebP or BMP"),
     "gif.png": (gif_called_png, "is a GIF, not PNG, JPEG, WebP or BMP"),
     "zero bytes.jpg": (lambda path: path.touch(), "is empty"),
@@ -414,20 +414,22 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 class TestBadFiles:
-    """Every file that cannot be decoded is named; none stops what can go on."""
+    """Every file that cannot be decoded is named, and can be skipped."""
 
     @pytest.mark.parametrize("name", BAD)
     def test_a_bad_file_says_what_is_wrong(self, pets: Path, name: str) -> None:
         make, expected = BAD[name]
         make(pets / "train" / "cat" / name)
-        with pytest.raises(BadFiles, match=f"1 file in .*train/cat/{name} .*{expected}") as caught:
+        with pytest.raises(
+            BadFilesError, match=f"1 file in .*train/cat/{name} .*{expected}"
+        ) as caught:
             load_dataset("auto", pets)
         assert "--skip-bad-files" in str(caught.value)
 
     def test_all_are_named_at_once_and_skipped_on_request(self, pets: Path) -> None:
         for name, (make, _) in BAD.items():
             make(pets / "train" / "cat" / name)
-        with pytest.raises(BadFiles) as caught:
+        with pytest.raises(BadFilesError) as caught:
             load_dataset("auto", pets)
         assert {path.name for path in caught.value.problems} == set(BAD)
         assert all(name in str(caught.value) for name in BAD)
@@ -439,7 +441,9 @@ class TestBadFiles:
     def test_of_many_the_first_ten_and_the_number_of_the_others(self, pets: Path) -> None:
         for number in range(25):
             (pets / "train" / "cat" / f"bad{number:02}.png").touch()
-        with pytest.raises(BadFiles, match=r"25 files.*bad09\.png is empty; and 15 more\.") as got:
+        with pytest.raises(
+            BadFilesError, match=r"25 files.*bad09\.png is empty; and 15 more\."
+        ) as got:
             load_dataset("auto", pets)
         assert "bad10" not in str(got.value)
         assert len(got.value.problems) == 25
@@ -448,7 +452,7 @@ class TestBadFiles:
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "0.png").touch()
-        with pytest.raises(BadFiles, match="2 files"):
+        with pytest.raises(BadFilesError, match="2 files"):
             load_dataset("auto", tmp_path)
         with pytest.raises(ValueError, match="none of a, b to train on"):
             load_dataset("auto", tmp_path, options=FolderOptions(skip_bad_files=True))
@@ -463,13 +467,13 @@ class TestBadFiles:
         assert caught.value.code == 2
         shown = capsys.readouterr()
         assert shown.out == ""
-        assert shown.err.startswith("Error: Expected pictures that can be decoded.")
+        assert shown.err.startswith("Error: Expected images that can be decoded.")
         assert shown.err.count("\n") == 1
         assert all(name in shown.err for name in BAD)
 
 
 class TestOddFiles:
-    """What a folder may hold besides pictures, and pictures with odd names."""
+    """What a folder may contain besides images, and images with odd names."""
 
     def test_names_may_hold_anything(self, pets: Path) -> None:
         for part in ("train", "test"):
@@ -492,7 +496,7 @@ class TestOddFiles:
         after = load_dataset("auto", pets)
         assert after.sha256 == before.sha256
         assert "3 links are not followed" in after.note
-        assert "1 file is passed over: train/cat/pipe.png" in after.note
+        assert "1 file is ignored: train/cat/pipe.png" in after.note
 
     def test_a_link_within_the_folder_is_followed(self, pets: Path) -> None:
         (pets / "train" / "cat" / "again.png").symlink_to("0.png")
@@ -513,13 +517,13 @@ class TestOddFiles:
             load_dataset("auto", links)
 
     def test_a_missing_picture_is_a_bad_one(self, tmp_path: Path) -> None:
-        with pytest.raises(BadPicture, match="No such file"):
+        with pytest.raises(BadImageError, match="No such file"):
             decode(tmp_path / "gone.png", SIDE, 3, "crop")
 
     def test_numbers_in_names_count_by_their_value(self, tmp_path: Path) -> None:
         for name in ("10.png", "9.png", "a2b.png", "a10b.png", "²3.png"):
             save(tmp_path / name, noise(0))
-        names = [path.name for path in survey(tmp_path).pictures]
+        names = [path.name for path in survey(tmp_path).images]
         assert names.index("9.png") < names.index("10.png")
         assert names.index("a2b.png") < names.index("a10b.png")
 
@@ -564,10 +568,12 @@ class TestSameAsIdx:
 
 
 class TestMemoryAndTime:
-    """What does not fit is refused before it is decoded, and decoding is quick."""
+    """Images that do not fit into memory are refused before decoding, and decoding is fast."""
 
     def test_what_does_not_fit_is_refused_with_the_figure_and_the_remedy(self, pets: Path) -> None:
-        with pytest.raises(ValueError, match="20 images of 200000x200000x3 take 2,400.0 GB") as got:
+        with pytest.raises(
+            ValueError, match="20 images of 200000x200000x3, which take 2,400.0 GB"
+        ) as got:
             load_dataset("auto", pets, options=FolderOptions(image_size=200_000))
         fitting = int(str(got.value).split("--image-size ")[1].split()[0])
         assert 100 < fitting < 200_000
@@ -590,9 +596,9 @@ class TestRuns:
     """A run remembers how its images were made."""
 
     def test_options_are_refused_where_nothing_would_come_of_them(self, mnist_folder: Path) -> None:
-        for name, place in (("digits", None), ("auto", mnist_folder)):
+        for name, path in (("digits", None), ("auto", mnist_folder)):
             with pytest.raises(ValueError, match="Expected image_size, resize only with a folder"):
-                load_dataset(name, place, options=FolderOptions(image_size=9, resize="squash"))
+                load_dataset(name, path, options=FolderOptions(image_size=9, resize="squash"))
 
     def test_a_run_reloads_the_very_same_images(self, classes_only: Path, tmp_path: Path) -> None:
         options = {

@@ -40,7 +40,7 @@ def test_bytes_follow_the_published_format(tmp_path: Path) -> None:
     assert (tmp_path / "array").read_bytes() == expected
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+def test_gzip_is_recognised_by_content_not_by_name(tmp_path: Path) -> None:
     write_idx(tmp_path / "images.gz", IMAGES)
     (tmp_path / "images.gz").rename(tmp_path / "images")
     np.testing.assert_array_equal(read_idx(tmp_path / "images"), IMAGES)
@@ -61,7 +61,7 @@ def test_a_truncated_gzip_is_refused(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "images.gz"
     write_idx(path, IMAGES)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"images\.gz to be a whole gzip file"):
+    with pytest.raises(ValueError, match=r"images\.gz to be a complete gzip file"):
         read_idx(path)
 
 
@@ -71,7 +71,7 @@ def test_a_flipped_bit_in_a_gzip_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"images\.gz to be a whole gzip file"):
+    with pytest.raises(ValueError, match=r"images\.gz to be a complete gzip file"):
         read_idx(path)
 
 
@@ -91,7 +91,7 @@ def test_a_flipped_bit_in_a_gzip_is_refused(tmp_path: Path) -> None:
         (b"", b"", "an IDX file.*an empty file"),
     ],
 )
-def test_bytes_that_are_no_whole_idx_file_are_refused(
+def test_bytes_that_are_not_a_complete_idx_file_are_refused(
     tmp_path: Path, header: bytes, body: bytes, expected: str, packed: bool
 ) -> None:
     content = header + body

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from lenet.data import preparation
+from lenet.data.centring import stroke_width
 from lenet.data.datasets import Dataset
 from lenet.data.idx import read_idx
-from lenet.data.pictures import decode
+from lenet.data.image_files import decode
 from lenet.data.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
 
 MNIST_SHAPE = (28, 28, 1)
@@ -184,15 +184,15 @@ def test_thin_strokes_are_widened_and_thick_ones_kept() -> None:
     for pen in (3, 24, 40):
         prepared = prepare_drawing(picture_of(1 - drawn(pen)), MNIST_SHAPE)
         notes.append(prepared.stages[4].note)
-        width = preparation.stroke_width(prepared.image[..., 0] > 127)
+        width = stroke_width(prepared.image[..., 0] > 127)
         assert width == pytest.approx(max(2.2, pen * 20 / 200), abs=1)
-    assert notes == ["thin strokes widened", "aspect kept", "aspect kept"]
+    assert notes == ["thin strokes widened", "aspect ratio kept", "aspect ratio kept"]
 
 
 def test_the_width_of_a_stroke_is_measured() -> None:
     mask = np.zeros((100, 100), bool)
     mask[10:90, 40:45] = True
-    assert preparation.stroke_width(mask) == pytest.approx(5, rel=0.25)
+    assert stroke_width(mask) == pytest.approx(5, rel=0.25)
 
 
 def test_every_stage_can_be_drawn() -> None:
@@ -200,9 +200,9 @@ def test_every_stage_can_be_drawn() -> None:
     prepared = prepare_drawing(picture, MNIST_SHAPE)
     titles = [stage.title for stage in prepared.stages]
     assert titles == [
-        "Your picture",
+        "Your image",
         "Gray",
-        "Ink alone",
+        "Ink only",
         "Cropped",
         "Scaled to 20 × 20",
         "Centred in 28 × 28",
@@ -277,7 +277,7 @@ class TestPhotographs:
         assert prepared.stages[0].box == (0, 50, 100, 150)
         assert np.array_equal(prepared.image, np.full((10, 10, 3), (255, 0, 0), np.uint8))
         squashed = prepare_photo(picture, (10, 10, 3), "squash")
-        assert [stage.title for stage in squashed.stages] == ["Your picture", "Scaled to 10 × 10"]
+        assert [stage.title for stage in squashed.stages] == ["Your image", "Scaled to 10 × 10"]
 
     def test_one_of_the_right_size_is_taken_as_it_is(self, digits: Dataset) -> None:
         for image in digits.test.images[:20]:
@@ -298,10 +298,10 @@ class TestPhotographs:
         def stages(prepared: Prepared) -> list[str]:
             return [stage.title for stage in prepared.stages]
 
-        assert "Ink alone" in stages(prepare(picture, MNIST_SHAPE, "mnist"))
-        assert "Ink alone" not in stages(prepare(picture, (32, 32, 3), "pets"))
-        assert "Ink alone" not in stages(prepare(picture, MNIST_SHAPE, "mnist", "photo"))
-        assert "Ink alone" in stages(prepare(picture, (32, 32, 3), "pets", "drawing"))
+        assert "Ink only" in stages(prepare(picture, MNIST_SHAPE, "mnist"))
+        assert "Ink only" not in stages(prepare(picture, (32, 32, 3), "pets"))
+        assert "Ink only" not in stages(prepare(picture, MNIST_SHAPE, "mnist", "photo"))
+        assert "Ink only" in stages(prepare(picture, (32, 32, 3), "pets", "drawing"))
 
 
 class TestFiles:
@@ -367,9 +367,9 @@ class TestFiles:
         ("content", "message"),
         [
             (b"", "is empty"),
-            (b"hello", "is no PNG, JPEG, WebP or BMP picture"),
+            (b"hello", "is not a PNG, JPEG, WebP or BMP image"),
             (b"%PDF-1.4", "is a PDF, not"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no PNG"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a PNG"),
         ],
         ids=["empty", "text", "pdf", "eps"],
     )

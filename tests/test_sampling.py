@@ -1,4 +1,4 @@
-"""The order in which images are seen, and the images every inspection looks at."""
+"""The order in which images are seen, and the images that every inspection uses."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ def test_the_order_is_the_same_on_every_machine() -> None:
     assert epoch_order(0, 0, 8).tolist() == [2, 4, 3, 6, 5, 0, 1, 7]
 
 
-def test_the_probe_shows_each_class_alike(tiny: Dataset) -> None:
+def test_the_probe_has_equally_many_images_of_each_class(tiny: Dataset) -> None:
     probe = choose_probe(tiny.train, tiny.test, 30)
     assert np.bincount(probe.labels).tolist() == [10, 10, 10]
     assert (np.diff(probe.labels) >= 0).all()
-    np.testing.assert_array_equal(probe.shown, tiny.test.images[0])
-    assert probe.shown_label == tiny.test.labels[0]
+    np.testing.assert_array_equal(probe.test_image, tiny.test.images[0])
 
 
-def test_of_large_images_the_probe_takes_fewer() -> None:
+def test_the_probe_has_fewer_images_if_they_are_large() -> None:
     split = Split(np.zeros((60, 224, 224, 3), np.uint8), np.arange(60, dtype=np.int32) % 2)
     assert np.bincount(choose_probe(split, split).labels).tolist() == [10, 10]
 

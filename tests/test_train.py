@@ -30,8 +30,8 @@ from PIL import Image
 from lenet import cli, train
 from lenet.config import TrainConfig
 from lenet.data import downloads
-from lenet.data.datasets import IDX_FILES, Dataset, Split, load_dataset
-from lenet.data.idx import write_idx
+from lenet.data.datasets import Dataset, Split, load_dataset
+from lenet.data.idx import IDX_FILES, write_idx
 from lenet.recording import checkpoints, events, runs
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Dataset], list[Any]], str]] = {
             "--data-dir",
             cut_file(idx_folder(folder, tiny), "train-images-idx3-ubyte.gz", lambda c: c[:-50]),
         ],
-        r"train-images-idx3-ubyte\.gz to be a whole gzip file",
+        r"train-images-idx3-ubyte\.gz to be a complete gzip file",
     ),
     "fewer bytes than promised": (
         lambda folder, tiny: ["--data-dir", images_raw(folder, tiny, lambda c: c[:-1])],
@@ -460,7 +460,7 @@ class TestOutcomes:
         monkeypatch.setenv("LENET_CACHE", str(tmp_path / "cache"))
         assert train.main(["--logdir", str(tmp_path / "logs"), "--max-steps", "2"]) == 0
         shown = capsys.readouterr()
-        assert shown.err.startswith("Note: MNIST is neither at hand")
+        assert shown.err.startswith("Note: MNIST is not on this computer")
         assert "on digits" in printed("Test accuracy", shown.out)
         (run,) = (tmp_path / "logs").iterdir()
         assert run.name.startswith("digits-lenet-relu-adam-seed0-")

@@ -1,4 +1,4 @@
-"""Images in memory: reading them from files, folders and downloads, and choosing which are used when.
+"""Images in memory: read from files, folders and downloads, checked, split, and chosen from.
 
 Needs no TensorFlow. May import: nothing but the top modules.
 """

@@ -1,4 +1,4 @@
-"""CIFAR-10 in its binary version, read from the archive as it is or from the files in it.
+"""CIFAR-10 in its binary version, read from the archive itself or from the files in it.
 
 Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009, and the
 data set's page, https://www.cs.toronto.edu/~kriz/cifar.html: records of 3,073 bytes, the label
@@ -16,94 +16,116 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from lenet.data.idx import GZIP_MAGIC
+from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer",
     "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
-BATCHES = {
-    "train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
-    "test": ("test_batch.bin",),
-}
+TRAIN_BATCHES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+TEST_BATCHES = ("test_batch.bin",)
+BATCHES = (*TRAIN_BATCHES, *TEST_BATCHES)
 ARCHIVE = "cifar-10-binary.tar.gz"
 PYTHON_ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-bin"
 PYTHON_FOLDER = "cifar-10-batches-py"
-IMAGES = (50_000, 10_000)  # To train on, to test on.
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 SIDE, CHANNELS = 32, 3
 RECORD = 1 + SIDE * SIDE * CHANNELS
-MOST_BYTES = 10_000 * RECORD  # Of one batch.
+MAXIMUM_BYTES = 10_000 * RECORD  # Of one batch.
 
 
-def find_cifar10(place: Path) -> Path | None:
-    """The archive, or the folder of batches, that a file or folder is or holds; else None.
+def find_cifar10(path: Path) -> Path | None:
+    """The archive or the folder of batches that a path names, or that a folder contains.
 
     Raises:
-        ValueError: it holds the Python version of the data set.
+        ValueError: it is the Python version of the data set.
     """
-    batches = {name for names in BATCHES.values() for name in names}
-    if place.is_file():
-        is_archive = place.name.removesuffix(".gz").endswith((".tar", ".tgz"))
-        found = place if is_archive else None
+    source = None
+    if path.is_file():
+        is_archive = path.name.removesuffix(".gz").endswith((".tar", ".tgz"))
+        source = path if is_archive else None
     else:
-        candidates = [place / ARCHIVE, place / ARCHIVE.removesuffix(".gz")]
-        found = next((path for path in candidates if path.is_file()), None)
-        for folder in (place, place / FOLDER):
-            if found is None and any((folder / name).is_file() for name in batches):
-                found = folder
+        archives = (path / ARCHIVE, path / ARCHIVE.removesuffix(".gz"))
+        folders = (path, path / FOLDER)
+        candidates = [archive for archive in archives if archive.is_file()]
+        candidates += [f for f in folders if any((f / name).is_file() for name in BATCHES)]
+        source = candidates[0] if candidates else None
     python = (PYTHON_ARCHIVE, PYTHON_FOLDER)
-    if place.name in python or (found is None and any((place / n).exists() for n in python)):
+    if path.name in python or (source is None and any((path / name).exists() for name in python)):
         raise ValueError(
-            f"{place} holds the Python version of CIFAR-10, whose files can run any program when "
-            f"they are read: get the binary version, {ARCHIVE}."
+            f"Expected the binary version of CIFAR-10, {ARCHIVE}. Received: {path} with the Python "
+            "version, whose files can run any program when they are read"
         )
-    return found
+    return source
 
 
-def read_cifar10(place: Path) -> dict[tuple[str, str], np.ndarray]:
-    """Reads all batches; of an archive nothing is written to the disk.
+def read_cifar10(source: Path, _: FolderOptions) -> RawImages:
+    """Reads all batches. An archive is read without writing its files to the disk.
 
     Args:
-        place: what `find_cifar10` found.
-
-    Returns:
-        (part, kind) → uint8 images [n, 32, 32, 3] and labels [n]; part is train or test, kind
-        images or labels.
+        source: an archive or a folder.
 
     Raises:
         FileNotFoundError: a batch is missing.
         ValueError: the archive or a batch is damaged.
     """
-    batches = _from_archive(place) if place.is_file() else _from_folder(place)
-    missing = [name for names in BATCHES.values() for name in names if name not in batches]
+    batches = _from_archive(source) if source.is_file() else _from_folder(source)
+    missing = [name for name in BATCHES if name not in batches]
     if missing:
-        raise FileNotFoundError(f"{place} lacks {', '.join(missing)}.")
-    arrays = {}
-    for part, names in BATCHES.items():
-        records = np.concatenate([_records(batches[name], f"{place} ({name})") for name in names])
-        planes = records[:, 1:].reshape(-1, CHANNELS, SIDE, SIDE)
-        arrays[part, "images"] = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        arrays[part, "labels"] = records[:, 0]
-    return arrays
+        raise FileNotFoundError(
+            f"{source} lacks {', '.join(missing)}. Download {ARCHIVE} again, or add what is missing."
+        )
+    train, test = (_split(batches, names, source) for names in (TRAIN_BATCHES, TEST_BATCHES))
+    counts = len(train.labels), len(test.labels)
+    note = ""
+    if counts != (TRAIN_IMAGES, TEST_IMAGES):
+        note = (
+            f"These are {counts[0]:,} training and {counts[1]:,} test images, not CIFAR-10's "
+            f"{TRAIN_IMAGES:,} and {TEST_IMAGES:,}: results are not CIFAR-10 results."
+        )
+    return RawImages(train, test, name="cifar10", class_names=CLASSES, note=note)
+
+
+def _split(batches: dict[str, bytes], names: tuple[str, ...], source: Path) -> RawSplit:
+    """The images of several batches, uint8 [n, 32, 32, 3], and their labels, uint8 [n]."""
+    records = np.concatenate([_records(batches[name], f"{source} ({name})") for name in names])
+    planes = records[:, 1:].reshape(-1, CHANNELS, SIDE, SIDE)
+    return RawSplit(planes.transpose(0, 2, 3, 1), records[:, 0], str(source), str(source))
+
+
+def _records(content: bytes, source: str) -> np.ndarray:
+    """The records of one batch, uint8 [n, 3073]."""
+    if not content or len(content) % RECORD:
+        raise ValueError(
+            f"Expected {source} to contain records of {RECORD:,} bytes. "
+            f"Received: {len(content):,} bytes. Download {ARCHIVE} again."
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+    if records[:, 0].max() >= len(CLASSES):
+        raise ValueError(
+            f"Expected {source} to contain labels from 0 to {len(CLASSES) - 1}. "
+            f"Received: {records[:, 0].max()}. Download {ARCHIVE} again."
+        )
+    return records
 
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
-    paths = [folder / name for names in BATCHES.values() for name in names]
+    paths = [folder / name for name in BATCHES]
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 def _from_archive(path: Path) -> dict[str, bytes]:
-    wanted = {name for names in BATCHES.values() for name in names}
     batches: dict[str, bytes] = {}
     try:
-        # As a stream: in one pass, and never more of it in memory than one batch. Through gzip's
-        # own reader, for tarfile's does not compare the checksum at the end.
-        with _unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        # As a stream, so that at most one batch is in memory besides the result. gzip's own
+        # reader, because tarfile's does not check the checksum at the end.
+        with _decompressed(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                if name not in wanted or not member.isreg():
+                if name not in BATCHES or not member.isreg():
                     continue
-                if member.size > MOST_BYTES:
+                if member.size > MAXIMUM_BYTES:
                     raise ValueError(f"{name} has {member.size:,} bytes, more than CIFAR-10's")
                 file = archive.extractfile(member)
                 assert file is not None
@@ -111,25 +133,21 @@ def _from_archive(path: Path) -> dict[str, bytes]:
             while stream.read(2**20):
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
-        raise ValueError(f"Expected {path} to be a whole archive of CIFAR-10: {error}") from error
+        raise ValueError(
+            f"Expected {path} to be a complete archive of CIFAR-10: {error}. Download it again."
+        ) from error
     return batches
 
 
-def _unpacked(path: Path) -> gzip.GzipFile | BufferedReader:
+def _decompressed(path: Path) -> gzip.GzipFile | BufferedReader:
     with path.open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-    return gzip.open(path) if packed else path.open("rb")
+        is_gzip = file.read(2) == GZIP_MAGIC
+    return gzip.open(path) if is_gzip else path.open("rb")
 
 
-def _records(content: bytes, name: str) -> np.ndarray:
-    """The records of one batch, uint8 [n, 3073]."""
-    if not content or len(content) % RECORD:
-        raise ValueError(
-            f"Expected {name} to hold records of {RECORD:,} bytes. Received: {len(content):,} bytes"
-        )
-    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-    if records[:, 0].max() >= len(CLASSES):
-        raise ValueError(
-            f"Expected {name} to hold labels from 0 to 9. Received: {records[:, 0].max()}"
-        )
-    return records
+READER = Reader(
+    expected=f"{ARCHIVE}, or the files in it",
+    find=find_cifar10,
+    read=read_cifar10,
+    datasets=("cifar10",),
+)

@@ -1,4 +1,4 @@
-"""Fetches data sets into a cache folder: several mirrors, every file checked, nothing half-written."""
+"""Downloads data sets into a cache folder: from several mirrors, every file checked and complete."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ MIRRORS: dict[str, tuple[str, ...]] = {
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     ),
-    # The authors' own server, https://www.cs.toronto.edu/~kriz/cifar.html, and the copy that
-    # Swift for TensorFlow's models were trained from.
+    # The authors' own server, and the copy that the models of Swift for TensorFlow used.
     "cifar10": (
         "https://www.cs.toronto.edu/~kriz/",
         "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
@@ -35,8 +34,8 @@ SHA256: dict[str, dict[str, str]] = {
         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     },
-    # As tensorflow/datasets has it, in url_checksums/cifar10.txt; the authors publish only the
-    # MD5, c32a1d4ab5d03f1284b67883e8d87530.
+    # From url_checksums/cifar10.txt of tensorflow/datasets; the authors publish only the MD5,
+    # c32a1d4ab5d03f1284b67883e8d87530.
     "cifar10": {
         "cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     },
@@ -56,20 +55,20 @@ def fetch(
     sha256: dict[str, str] | None = None,
     timeout: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
 ) -> None:
-    """Makes sure that `folder` holds every file of a data set, downloading what is missing.
+    """Downloads the files of a data set that are not in a folder yet.
 
-    A file is written under a temporary name, checked, and moved into place, so that the
-    folder never holds a part of one. A file that is there already is used as it is, gzip
-    or raw: whoever put it there may have packed it otherwise.
+    pooch writes each file under a temporary name in the same folder, checks it, and renames it,
+    so that no file is ever incomplete. Files that are already there, gzip or raw, are not
+    checked: a user who put them there may have compressed them differently.
 
     Args:
         name: a key of MIRRORS.
         mirrors: base addresses to try in order; default MIRRORS[name].
-        sha256: file name to expected hash; default SHA256[name].
+        sha256: file name → expected hash; default SHA256[name].
         timeout: seconds to wait for a connection, and for the next bytes.
 
     Raises:
-        ConnectionError: no mirror gave the right file; the message says what each one did.
+        ConnectionError: no mirror sent the right file; the message says why, for each of them.
         OSError: the folder cannot be written.
     """
     expected = SHA256[name] if sha256 is None else sha256
@@ -85,17 +84,17 @@ def fetch(
             problem = _fetch_file(remaining[0] + file, folder, file, expected[file], timeout)
             if not problem:
                 break
-            # A mirror that failed once is not asked again: being offline must not take
-            # a time-out for every file.
+            # A mirror that failed once is not tried again, so that offline there is one
+            # time-out per mirror, not one per file.
             failures.append(f"{remaining.pop(0)}: {problem}")
         else:
-            raise ConnectionError(f"no mirror gave {file}: " + "; ".join(failures))
+            raise ConnectionError(f"no mirror sent {file}: " + "; ".join(failures))
 
 
 def _fetch_file(
     url: str, folder: Path, file: str, sha256: str, timeout: tuple[float, float]
 ) -> str:
-    """Downloads one file; returns "" or, where this mirror failed, why."""
+    """Downloads one file from one mirror. Returns "", or why that failed."""
     import pooch
     import requests
 
@@ -107,21 +106,21 @@ def _fetch_file(
     except requests.exceptions.Timeout:
         return "no answer in time"
     except requests.exceptions.ChunkedEncodingError:
-        return "sent a file that is cut short"
+        return "sent a truncated file"
     except requests.exceptions.ConnectionError as error:
-        # requests gives this, not Timeout, to a connection that falls silent half way.
+        # requests raises this, not Timeout, when a connection falls silent half-way.
         return "no answer in time" if "timed out" in str(error) else "cannot be reached"
     except requests.exceptions.RequestException as error:
         return str(error)
     except ValueError:
-        return "sent a file whose sha256 is wrong"
+        return "sent a file with the wrong sha256"
     finally:
         progress.close()
     return ""
 
 
 class _ProgressBar:
-    """What pooch asks of a progress bar, drawn by rich on a terminal and nowhere else."""
+    """The progress bar that pooch expects, drawn by rich, and only on a terminal."""
 
     def __init__(self, file: str) -> None:
         from rich.console import Console

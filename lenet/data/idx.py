@@ -1,4 +1,4 @@
-"""The IDX file format of MNIST, raw or gzip, read and written with NumPy alone.
+"""MNIST's IDX files, raw or gzip, read and written with NumPy alone.
 
 Source: the format's description on Yann LeCun's MNIST page: two zero bytes, a byte for the
 type, a byte for the number of dimensions, each dimension as a big-endian 32-bit integer,
@@ -15,6 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
+
+IDX_FILES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "labels"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
 DTYPES = {
     0x08: np.dtype(">u1"),
     0x09: np.dtype(">i1"),
@@ -26,19 +34,62 @@ DTYPES = {
 GZIP_MAGIC = b"\x1f\x8b"
 
 
+def find_idx_folder(path: Path) -> Path | None:
+    """The folder itself if it contains at least one of the four IDX files.
+
+    Raises:
+        FileNotFoundError: one of the others is missing.
+        ValueError: the path is one of the four files, not their folder.
+    """
+    if path.is_file() and path.name.removesuffix(".gz") in IDX_FILES.values():
+        raise ValueError(
+            f"Expected the folder of the four IDX files. Received: {path}, which is one of them. "
+            f"Use --data-dir {path.parent}"
+        )
+    present = {file: _raw_or_gzip(path, file) is not None for file in IDX_FILES.values()}
+    if not any(present.values()):
+        return None
+    missing = [file for file, is_present in present.items() if not is_present]
+    if missing:
+        raise FileNotFoundError(
+            f"{path} lacks {', '.join(missing)} (raw or .gz). Put what is missing into this folder."
+        )
+    return path
+
+
+def read_idx_folder(folder: Path, _: FolderOptions) -> RawImages:
+    """Reads the four files.
+
+    Raises:
+        ValueError: as `read_idx`.
+    """
+    paths = {key: _raw_or_gzip(folder, file) for key, file in IDX_FILES.items()}
+    arrays = {key: read_idx(path) for key, path in paths.items() if path is not None}
+    train, test = (
+        RawSplit(
+            arrays[split, "images"],
+            arrays[split, "labels"],
+            str(paths[split, "images"]),
+            str(paths[split, "labels"]),
+        )
+        for split in ("train", "test")
+    )
+    return RawImages(train, test)
+
+
 def read_idx(path: Path | str) -> np.ndarray:
     """Reads one IDX file.
 
     Args:
-        path: the file; gzip is told by its content, not by its name.
+        path: the file; gzip is recognised by its content, not by its name.
 
     Returns:
-        An array of the shape and type the header names, in the machine's byte order.
+        An array of the shape and type that the header names, in the machine's byte order.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no IDX file, its gzip is damaged, or it holds more or
-            fewer bytes than its header promises; the message names the file.
+        ValueError: the file is not an IDX file, its gzip is damaged, or it has more or
+            fewer bytes than its header says; the message names the file.
     """
     content = Path(path).read_bytes()
     if content.startswith(GZIP_MAGIC):
@@ -46,33 +97,39 @@ def read_idx(path: Path | str) -> np.ndarray:
             content = gzip.decompress(content)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(
-                f"Expected {path} to be a whole gzip file. It is truncated or damaged ({error}): "
-                "fetch it again."
+                f"Expected {path} to be a complete gzip file. It is truncated or damaged "
+                f"({error}). Get the file again."
             ) from error
     return parse_idx(content, str(path))
 
 
-def parse_idx(content: bytes, name: str) -> np.ndarray:
-    """Decodes the bytes of an IDX file; `name` says in errors where they came from.
+def parse_idx(content: bytes, source: str) -> np.ndarray:
+    """Decodes the bytes of an IDX file.
+
+    Args:
+        source: where the bytes came from, for error messages.
 
     Raises:
         ValueError: as `read_idx`.
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in DTYPES:
         raise ValueError(
-            f"Expected {name} to be an IDX file (two zero bytes, then a type). "
+            f"Expected {source} to be an IDX file (two zero bytes, then a type). "
             f"Received: {content[:4].hex(' ') or 'an empty file'}"
         )
     dtype, rank = DTYPES[content[2]], content[3]
     start = 4 + 4 * rank
     if len(content) < start:
-        raise ValueError(f"Expected {name} to hold {rank} dimensions. It ends inside its header.")
-    shape = struct.unpack(f">{rank}I", content[4:start])
-    promised, received = math.prod(shape) * dtype.itemsize, len(content) - start
-    if promised != received:
         raise ValueError(
-            f"Expected {name} to hold {promised:,} bytes of data, as its header says "
-            f"({' x '.join(map(str, shape))}). Received: {received:,} bytes"
+            f"Expected {source} to have {rank} dimensions. Received: a file truncated inside its "
+            "header. Get the file again."
+        )
+    shape = struct.unpack(f">{rank}I", content[4:start])
+    expected, received = math.prod(shape) * dtype.itemsize, len(content) - start
+    if expected != received:
+        raise ValueError(
+            f"Expected {source} to contain {expected:,} bytes of data, as its header says "
+            f"({' x '.join(map(str, shape))}). Received: {received:,} bytes. Get the file again."
         )
     return (
         np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
@@ -80,16 +137,32 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
 
 
 def write_idx(path: Path | str, array: np.ndarray) -> None:
-    """Writes an array as one IDX file, gzip where the name ends in `.gz`.
+    """Writes an array as one IDX file, compressed with gzip if the name ends in `.gz`.
 
     Raises:
         ValueError: the format has no such type.
     """
     codes = {dtype.newbyteorder("="): code for code, dtype in DTYPES.items()}
     if array.dtype not in codes:
-        raise ValueError(f"Expected a type IDX can hold. Received: dtype={array.dtype}")
+        raise ValueError(
+            f"Expected one of the types {', '.join(map(str, codes))}. Received: dtype={array.dtype}"
+        )
     code = codes[array.dtype]
     header = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
     content = header + array.astype(DTYPES[code]).tobytes()
     path = Path(path)
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def _raw_or_gzip(folder: Path, file: str) -> Path | None:
+    """The path of a file in a folder, with or without .gz; None if there is neither."""
+    candidates = (folder / file, folder / f"{file}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+READER = Reader(
+    expected=f"{', '.join(IDX_FILES.values())} (raw or .gz)",
+    find=find_idx_folder,
+    read=read_idx_folder,
+    datasets=("mnist", "fashion_mnist"),
+)

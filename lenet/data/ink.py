@@ -1,4 +1,4 @@
-"""Tells ink from what it is on: paper in uneven light, shadows, ruled lines, the table around it."""
+"""Separates ink from its background: paper in uneven light, shadows, ruled lines, the table around it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-PAPER_PIXELS = 200  # The paper's brightness is estimated on a picture this small,
-PAPER_WINDOW = 0.4  # through windows of this share of it: wider than any stroke.
-STROKE_PIXELS = 128  # Whether strokes are dark or light is told on a picture this small,
-STROKE_WINDOWS = (1 / 8, 1 / 2)  # by comparing thin and thick ones with their surroundings.
-DARKEST_PAPER = 0.25  # Below this brightness noise is not amplified any further.
-EVEN = 0.01  # Differences in brightness, from 0 to 1, that no photograph is without.
-NOISY = 0.015  # Noise (the median step from pixel to pixel) that calls for smoothing.
-NOISE_PEAK = 6  # What noise may reach in the dark corners of blank paper, in its own units.
-LEAST_CONTRAST = 0.12  # Of ink to paper, from 0 to 1; below it nothing was drawn.
-FAINT = 0.25  # A ruled line against ink.
-INK = 0.35  # What counts as ink when its pieces are told apart; ruled lines are fainter.
-FULL_INK = 0.7  # What each piece has somewhere; shadows have not.
-COARSE_PIXELS = 200  # Pieces are told apart on a mask this small.
+PAPER_PIXELS = 200  # The paper's brightness is estimated on an image this small,
+PAPER_WINDOW = 0.4  # through windows of this share of its side: wider than any stroke.
+STROKE_PIXELS = 128  # Whether strokes are dark or light is decided on an image this small,
+STROKE_WINDOWS = (1 / 8, 1 / 2)  # by comparing thin and thick strokes with their surroundings.
+DARKEST_PAPER = 0.25  # Below this brightness, noise is not amplified further.
+EVEN = 0.01  # Differences in brightness, from 0 to 1, that every photo has.
+NOISY = 0.015  # Noise (the median step from pixel to pixel) from which on the photo is smoothed.
+NOISE_PEAK = 6  # What noise can reach in dark corners of blank paper, in units of that median.
+MINIMUM_CONTRAST = 0.12  # Between ink and paper, from 0 to 1; below it nothing was drawn.
+FAINT = 0.25  # Contrast of a ruled line, as a share of the ink's.
+INK = 0.35  # What counts as ink when pieces are separated; ruled lines are fainter.
+FULL_INK = 0.7  # What the darkest pixel of every piece of ink reaches; shadows do not.
+COARSE_PIXELS = 200  # Pieces are separated on a mask this small.
 SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
-LEAST_EXTENT = 0.02  # A drawing is at least this share of the picture's longer side.
-EDGE = 0.03  # What comes this near to the picture's edge touches it,
-MARGIN = 0.15  # and is no drawing if its middle is this near; both are shares of the side.
+MINIMUM_EXTENT = 0.02  # A drawing is at least this share of the longer side.
+EDGE = 0.03  # A piece this near to the edge touches it,
+MARGIN = 0.15  # and is not a drawing if its middle is this near; both are shares of the side.
 NOTHING_DRAWN = (
-    "nothing drawn stands out from its ground. Draw dark on light, or light on dark, and large."
+    "nothing drawn stands out from the background. Draw large, dark on light or light on dark."
 )
 
 
 def is_dark_on_light(gray: np.ndarray) -> bool:
-    """Whether what is drawn is darker than what surrounds it.
+    """Whether the drawing is darker than its background.
 
-    A picture's edge all of one brightness is the ground. Otherwise strokes are few: against the
-    mean of their surroundings they are the longer tail (the skewness), while the edges of light
-    and shadow have equal tails on both sides. The middle of the picture counts most, since a
-    table shows around it.
+    If all pixels at the edge have one brightness, they are the background. Otherwise: strokes
+    cover few pixels, so their difference from the mean of their surroundings has a long tail
+    (its skewness), while the edges of shadows have equal tails on both sides. The middle
+    counts most, because at the border a table may be visible.
 
     Args:
         gray: float [height, width], from 0 to 1.
@@ -54,10 +54,11 @@ def is_dark_on_light(gray: np.ndarray) -> bool:
 
 
 def ink_of(gray: np.ndarray) -> np.ndarray:
-    """How much ink covers each pixel of dark strokes on light paper, whatever the light on it.
+    """How much ink covers each pixel of dark strokes on light paper, in any light.
 
-    The paper's brightness is what is left when dark strokes are closed (a greatest, then a least
-    value through a window wider than they are); ink is what each pixel lacks of it.
+    The paper's brightness is estimated by removing the dark strokes with a morphological closing
+    (the maximum, then the minimum of a window wider than a stroke). Ink is how much darker than
+    the paper a pixel is.
 
     Args:
         gray: float [height, width], from 0 to 1.
@@ -66,29 +67,29 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
         float [height, width]: 0 paper, 1 ink.
 
     Raises:
-        ValueError: paper and ink cannot be told apart.
+        ValueError: ink cannot be distinguished from paper.
     """
     noise = float(np.median(np.abs(np.diff(gray, axis=1)))) if gray.shape[1] > 1 else 0.0
     smooth = _slide(gray, 3, np.mean) if noise > NOISY else gray
-    # The least of its neighbours, so that the bright side of a shadow's edge is no ink.
+    # The minimum of the neighbours, so that the bright side of a shadow's edge is not ink.
     paper = _slide(_closed(_resized(smooth, PAPER_PIXELS), PAPER_WINDOW), 3, np.min)
     paper = _resized(paper, gray.shape)
-    lack = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
-    strokes = lack > max(lack.max() / 2, LEAST_CONTRAST / 2)
+    darkness = (paper - smooth) / np.maximum(paper, DARKEST_PAPER)
+    strokes = darkness > max(darkness.max() / 2, MINIMUM_CONTRAST / 2)
     if not strokes.any():
         raise ValueError(NOTHING_DRAWN)
-    middle = np.median(lack[~strokes])
-    floor = middle + 3 * 1.4826 * np.median(np.abs(lack[~strokes] - middle))
-    full = np.percentile(lack[strokes], 95)
-    if noise > 0:  # A photograph: what is so faint is a ruled line rather than ink.
+    middle = np.median(darkness[~strokes])
+    floor = middle + 3 * 1.4826 * np.median(np.abs(darkness[~strokes] - middle))
+    full = np.percentile(darkness[strokes], 95)
+    if noise > 0:  # A photo: anything so faint is a ruled line rather than ink.
         floor = max(floor, FAINT * full)
-    if full - floor < max(LEAST_CONTRAST, NOISE_PEAK * noise):
+    if full - floor < max(MINIMUM_CONTRAST, NOISE_PEAK * noise):
         raise ValueError(NOTHING_DRAWN)
-    return np.clip((lack - floor) / (full - floor), 0, 1)
+    return np.clip((darkness - floor) / (full - floor), 0, 1)
 
 
 def drawn_part(ink: np.ndarray) -> np.ndarray:
-    """Where the drawing is: all pieces of ink and a little around them, without dust or table.
+    """Where the drawing is: all pieces of ink with a narrow margin, without dust or table.
 
     Args:
         ink: float [height, width], from 0 to 1.
@@ -97,7 +98,7 @@ def drawn_part(ink: np.ndarray) -> np.ndarray:
         bool [height, width].
 
     Raises:
-        ValueError: there is no piece of ink large enough.
+        ValueError: no piece of ink is large enough.
     """
     factor = -(-max(ink.shape) // COARSE_PIXELS)
     height, width = (-(-n // factor) for n in ink.shape)
@@ -111,27 +112,26 @@ def drawn_part(ink: np.ndarray) -> np.ndarray:
     for piece in drawn:
         kept[tuple(piece.T)] = True
     extent = max(np.ptp(np.concatenate(drawn), axis=0)) + 1 if drawn else 0
-    if extent < max(2, LEAST_EXTENT * max(coarse.shape)):
+    if extent < max(2, MINIMUM_EXTENT * max(coarse.shape)):
         raise ValueError(NOTHING_DRAWN)
     around = _slide(kept, 2 * (1 + extent // 10) + 1, np.max)
     return around.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
 
 
 def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:
-    """Scales to a shape; or, given a length, makes the longer side no longer than that."""
-    picture = Image.fromarray(values.astype(np.float32))
+    """Scales to a shape; or, for a length, until the longer side is at most that long."""
+    image = Image.fromarray(values.astype(np.float32))
     if isinstance(size, int):
         scale = min(1.0, size / max(values.shape))
         height, width = (max(1, round(n * scale)) for n in values.shape)
-        return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
-    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def _closed(values: np.ndarray, share: float) -> np.ndarray:
-    """Without the dark things that are narrower than a share of the longer side.
+    """Removes dark parts narrower than a share of the longer side: a morphological closing.
 
-    That is a greatest, then a least value through a window; what grows ever darker towards the
-    picture's edge stays.
+    What becomes darker and darker towards the edge stays.
     """
     half = max(1, int(max(values.shape) * share) // 2)
     padded = np.pad(values, 2 * half, mode="edge")
@@ -141,7 +141,7 @@ def _closed(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> np.ndarray:
-    """A statistic of a square window around each pixel; past the edge its pixel goes on."""
+    """A statistic of a square window around each pixel; pixels at the edge are repeated outwards."""
     for axis in (0, 1):
         margin = [(0, 0), (0, 0)]
         margin[axis] = (size // 2, size - 1 - size // 2)
@@ -154,15 +154,15 @@ def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> 
 
 def _pieces(mask: np.ndarray) -> list[np.ndarray]:
     """The connected pieces of a mask, corners included: int [pixels, 2], rows and columns."""
-    left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
+    remaining = set(zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True))
     pieces = []
-    while left:
-        border = [left.pop()]
+    while remaining:
+        border = [remaining.pop()]
         piece = list(border)
         while border:
             row, column = border.pop()
-            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
-            left -= around
+            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & remaining
+            remaining -= around
             border += around
             piece += around
         pieces.append(np.array(piece))
@@ -174,5 +174,5 @@ def _is_surroundings(piece: np.ndarray, shape: tuple[int, ...]) -> bool:
     last = np.array(shape) - 1
     near = EDGE * last
     sides = np.count_nonzero([*(piece.min(0) <= near), *(piece.max(0) >= last - near)])
-    place = piece.mean(0) / np.maximum(last, 1)
-    return bool(sides >= 3 or (sides > 0 and np.any(np.abs(place - 0.5) > 0.5 - MARGIN)))
+    middle = piece.mean(0) / np.maximum(last, 1)
+    return bool(sides >= 3 or (sides > 0 and np.any(np.abs(middle - 0.5) > 0.5 - MARGIN)))

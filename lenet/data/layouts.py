@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures, of which class, and which of them are to test on."""
+"""Which files of a folder are images, the class of each, and which are for testing."""
 
 from __future__ import annotations
 
@@ -10,148 +10,151 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenet.data.pictures import KINDS, OTHER_SUFFIXES, SUFFIXES
+from lenet.data.image_files import KINDS, OTHER_SUFFIXES, SUFFIXES
 
 LAYOUTS = (
-    f"{KINDS} pictures as train/<class>/… and test/<class>/…, or as <class>/… alone, or, with "
+    f"{KINDS} files as train/<class>/… and test/<class>/…, or as <class>/… alone, or, with "
     "--class-from-name, in one folder with names like samoyed_12.jpg"
 )
-PARTS = ("train", "test")
+SPLITS = ("train", "test")
 NUMBERED = re.compile(r"(?P<name>.*[^\d\s_.()-])[\s_.-]*\(?\d+\)?")
 
 
 @dataclass(frozen=True)
-class PictureFile:
-    """One picture's place in a data set.
+class ImageFile:
+    """One image file and its role in the data set.
 
     Attributes:
         path: absolute.
-        part: "train" or "test", or "" where the split is still to be made.
-        class_name: "" where its name was to tell the class and does not.
+        split: "train" or "test"; "" where the folder does not say.
+        class_name: "" where the class should be in the file's name, but is not.
     """
 
     path: Path
-    part: str
+    split: str
     class_name: str
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The files below a folder, as paths relative to it.
+    """The files in a folder and its subfolders, as paths relative to it.
 
     Attributes:
-        pictures: by their names, in the order of these, numbers by their value.
-        others: files that are no pictures by their names.
-        links: how many lead out of the folder, or to a folder; nothing behind them is counted.
+        images: image files, judged by their suffixes; sorted by name, numbers by value.
+        others: all other files.
+        links: how many links lead out of the folder or to a folder. They are not followed.
     """
 
-    pictures: list[Path]
+    images: list[Path]
     others: list[Path]
     links: int
 
 
 def survey(folder: Path) -> Survey:
-    """Walks a folder, through no link to a folder, so that no circle of links is endless.
+    """Lists the files in a folder. Links to folders are not followed, so circles of links end.
 
     Args:
-        folder: itself no link.
+        folder: not a link itself.
 
     Raises:
         OSError: a folder cannot be read.
     """
-    pictures, others, links = [], [], 0
-    for place, folders, names in os.walk(folder, onerror=_refuse):
+    images, others, links = [], [], 0
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        links += sum(Path(place, name).is_symlink() for name in folders)
+        links += sum(Path(parent, name).is_symlink() for name in folders)
         for name in names:
-            path = Path(place, name)
+            path = Path(parent, name)
             if name.startswith("."):
                 continue
             if path.is_symlink() and not _target(path).is_relative_to(folder):
                 links += 1
                 continue
-            kind = path.suffix.lower()
-            # A link to nowhere is a bad picture; a pipe or a device is none.
-            regular = path.is_file() or not path.exists()
-            is_picture = regular and (kind in SUFFIXES or kind in OTHER_SUFFIXES)
-            (pictures if is_picture else others).append(path.relative_to(folder))
-    pictures.sort(key=lambda path: (_natural(path.name), path.parts))
-    return Survey(pictures, sorted(others), links)
+            suffix = path.suffix.lower()
+            # A broken link is a bad image file; a pipe or a device is not an image file at all.
+            is_regular = path.is_file() or not path.exists()
+            is_image = is_regular and (suffix in SUFFIXES or suffix in OTHER_SUFFIXES)
+            (images if is_image else others).append(path.relative_to(folder))
+    images.sort(key=lambda path: (_natural_key(path.name), path.parts))
+    return Survey(images, sorted(others), links)
 
 
 def classify(
-    folder: Path, pictures: Sequence[Path], from_name: bool
-) -> tuple[list[PictureFile], list[Path]]:
-    """Tells by one of the layouts which part and class each picture belongs to.
+    folder: Path, images: Sequence[Path], from_name: bool
+) -> tuple[list[ImageFile], list[Path]]:
+    """Finds the split and class of each image file, by one of the layouts.
 
     Args:
-        pictures: relative to `folder`.
-        from_name: whether the class stands in a file's name.
+        images: paths relative to `folder`.
+        from_name: whether the class is in a file's name.
 
     Returns:
-        The pictures, and those that have no place in the layout, such as a val/ folder's.
+        The image files, and the paths that the layout has no role for, e.g. those in val/.
 
     Raises:
-        ValueError: the layout is none of `LAYOUTS`, or more than one.
+        ValueError: the folder has none of the `LAYOUTS`, or mixes them.
     """
-    tops = sorted({path.parts[0] for path in pictures if len(path.parts) > 1})
-    loose = [path for path in pictures if len(path.parts) == 1]
-    halves = {name.casefold() for name in tops} & set(PARTS)
-    problem = _layout_problem(tops, loose, halves, from_name)
+    top_folders = sorted({path.parts[0] for path in images if len(path.parts) > 1})
+    loose_files = [path for path in images if len(path.parts) == 1]
+    splits = {name.casefold() for name in top_folders} & set(SPLITS)
+    problem = _layout_problem(top_folders, loose_files, splits, from_name)
     if problem:
-        raise ValueError(f"Expected {LAYOUTS}. {shown(folder)} {problem}")
+        raise ValueError(f"Expected {LAYOUTS}. Received: {printable(folder)}, which {problem}")
     files, ignored = [], []
-    for path in pictures:
-        half = path.parts[0].casefold() if halves else ""
-        if halves and (half not in halves or len(path.parts) == 1):
+    for path in images:
+        split = path.parts[0].casefold() if splits else ""
+        if splits and (split not in splits or len(path.parts) == 1):
             ignored.append(path)
             continue
-        inner = path.relative_to(path.parts[0]) if halves else path
+        inner = path.relative_to(path.parts[0]) if splits else path
         if from_name != (len(inner.parts) == 1):
-            where = "a folder of its own" if from_name else "no class's folder"
-            raise ValueError(f"Expected {LAYOUTS}. {shown(folder / path)} lies in {where}.")
+            where = "in a subfolder" if from_name else "not in a class's folder"
+            raise ValueError(f"Expected {LAYOUTS}. Received: {printable(folder / path)}, {where}")
         name = (class_in_name(inner) or "") if from_name else inner.parts[0]
-        files.append(PictureFile(folder / path, half, unicodedata.normalize("NFC", name)))
+        files.append(ImageFile(folder / path, split, unicodedata.normalize("NFC", name)))
     return files, ignored
 
 
 def _layout_problem(
-    tops: Sequence[str], loose: Sequence[Path], halves: set[str], from_name: bool
+    top_folders: Sequence[str], loose_files: Sequence[Path], splits: set[str], from_name: bool
 ) -> str:
-    """What is wrong with where pictures lie, or ""."""
-    named = ", ".join(map(shown, tops[:3])) + (", …" if len(tops) > 3 else "")
-    if len(halves) == 1:
-        (half,) = halves
-        lacking = "train" if half == "test" else "test"
-        return f"has pictures in {half}/ but none in {lacking}/."
-    if halves:
+    """What is wrong with the layout and what to do about it, or ""."""
+    listed = ", ".join(map(printable, top_folders[:3])) + (", …" if len(top_folders) > 3 else "")
+    if len(splits) == 1:
+        (split,) = splits
+        lacking = "train" if split == "test" else "test"
+        return f"has images in {split}/ but none in {lacking}/"
+    if splits:
         return ""
-    if loose and tops:
-        return f"has pictures both in folders ({named}) and beside them ({shown(loose[0])})."
-    if loose and not from_name:
-        return "has pictures but no folders: --class-from-name reads the class from their names."
-    if tops and from_name:
-        return f"has folders ({named}): leave out --class-from-name."
+    if loose_files and top_folders:
+        loose = printable(loose_files[0])
+        return f"has images both in folders ({listed}) and outside them ({loose})"
+    if loose_files and not from_name:
+        return (
+            "has images but no folders. To read the class from their names, use --class-from-name"
+        )
+    if top_folders and from_name:
+        return f"has folders ({listed}). Leave out --class-from-name"
     return ""
 
 
 def class_in_name(path: Path) -> str | None:
-    """What stands before the number in a file's name: samoyed for samoyed_12.jpg, else None."""
+    """The text before the number in a file's name: samoyed for samoyed_12.jpg, else None."""
     match = NUMBERED.fullmatch(path.stem)
     return match["name"] if match else None
 
 
 def split_by_content(classes_of: dict[str, set[str]], fraction: float) -> set[str]:
-    """Chooses test pictures by their content alone.
+    """Chooses test images by their content alone, so that names and other files do not matter.
 
     Args:
-        classes_of: sha256 in hexadecimal → the classes that hold a file of that content.
+        classes_of: sha256 in hexadecimal → the classes that have a file of that content.
         fraction: the share of contents to test on, from 0 to 1, on average.
 
     Returns:
-        The sha256 of the test pictures: those below `fraction` of the range of a sha256. Where
-        that leaves a class of two or more without any, or nothing but, its lowest or highest
-        crosses over.
+        The sha256 of the test images: those below `fraction` of the range of a sha256. If a class
+        of two or more images then has no test image, its lowest sha256 becomes one; if it has
+        no training image, its highest sha256 becomes one.
     """
     of_class: dict[str, list[str]] = defaultdict(list)
     for sha256 in sorted(classes_of):
@@ -167,24 +170,24 @@ def split_by_content(classes_of: dict[str, set[str]], fraction: float) -> set[st
     return in_test
 
 
-def shown(path: Path | str) -> str:
-    """A path as it can be printed, whatever bytes its name is made of."""
+def printable(path: Path | str) -> str:
+    """A path in characters that can be printed, even if its name is not valid text."""
     return str(path).encode(errors="replace").decode()
 
 
 def _target(link: Path) -> Path:
-    """Where a link leads; of a circle of links, the link itself."""
+    """Where a link leads; the link itself if it leads in a circle."""
     try:
         return link.resolve()
     except (OSError, RuntimeError):
         return link
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural_key(name: str) -> list[tuple[int, str]]:
     """A key that sorts 2.png before 10.png."""
-    words = re.split(r"([0-9]+)", name)
-    return [(int(word), "") if word.isdecimal() else (0, word) for word in words]
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def _refuse(error: OSError) -> None:
+def _raise(error: OSError) -> None:
     raise error

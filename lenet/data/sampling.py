@@ -1,4 +1,4 @@
-"""Which images are seen when: one permutation per epoch, and the images inspections look at."""
+"""Which images are used when: the order of each epoch, and the images that inspections use."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lenet.data.datasets import Split
+from lenet.data.splits import Split
 
 PROBE_IMAGES = 100
-PROBE_PIXELS = 2**20
+PROBE_PIXELS = 2**20  # Of all probe images together: every layer's output for them is in memory.
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of the training images in one epoch.
 
-    It depends on nothing but its arguments, so a run that goes on after an interruption has
-    no state of a random generator to restore.
+    It depends only on its arguments, so that a resumed run needs no saved random state.
 
     Args:
         seed: the run's seed.
@@ -30,7 +29,7 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
 
 
 def evaluation_indices(seed: int, step: int, size: int, count: int) -> np.ndarray:
-    """Random test images for an evaluation between epochs, made from seed and step alone.
+    """Random test images for an evaluation within an epoch, the same for the same arguments.
 
     Returns:
         int32 [min(count, size)], no image twice.
@@ -41,28 +40,27 @@ def evaluation_indices(seed: int, step: int, size: int, count: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class Probe:
-    """The images every inspection looks at: the same in every run on a data set.
+    """The images that every inspection uses: the same in every run on a data set.
 
     Attributes:
         images: uint8 [n, height, width, channels], training images, class by class.
         labels: int32 [n], ascending.
-        shown: uint8 [height, width, channels], the one test image whose feature maps are shown.
-        shown_label: its label.
+        test_image: uint8 [height, width, channels], the one test image whose feature maps are
+            recorded.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    shown: np.ndarray
-    shown_label: int
+    test_image: np.ndarray
 
 
 def choose_probe(train: Split, test: Split, count: int = PROBE_IMAGES) -> Probe:
-    """The first images of each class, as many of each as `count` allows, and the first test image.
+    """The first images of each class, equally many, at most `count`; and the first test image.
 
-    Of large images fewer, since every layer's output for all of them is in memory at once.
+    Of large images there are fewer, so that they have at most `PROBE_PIXELS` together.
     """
     classes = np.unique(train.labels)
     height, width = train.images.shape[1:3]
     per_class = max(1, min(count, PROBE_PIXELS // (height * width)) // len(classes))
     chosen = np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes])
-    return Probe(train.images[chosen], train.labels[chosen], test.images[0], int(test.labels[0]))
+    return Probe(train.images[chosen], train.labels[chosen], test.images[0])

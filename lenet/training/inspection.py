@@ -26,7 +26,7 @@ class Inspector:
     def __init__(self, model: Classifier, probe: Probe) -> None:
         self._model, self._probe = model, probe
         self._images, self._labels = tf.constant(probe.images), tf.constant(probe.labels)
-        self._shown_image = tf.constant(probe.shown[None])
+        self._shown_image = tf.constant(probe.test_image[None])
         self._kernels_before: dict[str, np.ndarray] | None = None
         self._measure = tf.function(self._measurements, input_signature=[], autograph=False)
 

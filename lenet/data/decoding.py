@@ -1,0 +1,148 @@
+"""Reads and decodes many image files in parallel, within the memory there is."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from lenet.data.image_files import (
+    KINDS,
+    OTHER_SUFFIXES,
+    BadImageError,
+    Header,
+    decode,
+    read_header,
+)
+from lenet.data.layouts import ImageFile
+from lenet.registry import FOLDER_IMAGE_SIZE, Resize
+
+Result = TypeVar("Result")
+
+
+def read_headers(files: list[ImageFile]) -> tuple[dict[Path, Header], dict[Path, str]]:
+    """Reads the headers of image files.
+
+    Returns:
+        The headers by path, and what is wrong with the files that have no usable header.
+    """
+    headers: dict[Path, Header] = {}
+    problems: dict[Path, str] = {}
+
+    def check(file: ImageFile) -> Header:
+        suffix = file.path.suffix.lower()
+        if not file.class_name:
+            raise BadImageError("has no class in its name, as samoyed_12.jpg has")
+        if suffix in OTHER_SUFFIXES:
+            raise BadImageError(f"is a {suffix[1:].upper()}, not {KINDS}")
+        return read_header(file.path)
+
+    for file, result in _in_parallel(check, files, "Reading image files"):
+        if isinstance(result, BadImageError):
+            problems[file.path] = str(result)
+        else:
+            headers[file.path] = result
+    return headers, problems
+
+
+def common_shape(headers: Iterable[Header], image_size: int | None) -> tuple[int, int]:
+    """The side and the number of channels that all images get.
+
+    Args:
+        image_size: the side the user asked for; None: see `FolderOptions`.
+    """
+    headers = list(headers)
+    channels = 1 if all(header.gray for header in headers) else 3
+    sides = {side for header in headers for side in (header.width, header.height)}
+    size = sides.pop() if len(sides) == 1 else FOLDER_IMAGE_SIZE
+    return image_size or min(size, FOLDER_IMAGE_SIZE), channels
+
+
+def decode_all(
+    files: list[ImageFile], size: int, channels: int, resize: Resize
+) -> tuple[np.ndarray, dict[Path, str]]:
+    """Decodes image files.
+
+    Args:
+        size, channels, resize: as `image_files.decode`.
+
+    Returns:
+        The images, uint8 [n, size, size, channels], and what is wrong with the files that cannot
+        be decoded; their images are undefined.
+
+    Raises:
+        ValueError: the images do not fit into memory.
+    """
+    check_memory(len(files), size, channels)
+    images = np.empty((len(files), size, size, channels), np.uint8)
+    indices = {file.path: index for index, file in enumerate(files)}
+    problems: dict[Path, str] = {}
+
+    def fill(file: ImageFile) -> None:
+        images[indices[file.path]] = decode(file.path, size, channels, resize)
+
+    for file, result in _in_parallel(fill, files, "Decoding images"):
+        if isinstance(result, BadImageError):
+            problems[file.path] = str(result)
+    return images, problems
+
+
+def check_memory(count: int, size: int, channels: int) -> None:
+    """Refuses images that would not fit into memory.
+
+    Raises:
+        ValueError: with what they need, what is free, and a size that fits.
+    """
+    needed, available = count * size**2 * channels, _available_bytes()
+    if 2 * needed > available:
+        fitting = math.isqrt(available // (2 * count * channels))
+        raise ValueError(
+            f"Expected images that fit into memory. Received: {count:,} images of "
+            f"{size}x{size}x{channels}, which take {needed / 1e9:,.1f} GB, and TensorFlow's own "
+            f"copy as much again; {available / 1e9:,.1f} GB are free. Use --image-size {fitting} "
+            "or less, or fewer --classes."
+        )
+
+
+def _in_parallel(
+    work: Callable[[ImageFile], Result], files: Sequence[ImageFile], title: str
+) -> Iterator[tuple[ImageFile, Result | BadImageError]]:
+    """Does the same work on many files, with a progress bar on a terminal.
+
+    Threads suffice, because Pillow decodes and scales without Python's global lock.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    def attempt(file: ImageFile) -> Result | BadImageError:
+        try:
+            return work(file)
+        except BadImageError as error:
+            return error
+
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with bar:
+            results = bar.track(pool.map(attempt, files), total=len(files), description=title)
+            yield from zip(files, results, strict=True)
+    finally:
+        # After an interrupt, work that has not started yet is not waited for.
+        pool.shutdown(cancel_futures=True)
+
+
+def _available_bytes() -> int:
+    """Memory that is free without swapping, within the limit of a container."""
+    import psutil
+
+    available = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (number := limit.read_text().strip()).isdecimal():
+        available = min(available, int(number))
+    return available
