@@ -15,6 +15,7 @@ from experiments.report.data import TARGETS, Combination, Comparison
 from experiments.report.diagnosis import verdicts
 from experiments.report.statistics import (
     CONFIDENCE,
+    NO_BREAK_SPACE,
     NO_VALUE,
     Rank,
     accuracy_text,
@@ -181,7 +182,7 @@ COLUMNS = (
     ),
     *(
         Column(
-            f"epochs to {percent(target)}".replace(" %", "\N{NO-BREAK SPACE}%"),
+            f"epochs to {percent(target)}".replace(" %", f"{NO_BREAK_SPACE}%"),
             f"until the first evaluation with a test accuracy of at least {percent(target)}",
             partial(_epochs_to, target),
         )

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 NO_VALUE = "–"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # With fewer test images, one image is more than 0.02 %: a second decimal would say nothing.
 TWO_DECIMALS_FROM = 5_000
 
