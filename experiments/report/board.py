@@ -61,7 +61,7 @@ class Row:
     cells: Sequence[tuple[Column, Cell]]
 
 
-def board(comparison: Comparison) -> list[Row]:
+def board_rows(comparison: Comparison) -> list[Row]:
     """All rows, the best combination first."""
     return [
         Row(combination, [(column, column.cell(rank, combination)) for column in COLUMNS])
@@ -74,7 +74,7 @@ def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
     return ranking(comparison.combinations, lambda c: c.values("test_accuracy"))
 
 
-def caption(comparison: Comparison) -> str:
+def board_caption(comparison: Comparison) -> str:
     """How to read the leader board, and when combinations tie."""
     targets = " and ".join(map(percent, TARGETS))
     sentences = ["Click a heading to sort."]

@@ -53,7 +53,7 @@ class Card:
     entries: Sequence[Entry]
 
 
-def card(combination: Combination, targets: Mapping[str, str]) -> Card:
+def make_card(combination: Combination, targets: Mapping[str, str]) -> Card:
     """The diagnosis of one combination.
 
     Args:
@@ -111,7 +111,7 @@ def verdicts(combination: Combination) -> list[str]:
     return wrong or right or unmeasured or [NO_VALUE]
 
 
-def rules() -> list[tuple[str, str]]:
+def rule_list() -> list[tuple[str, str]]:
     """The name of each rule and what it asks, as the report lists them."""
     return [(RULES[rule][0], RULES[rule][1]) for rule in RULES]
 
@@ -134,7 +134,7 @@ def next_command(run: Run, finding: Finding) -> str:
     return cli.training_command(run.config, changes, name)
 
 
-def phrases(command: str) -> list[str]:
+def command_phrases(command: str) -> list[str]:
     """A command in parts to break lines between: an option stays with its value."""
     phrases: list[str] = []
     for word in command.split():

@@ -20,7 +20,7 @@ class Film:
     images: Sequence[Image]
 
 
-def films(inspected: Inspected) -> list[Film]:
+def make_films(inspected: Inspected) -> list[Film]:
     """The films of all combinations that have inspections and convolutions."""
     made = [
         Film(combination, _images(inspected, combination))
@@ -30,7 +30,7 @@ def films(inspected: Inspected) -> list[Film]:
     return [film for film in made if film.images]
 
 
-def caption(inspected: Inspected, films: Sequence[Film]) -> str:
+def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
     """How to read the films."""
     layers = dict.fromkeys(image.caption for film in films for image in film.images)
     ranges = [

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.report import sentences
-from experiments.report.board import COLUMNS, board, caption
+from experiments.report.board import COLUMNS, board_caption, board_rows
 from experiments.report.data import Comparison
-from experiments.report.diagnosis import card, phrases, rules
+from experiments.report.diagnosis import command_phrases, make_card, rule_list
 from experiments.report.reading import read_comparison
-from experiments.report.results import rows
+from experiments.report.results import result_rows
 from lenet import cli, files
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     output = output or folder / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     page = render(comparison, output)
-    results = rows(comparison)
+    results = result_rows(comparison)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(results[0]), lineterminator="\n")
     writer.writeheader()
@@ -75,7 +75,7 @@ def render(comparison: Comparison, output: Path) -> str:
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         style=Markup((HERE / "report.css").read_text()),
         script=Markup(script),
-        phrases=phrases,
+        phrases=command_phrases,
         **_texts(comparison, output),
         **_figures(comparison),
     )
@@ -95,11 +95,11 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "command": shlex.join(command) if isinstance(command, list) else str(command),
         "notes": sentences.notes(comparison),
         "columns": COLUMNS,
-        "board": board(comparison),
+        "board": board_rows(comparison),
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
-        "board_caption": caption(comparison),
+        "board_caption": board_caption(comparison),
         "most_seeds": comparison.most_seeds,
-        "rules": rules(),
+        "rules": rule_list(),
         "again": shlex.join(again),
     }
 
@@ -107,27 +107,29 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
 def _figures(comparison: Comparison) -> dict[str, Any]:
     """What the page shows in figures, and what it says about them."""
     # Drawing is imported here, so that a mistake in the command is reported at once.
-    from experiments.report import films, parts
     from experiments.report.curves import curves_panels
+    from experiments.report.films import films_caption, make_films
+    from experiments.report.images import variant_look
     from experiments.report.inspected import Inspected
+    from experiments.report.parts import sections_of
 
     inspected = Inspected(comparison)
     panels = curves_panels(comparison, inspected.last_step)
-    inside = {name: parts.sections(inspected, name) for name in comparison.activations}
+    inside = {name: sections_of(inspected, name) for name in comparison.activations}
     targets = {c.number: {"curves": panel.target} for panel in panels for c in panel.combinations}
     for section in (section for sections in inside.values() for section in sections):
         for combination, panel in section.panels:
             if panel.images:
                 targets[combination.number][section.name] = f"{section.name}-c{combination.number}"
-    looks = {c.variant: parts.variant_look(comparison, c) for c in comparison.combinations}
-    kernels = films.films(inspected)
+    looks = {c.variant: variant_look(comparison, c) for c in comparison.combinations}
+    films = make_films(inspected)
     return {
         "fairness": sentences.fairness(comparison, inspected.probe_images),
         "looks": {variant: (color, DASHES[dash]) for variant, (color, dash) in looks.items()},
-        "cards": [card(c, targets[c.number]) for c in comparison.combinations],
+        "cards": [make_card(c, targets[c.number]) for c in comparison.combinations],
         "panels": panels,
-        "films": kernels,
-        "films_caption": films.caption(inspected, kernels),
+        "films": films,
+        "films_caption": films_caption(inspected, films),
         "steps": inspected.film_steps,
         "steps_per_epoch": comparison.runs[0].record.steps_per_epoch,
         "inside": {name: sections for name, sections in inside.items() if sections},

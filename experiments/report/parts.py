@@ -78,7 +78,7 @@ NOT_RECORDED = Panel(missing="Not recorded.")
 NO_CONVOLUTION = Panel(missing="This network has no convolution.")
 
 
-def sections(inspected: Inspected, activation: str) -> list[Section]:
+def sections_of(inspected: Inspected, activation: str) -> list[Section]:
     """All views of the networks with one activation, without those that show nothing."""
     combinations = inspected.comparison.with_activation(activation)
     shown = []

@@ -13,7 +13,7 @@ from experiments.report.data import TARGETS, Combination, Comparison, Run
 from experiments.report.grouping import varied_options
 
 
-def rows(comparison: Comparison) -> list[dict[str, Any]]:
+def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """One flat row per run, for `results.csv` and `results.json`; numbers are not rounded."""
     varied = varied_options([run.config for run in comparison.runs])
     return [

@@ -220,7 +220,9 @@ def notes(comparison: Comparison) -> list[str]:
         if isinstance(entry, Mapping) and "folder" in entry and entry["folder"] not in names
     ]
     if missing:
-        sentences.append(f"Not started yet: {some(missing)}. The same command continues the grid.")
+        sentences.append(
+            f"Not started yet: {first_few(missing)}. The same command continues the grid."
+        )
     unfinished = Counter(run.state for run in comparison.runs if run.state != "done")
     if unfinished:
         states = join([f"{count} {state}" for state, count in sorted(unfinished.items())])
@@ -231,7 +233,7 @@ def notes(comparison: Comparison) -> list[str]:
     without = [run.folder.name for run in comparison.runs if not run.inspections()]
     if without:
         sentences.append(
-            f"No inspections in {some(without)}: this page cannot show the kernels, maps and "
+            f"No inspections in {first_few(without)}: this page cannot show the kernels, maps and "
             "gradients of these runs."
         )
     if comparison.most_seeds == 1:
@@ -252,7 +254,7 @@ def join(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def some(names: Sequence[str], maximum: int = 4) -> str:
+def first_few(names: Sequence[str], maximum: int = 4) -> str:
     """The first few of many names, as part of a sentence."""
     more = len(names) - maximum
     return join([*names[:maximum], f"{more} more"] if more > 0 else names)
