@@ -86,10 +86,10 @@ def board_caption(comparison: Comparison) -> str:
             "cannot tell which is better. With few seeds, this interval is wide."
         )
     sentences.append(
-        "A run measures test accuracy only when it evaluates, by default once per epoch. Epochs "
-        f"to {targets} are only that precise; a dash means not reached. Seconds per epoch include "
-        "evaluation and logging. Compare them only between runs that were made side by side in "
-        "the same way."
+        "Test accuracy is measured only at evaluations, by default once per epoch, so the epochs "
+        f"to {targets} are no more precise than that. A dash means not reached. Seconds per epoch "
+        "include evaluation and logging. Compare them only between runs that were made side by "
+        "side in the same way."
     )
     return " ".join(sentences)
 
