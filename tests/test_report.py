@@ -1,4 +1,4 @@
-"""One page that compares all runs of a folder: read back as a user reads it, in a browser too."""
+"""One page that compares all runs of a folder, read back as a user reads it, also in a browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,9 @@ import pytest
 
 from experiments.report import page as report
 from experiments.report.__main__ import main
-from experiments.report.data import ReportError, read_comparison
-from experiments.report.statistics import mean_and_spread, ranking, supported
+from experiments.report.data import ReportError
+from experiments.report.reading import read_comparison
+from experiments.report.statistics import accuracy_text, mean_and_spread, ranking, supported
 from lenet import cli
 from lenet.config import TrainConfig
 from lenet.diagnosis import EARLY_STEPS
@@ -41,6 +42,7 @@ SHAPES = {
     "fc2": (6, 5),
     "fc3": (5, 3),
 }
+MLP_SHAPES = {"fc1": (144, 6), "fc2": (6, 5), "fc3": (5, 3)}
 ACCURACY = {
     ("relu", "adam"): (0.985, 0.983, 0.984),
     ("relu", "sgd"): (0.982, 0.986, 0.984),
@@ -59,6 +61,7 @@ def make_run(
     name: str | None = None,
     state: str = "done",
     inspect: bool = True,
+    shapes: Mapping[str, tuple[int, ...]] = SHAPES,
     measured: bool = True,
     class_names: tuple[str, ...] = ("a", "b", "c"),
     sha256: str = "0" * 64,
@@ -93,7 +96,7 @@ def make_run(
         runs.append_metrics(run, [*train, *test])
     if inspect:
         for step in INSPECTED:
-            inspections.save(run / runs.INSPECTIONS, _inspection(step, seed, learns))
+            inspections.save(run / runs.INSPECTIONS, _inspection(step, seed, learns, shapes))
     runs.write_status(
         run, {"state": state, "step": LAST if measured else 0, "epoch": EPOCHS, "seconds": 3.0,
               "test_loss": 0.1, "test_accuracy": accuracy, "images_per_second": 1000.0,
@@ -102,10 +105,12 @@ def make_run(
     return run
 
 
-def _inspection(step: int, seed: int, learns: bool) -> Inspection:
+def _inspection(
+    step: int, seed: int, learns: bool, shapes: Mapping[str, tuple[int, ...]]
+) -> Inspection:
     draw = np.random.default_rng(seed)
     layers = {}
-    for depth, (name, shape) in enumerate(SHAPES.items()):
+    for depth, (name, shape) in enumerate(shapes.items()):
         kernel = draw.normal(0, 0.1, shape).astype(np.float32) * (1 + 0.02 * step)
         layers[name] = Layer(
             kernel=kernel, bias=np.zeros(shape[-1], np.float32), kernel_gradient=kernel,
@@ -115,7 +120,7 @@ def _inspection(step: int, seed: int, learns: bool) -> Inspection:
         )  # fmt: skip
     features = draw.normal(size=(30, 5)).astype(np.float32)
     labels = np.repeat(np.arange(3, dtype=np.int32), 10)
-    maps = {"conv1": np.zeros((4, 4, 4), np.float32)}
+    maps = {"conv1": np.zeros((4, 4, 4), np.float32)} if "conv1" in shapes else {}
     return Inspection(step, layers, maps, maps, features, "fc2", labels)
 
 
@@ -137,36 +142,43 @@ def page(folder: Path) -> str:
     return report.write_report(folder).read_text()
 
 
-def table(page: str) -> list[list[str]]:
-    """The cells of the leader board's rows."""
-    body = re.search(r"<tbody>(.*?)</tbody>", page, re.S)
-    assert body
-    rows = re.findall(r"<tr>(.*?)</tr>", body[1], re.S)
-    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.S) for row in rows]
-    return [[html.unescape(re.sub(r"<[^>]*>", "", cell)).strip() for cell in row] for row in cells]
+def plain(element: str) -> str:
+    """The text of an element as a reader sees it."""
+    return html.unescape(re.sub(r"<[^>]*>", "", element)).replace("\N{NO-BREAK SPACE}", " ").strip()
+
+
+def table(page: str) -> list[dict[str, str]]:
+    """The rows of the leader board, each cell by the heading of its column."""
+    board = re.search(r'<table class="board.*?</table>', page, re.S)
+    assert board
+    head, *rows = re.findall(r"<tr>(.*?)</tr>", board[0], re.S)
+    headings = [plain(heading) for heading in re.findall(r"<th.*?</th>", head, re.S)]
+    cells = [re.findall(r"<t[dh][^>]*>.*?</t[dh]>", row, re.S) for row in rows]
+    return [dict(zip(headings, map(plain, row), strict=True)) for row in cells]
 
 
 def test_the_leader_board_has_mean_spread_and_ties(page: str) -> None:
     rows = table(page)
-    assert [row[:3] for row in rows] == [
-        ["=1", "relu · sgd", "98.40 ± 0.20 %"],
-        ["=1", "relu · adam", "98.40 ± 0.10 %"],
-        ["3", "sigmoid · adam", "95.60 ± 0.10 %"],
-        ["4", "sigmoid · sgd", "33.00 ± 0.00 %"],
+    assert [(row["rank"], row["combination"], row["test accuracy"]) for row in rows] == [
+        ("=1", "relu · sgd", "98.40 ± 0.20 %"),
+        ("=1", "relu · adam", "98.40 ± 0.10 %"),
+        ("3", "sigmoid · adam", "95.60 ± 0.10 %"),
+        ("4", "sigmoid · sgd", "33.00 ± 0.00 %"),
     ]
-    assert [row[4] for row in rows] == ["0.01", "0.001", "0.001", "0.01"]
-    assert [row[5] for row in rows] == ["1.5"] * 4
-    assert [row[6:8] for row in rows] == [["1", "2"], ["1", "2"], ["2", "–"], ["–", "–"]]
-    assert rows[3][9] == "has not begun to learn, vanishing gradients"
+    assert [row["learning rate"] for row in rows] == ["0.01", "0.001", "0.001", "0.01"]
+    assert [row["seconds per epoch"] for row in rows] == ["1.5"] * 4
+    assert [row["epochs to 95 %"] for row in rows] == ["1", "1", "2", "–"]
+    assert [row["epochs to 98 %"] for row in rows] == ["2", "2", "–", "–"]
+    assert rows[3]["diagnosis"] == "has not begun to learn, vanishing gradients"
 
 
 def test_the_page_says_what_was_compared_and_how_fairly(page: str) -> None:
     text = html.unescape(page)
-    assert "With which activation and which optimizer does LeNet learn tiny best" in text
+    assert "Which activation and which optimizer work best for LeNet on tiny" in text
     assert "80 training and 6,000 test images" in text
     assert "Python 3.11, TensorFlow 2.21, Keras 3.15, NumPy 2.4" in text and "a CPU" in text
-    assert "each optimizer ran at its default rate (sgd 0.01, adam 0.001)" in text
-    assert "the kernels recorded at step 0 are the same, bit for bit" in text
+    assert "Each optimizer ran at its default rate (sgd 0.01, adam 0.001)" in text
+    assert "the kernels recorded at step 0 are identical, bit for bit" in text
     assert "the same 30 training images" in text
     assert "python -m experiments.grid --name demo" in re.sub("<[^>]*>", "", text)
     assert "learning_rate0.01" not in text, "trials of --tune are no part of the comparison"
@@ -270,17 +282,16 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     make_run(tmp_path, "relu", accuracy=0.98, inspect=False)
     make_run(tmp_path, "tanh", accuracy=0.981, inspect=False)
     page = report.write_report(tmp_path).read_text()
-    assert [row[:3] for row in table(page)] == [
-        ["1", "tanh · adam", "98.10 %"],
-        ["2", "relu · adam", "98.00 %"],
-    ]
+    rows = [(row["rank"], row["combination"], row["test accuracy"]) for row in table(page)]
+    assert rows == [("1", "tanh · adam", "98.10 %"), ("2", "relu · adam", "98.00 %")]
     assert "±" not in page
-    assert "One seed only" in page and "has no grid.json" in page
+    assert "There is one seed only" in page and "has no grid.json" in page
 
 
 def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
     make_run(tmp_path, "relu", seed=0)
     make_run(tmp_path, "relu", seed=1, state="running", accuracy=0.7)
+    make_run(tmp_path, "relu", "momentum", inspect=False)
     make_run(tmp_path, "tanh", inspect=False)
     make_run(tmp_path, "sigmoid", state="diverged", inspect=False)
     make_run(tmp_path, "elu", measured=False, inspect=False, state="failed")
@@ -291,19 +302,21 @@ def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
     never.mkdir()
     (never / "status.json").write_text('{"state": "failed", "error": "no images"}')
     page = report.write_report(tmp_path).read_text()
-    rows = {row[1]: row for row in table(page)}
-    assert rows["relu · adam"][8] == "1 of 2 (1 stopped)"
-    assert rows["relu · adam"][2] == "98.00 %"
-    assert rows["tanh · adam"][2] == "98.00 %"
+    rows = {row["combination"]: row for row in table(page)}
+    assert rows["relu · adam"]["seeds"] == "1 of 2 (1 stopped)"
+    assert rows["relu · adam"]["test accuracy"] == "98.00 %"
+    assert rows["tanh · adam"]["test accuracy"] == "98.00 %"
     for label, state in (("sigmoid · adam", "diverged"), ("elu · adam", "failed")):
-        assert rows[label][0] == "–" and rows[label][9] == state
+        assert rows[label]["rank"] == "–" and rows[label]["diagnosis"] == state
     text = html.unescape(page)
-    assert "No inspections in sigmoid-adam-seed0, tanh-adam-seed0 and elu-adam-seed0" in text
-    assert "this run made no inspections" in text
+    without = "relu-momentum-seed0, sigmoid-adam-seed0, tanh-adam-seed0 and elu-adam-seed0"
+    assert f"No inspections in {without}" in text
+    assert text.count("this run made no inspections") == 5, "one in each part of Inside relu"
+    assert "Inside relu" in text and "Inside tanh" not in text
     assert "selu-adam-seed0 is left out" in text
-    assert "gelu-adam-seed0 failed before it began: no images" in text
+    assert "gelu-adam-seed0 failed before training began: no images" in text
     assert re.search(r"--resume.*elu-adam-seed0", re.sub("<[^>]*>", "", text))
-    assert "Of 5 runs 1 diverged, 1 failed and 1 stopped" in text
+    assert "of 6 runs, 1 diverged, 1 failed and 1 stopped." in text
 
 
 def test_a_run_that_goes_on_is_told_from_one_that_was_killed(tmp_path: Path) -> None:
@@ -311,7 +324,7 @@ def test_a_run_that_goes_on_is_told_from_one_that_was_killed(tmp_path: Path) -> 
     with runs.locked(run):
         assert read_comparison(tmp_path).runs[0].state == "running"
         page = report.write_report(tmp_path).read_text()
-    assert table(page)[0][2] == "98.00 % so far"
+    assert table(page)[0]["test accuracy"] == "98.00 % so far"
     assert read_comparison(tmp_path).runs[0].state == "stopped"
 
 
@@ -327,10 +340,44 @@ def test_a_damaged_inspection_and_a_torn_line_are_passed_over(tmp_path: Path) ->
         file.write("17,3,tr")
     (run / "inspections" / "step-00000008.npz").write_bytes(b"torn")
     page = report.write_report(tmp_path).read_text()
-    assert table(page)[0][2] == "98.00 %"
+    assert table(page)[0]["test accuracy"] == "98.00 %"
 
 
-def test_the_outcome_of_tuning_is_told(tmp_path: Path) -> None:
+def test_a_damaged_last_inspection_leaves_no_link_without_a_figure(tmp_path: Path) -> None:
+    run = make_run(tmp_path, accuracy=0.33)
+    (run / "inspections" / f"step-{LAST:08d}.npz").write_bytes(b"torn")
+    page = report.write_report(tmp_path).read_text()
+    assert "vanishing" in page and "Inside relu" not in page
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
+
+
+def test_a_network_without_convolutions_is_compared_to_one_with_them(tmp_path: Path) -> None:
+    make_run(tmp_path, name="lenet", model="lenet")
+    make_run(tmp_path, name="mlp", model="mlp", shapes=MLP_SHAPES)
+    page = report.write_report(tmp_path).read_text()
+    text = html.unescape(page)
+    assert "Which model works best on tiny, how fast does the network learn, and why?" in text
+    assert "did not all start from the same weights" in text
+    assert text.count("This network has no convolution.") == 1
+    assert len(re.findall(r'<div class="film"', page)) == 2, "two convolutions of one network"
+    assert page.count("Weights before and after training, relu") == 2
+    assert page.count("Gradient norm by layer, relu") == 2
+
+
+def test_a_comparison_without_any_convolution_has_no_part_on_kernels(tmp_path: Path) -> None:
+    for activation in ("relu", "tanh"):
+        make_run(tmp_path, activation, model="mlp", shapes=MLP_SHAPES)
+    page = report.write_report(tmp_path).read_text()
+    assert "Which activation works best for the MLP on tiny" in html.unescape(page)
+    for absent in ("Kernels", "no convolution", 'class="film"', 'id="step"'):
+        assert absent not in page.split("<script>")[0].split("</style>")[1], absent
+    assert page.count("Weights before and after training, ") == 2
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
+
+
+def test_the_page_gives_the_outcome_of_tuning(tmp_path: Path) -> None:
     make_run(tmp_path, learning_rate=0.003, inspect=False)
     make_run(tmp_path, "tanh", learning_rate=0.001, inspect=False)
     chosen = {
@@ -342,9 +389,9 @@ def test_the_outcome_of_tuning_is_told(tmp_path: Path) -> None:
     content = {"command": ["python", "-m", "x"], "tuning": tuning, "combinations": planned}
     (tmp_path / "grid.json").write_text(json.dumps(content))
     text = html.unescape(report.write_report(tmp_path).read_text())
-    assert "relu-adam 0.003, tanh-adam 0.001" in text and "never by the test images" in text
-    assert "A better rate may lie beyond those tried for tanh-adam" in text
-    assert "Not begun yet: elu-adam-seed0" in text
+    assert "relu-adam 0.003, tanh-adam 0.001" in text and "never on the test images" in text
+    assert "For tanh-adam, the best rate was the smallest or the largest" in text
+    assert "Not started yet: elu-adam-seed0" in text
     assert [c.label for c in read_comparison(tmp_path).combinations] == [
         "relu · adam",
         "tanh · adam",
@@ -397,10 +444,24 @@ def test_mean_and_spread() -> None:
 
 
 def test_ranks_of_ties_are_shared(folder: Path) -> None:
-    found = ranking(read_comparison(folder).combinations)
-    assert [(rank, shared) for rank, shared, _ in found] == [
-        (1, True), (1, True), (3, False), (4, False),
+    combinations = read_comparison(folder).combinations
+    ranked = ranking(combinations, lambda c: c.values("test_accuracy"))
+    assert [str(rank) for rank, _ in ranked] == ["=1", "=1", "3", "4"]
+
+
+def test_entries_without_a_finished_run_have_no_rank_and_come_last() -> None:
+    accuracies = {"none": [], "worse": [0.9], "best": [0.98], "as good": [0.98]}
+    ranked = ranking(accuracies, lambda name: accuracies[name])
+    assert [(str(rank), name) for rank, name in ranked] == [
+        ("=1", "best"), ("=1", "as good"), ("3", "worse"), ("–", "none"),
     ]  # fmt: skip
+
+
+def test_accuracies_are_shown_with_the_decimals_that_the_test_set_supports() -> None:
+    assert accuracy_text([0.98, 0.982], test_images=10_000) == "98.10 ± 0.14 %"
+    assert accuracy_text([0.98, 0.982], test_images=360) == "98.1 ± 0.1 %"
+    assert accuracy_text([0.98], test_images=10_000) == "98.00 %"
+    assert accuracy_text([], test_images=10_000) == "–"
 
 
 def test_the_early_steps_of_the_rule_are_those_of_its_sentence() -> None:
@@ -431,11 +492,9 @@ class TestInABrowser:
         browser.get((folder / "report.html").as_uri())
         return browser
 
-    def column(self, browser: Chrome, place: int) -> list[str]:
-        return browser.execute_script(
-            "return Array.from(document.querySelectorAll('.board tbody tr'),"
-            "row => row.cells[arguments[0]].textContent.trim())", place,
-        )  # fmt: skip
+    def column(self, browser: Chrome, name: str) -> list[str]:
+        """The cells of a column of the leader board, from top to bottom."""
+        return [row[name] for row in table(browser.page_source)]
 
     def test_opens_without_errors_or_requests(self, opened: Chrome) -> None:
         assert opened.get_log("browser") == []
@@ -454,18 +513,23 @@ class TestInABrowser:
         from selenium.webdriver.common.by import By
         from selenium.webdriver.common.keys import Keys
 
-        headings = opened.find_elements(By.CSS_SELECTOR, ".board thead th")
-        assert headings[0].get_attribute("aria-sort") == "ascending"
-        button = headings[7].find_element(By.TAG_NAME, "button")
-        button.click()
-        assert self.column(opened, 7) == ["2", "2", "–", "–"]
-        assert [h.get_attribute("aria-sort") for h in headings].count("none") == 9
-        headings[2].find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
-        assert headings[2].get_attribute("aria-sort") == "descending"
-        assert self.column(opened, 2)[-1] == "33.00 ± 0.00 %"
-        headings[2].find_element(By.TAG_NAME, "button").send_keys(Keys.SPACE)
-        assert headings[2].get_attribute("aria-sort") == "ascending"
-        assert self.column(opened, 2)[0] == "33.00 ± 0.00 %"
+        elements = opened.find_elements(By.CSS_SELECTOR, ".board thead th")
+        headings = dict(zip(table(opened.page_source)[0], elements, strict=True))
+
+        def order(name: str) -> str | None:
+            return headings[name].get_attribute("aria-sort")
+
+        assert order("rank") == "ascending"
+        headings["epochs to 98 %"].find_element(By.TAG_NAME, "button").click()
+        assert self.column(opened, "epochs to 98 %") == ["2", "2", "–", "–"]
+        assert [name for name in headings if order(name) != "none"] == ["epochs to 98 %"]
+        accuracy = headings["test accuracy"].find_element(By.TAG_NAME, "button")
+        accuracy.send_keys(Keys.ENTER)
+        assert order("test accuracy") == "descending"
+        assert self.column(opened, "test accuracy")[-1] == "33.00 ± 0.00 %"
+        accuracy.send_keys(Keys.SPACE)
+        assert order("test accuracy") == "ascending"
+        assert self.column(opened, "test accuracy")[0] == "33.00 ± 0.00 %"
 
     def test_one_slider_moves_all_kernels(self, opened: Chrome) -> None:
         from selenium.webdriver.common.by import By

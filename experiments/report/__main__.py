@@ -1,7 +1,7 @@
 """`python -m experiments.report FOLDER`: one page that compares all runs of a folder, and says why.
 
-The page is one file that opens anywhere, with no network; making it needs no TensorFlow. Beside
-it lie `results.csv` and `results.json`, one row per run.
+The page is one file that opens anywhere, without a network; making it needs no TensorFlow. Next
+to it, `results.csv` and `results.json` have one row per run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from lenet import cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program: 0 where a page was written, 2 for a user's mistake."""
+    """Runs the program: returns 0 if the page was written, exits with 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
-    parser.add_argument("folder", type=Path, help="the folder of the runs, e.g. summary_logs/demo")
+    parser.add_argument(
+        "folder", type=Path, help="the folder that contains the runs, e.g. summary_logs/demo"
+    )
     parser.add_argument("--output", type=Path, help="the page (default: FOLDER/report.html)")
     options = parser.parse_args(arguments)
     try:

@@ -1,93 +1,126 @@
-"""The diagnosis of each combination as a report shows it: sentences, plots, commands to try."""
+"""The diagnosis of each combination as a report shows it: sentences, links to figures, commands."""
 
 from __future__ import annotations
 
-import os
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from experiments.report.data import Combination, Run
+from experiments.report.statistics import NO_VALUE
 from lenet import cli, registry
 from lenet.diagnosis import RULES, Finding
 
-NO_VERDICT = "–"
-PLOTS = {
+# What a link says that leads to a figure, by `Finding.plot`.
+LINKS = {
     "curves": "learning curves",
     "gradients": "gradient norms",
     "activity": "saturated and dead",
 }
 
 
-def all_findings(combination: Combination) -> list[Finding]:
-    """What was found in any run, each rule once, in the words of the first run it holds for.
+@dataclass(frozen=True)
+class Entry:
+    """One finding on the card of a combination.
 
-    Where a rule finds something wrong in one run and worth a note in another, the former counts.
+    Attributes:
+        seeds: for how many seeds it holds; "" if for all.
+        link, target: what the link to the figure says, and the id of that figure.
+        advice, command: what to try; "" if nothing is wrong.
+    """
+
+    sentence: str
+    seeds: str
+    link: str
+    target: str
+    advice: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The diagnosis of one combination.
+
+    Attributes:
+        verdict: what is wrong, in a few words.
+        mood: "wrong", "right", or "open" if too little was measured to say.
+    """
+
+    combination: Combination
+    verdict: str
+    mood: str
+    entries: Sequence[Entry]
+
+
+def make_card(combination: Combination, targets: Mapping[str, str]) -> Card:
+    """The diagnosis of one combination.
+
+    Args:
+        targets: the id of each figure that the page has of this combination, by `Finding.plot`;
+            there is always one of "curves".
+    """
+    findings, runs = all_findings(combination), combination.runs
+    entries = []
+    for finding in findings:
+        kind = (finding.rule, finding.wrong)
+        holders = [run for run in runs if kind in [(f.rule, f.wrong) for f in run.findings]]
+        plot = finding.plot if finding.plot in targets else "curves"
+        entries.append(
+            Entry(
+                sentence=finding.sentence,
+                seeds="" if len(holders) == len(runs) else f"{len(holders)} of {len(runs)} seeds",
+                link=LINKS[plot],
+                target=targets[plot],
+                advice=finding.advice,
+                command=next_command(holders[0], finding) if finding.wrong else "",
+            )
+        )
+    known = any(run.done or run.state == "diverged" for run in runs)
+    mood = "right" if known else "open"
+    if any(finding.wrong for finding in findings):
+        mood = "wrong"
+    return Card(combination, ", ".join(verdicts(combination)), mood, entries)
+
+
+def all_findings(combination: Combination) -> list[Finding]:
+    """The findings of all runs, each rule once, as found in the first run it holds for.
+
+    If a rule finds something wrong in one run and only a note in another, what is wrong counts.
     What is wrong comes first, then what is right, then notes.
     """
-    found: dict[str, Finding] = {}
+    by_rule: dict[str, Finding] = {}
     for finding in (finding for run in combination.runs for finding in run.findings):
-        if finding.rule not in found or finding.wrong > found[finding.rule].wrong:
-            found[finding.rule] = finding
-    order = list(RULES)
+        if finding.rule not in by_rule or finding.wrong > by_rule[finding.rule].wrong:
+            by_rule[finding.rule] = finding
+    rules = list(RULES)
 
-    def place(finding: Finding) -> tuple[int, int]:
+    def order(finding: Finding) -> tuple[int, int]:
         kind = 0 if finding.wrong else 1 if finding.rule == "healthy" else 2
-        return kind, order.index(finding.rule)
+        return kind, rules.index(finding.rule)
 
-    return sorted(found.values(), key=place)
+    return sorted(by_rule.values(), key=order)
 
 
 def verdicts(combination: Combination) -> list[str]:
-    """What is wrong with a combination, or that nothing is, in two or three words each."""
-    found = all_findings(combination)
-    wrong = [finding.verdict for finding in found if finding.wrong]
-    right = [finding.verdict for finding in found if finding.rule == "healthy"]
-    return wrong or right or [f.verdict for f in found if f.rule == "unmeasured"] or [NO_VERDICT]
+    """What is wrong with a combination, or that nothing is, each in two or three words."""
+    findings = all_findings(combination)
+    wrong = [finding.verdict for finding in findings if finding.wrong]
+    right = [finding.verdict for finding in findings if finding.rule == "healthy"]
+    unmeasured = [finding.verdict for finding in findings if finding.rule == "unmeasured"]
+    return wrong or right or unmeasured or [NO_VALUE]
 
 
-def card(combination: Combination, inside: bool) -> dict[str, Any]:
-    """One combination's diagnosis for the template.
-
-    Args:
-        inside: whether the page has plots of gradients and activity for the sentences to lead to.
-    """
-    found, count = [], len(combination.runs)
-    for finding in all_findings(combination):
-        holders = [
-            run
-            for run in combination.runs
-            if any((f.rule, f.wrong) == (finding.rule, finding.wrong) for f in run.findings)
-        ]
-        page_has = finding.plot == "curves" or inside
-        target = f"{finding.plot}-c{combination.number}"
-        found.append(
-            {
-                "sentence": finding.sentence,
-                "seeds": "" if len(holders) == count else f"{len(holders)} of {count} seeds",
-                "plot": PLOTS[finding.plot if page_has else "curves"],
-                "target": f"curves-{combination.activation}"
-                if finding.plot == "curves" or not page_has
-                else target,
-                "advice": finding.advice,
-                "command": next_command(holders[0], finding) if finding.wrong else "",
-            }
-        )
-    wrong = any(f.wrong for f in all_findings(combination))
-    known = any(run.done or run.state == "diverged" for run in combination.runs)
-    return {
-        "combination": combination,
-        "verdict": ", ".join(verdicts(combination)),
-        "mood": "wrong" if wrong else "right" if known else "open",
-        "findings": found,
-    }
+def rule_list() -> list[tuple[str, str]]:
+    """The name of each rule and what it asks, as the report lists them."""
+    return [(RULES[rule][0], RULES[rule][1]) for rule in RULES]
 
 
 def next_command(run: Run, finding: Finding) -> str:
-    """What to type to try a finding's advice."""
-    words = [cli.python_command(), "-m", "lenet.train"]
+    """The command that follows a finding's advice."""
     if finding.rule == "failed":
-        return shlex.join([*words, "--resume", str(run.folder)])
+        resume = ["-m", "lenet.train", "--resume", str(run.folder)]
+        return shlex.join([cli.python_command(), *resume])
     changes = dict(finding.changes)
     if "optimizer" in changes:
         changes["learning_rate"] = None
@@ -95,13 +128,13 @@ def next_command(run: Run, finding: Finding) -> str:
         changes["fc2_activation"] = None
     name = str(run.dataset["name"])
     if run.config.data_dir is not None:
-        changes["data_dir"] = Path(short_path(run.config.data_dir))
+        changes["data_dir"] = Path(cli.short_path(run.config.data_dir))
     elif name in registry.KNOWN_DATASETS:
         changes["dataset"] = name
     return cli.training_command(run.config, changes, name)
 
 
-def phrases(command: str) -> list[str]:
+def command_phrases(command: str) -> list[str]:
     """A command in parts to break lines between: an option stays with its value."""
     phrases: list[str] = []
     for word in command.split():
@@ -111,8 +144,3 @@ def phrases(command: str) -> list[str]:
         else:
             phrases[-1] = f"{previous} {word}"
     return phrases
-
-
-def short_path(path: Path) -> str:
-    """The shorter of a path and its way from here."""
-    return min(os.path.relpath(path), str(path), key=len)

@@ -1,8 +1,4 @@
-"""`python -m experiments.report FOLDER`: one page that compares all runs of a folder, and says why.
-
-The page is one file that opens anywhere, with no network; making it needs no TensorFlow. Beside
-it lie `results.csv` and `results.json`, one row per run.
-"""
+"""Writes the page of a report: one file that opens anywhere, without a network or TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,95 +6,59 @@ import base64
 import csv
 import hashlib
 import io
-import json
-import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from experiments.report import words
-from experiments.report.board import COLUMNS, board, caption
-from experiments.report.data import Comparison, read_comparison
-from experiments.report.diagnosis import card, phrases, short_path
-from experiments.report.statistics import rows
-from lenet import cli
-from lenet.diagnosis import RULES
-
-if TYPE_CHECKING:  # Drawing is imported where it begins, so that a mistake is told at once.
-    from experiments.report.pictures import Pictures
+from experiments.report import sentences
+from experiments.report.board import COLUMNS, board_caption, board_rows
+from experiments.report.data import Comparison
+from experiments.report.diagnosis import command_phrases, make_card, rule_list
+from experiments.report.reading import read_comparison
+from experiments.report.results import result_rows
+from lenet import cli, files
 
 HERE = Path(__file__).parent
-LONG_LABEL = 40  # Characters, from which on the leader board breaks lines in a combination's name.
+LONG_LABEL = 40  # Characters; longer names of combinations break lines in the leader board.
+SHORT_NAME = 2  # Characters; up to this, the names of classes need little room next to a map.
 
+# A dash of matplotlib as lengths in SVG, for the legend.
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}
-
-PARTS = {
-    "kernels": (
-        "Kernels at the start and at the end",
-        "Above before training, below after it. Look for edges and blobs that were not there, and "
-        "for kernels that have not changed.",
-    ),
-    "maps": (
-        "What {layer} says of the classes",
-        "A row for each probe image, sorted by class; a column for each unit. Blocks with a "
-        "pattern of their own are classes told apart; stripes that run through all classes are "
-        "units that say the same of everything.",
-    ),
-    "gradients": (
-        "Gradient norm by layer",
-        "From the first layer (dark) to the last (light), on a logarithmic scale, the same for "
-        "all. Lines far apart: the first layers learn much more slowly than the last.",
-    ),
-    "activity": (
-        "Saturated outputs and dead units",
-        "Above, the share of outputs where the activation is so flat that hardly any gradient "
-        "passes (with relu, those at 0: half of them is normal). Below, the share of units that "
-        "give one and the same output for every probe image.",
-    ),
-    "weights": (
-        "Weights at the start and at the end",
-        "The outline is the spread before training, the filled shape that after it. Where both "
-        "are the same, the layer has not moved; a wide shape means large weights. What lies beyond "
-        "an edge is counted at it.",
-    ),
-}  # fmt: skip
 
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
-    """Compares all runs that lie directly in a folder.
+    """Compares all runs directly in a folder.
 
     Args:
-        folder: a grid's, or one with runs made one by one.
+        folder: of a grid, or of runs made one by one.
         output: the page; default `report.html` in the folder.
 
     Returns:
-        The page's path. `results.csv` and `results.json` are written beside it.
+        The page's path. `results.csv` and `results.json` are written next to it.
 
     Raises:
-        ReportError: the folder holds no runs, or runs on different data sets.
+        ReportError: the folder contains no runs, or runs on different data sets.
         OSError: something cannot be read or written.
     """
     comparison = read_comparison(folder)
     output = output or folder / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     page = render(comparison, output)
-    found = rows(comparison)
+    results = result_rows(comparison)
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(found[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(results[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
-    _replace(output.with_name("results.csv"), text.getvalue())
-    _replace(output.with_name("results.json"), json.dumps(found, indent=1) + "\n")
-    _replace(output, page)
+    writer.writerows(results)
+    files.write(output.with_name("results.csv"), text.getvalue())
+    files.write_json(output.with_name("results.json"), results)
+    files.write(output, page)
     return output
 
 
 def render(comparison: Comparison, output: Path) -> str:
-    """The page as HTML; every text is escaped, and a policy forbids all that is not its own."""
+    """The page as HTML. Every text is escaped, and a policy forbids everything from elsewhere."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-
-    from experiments.report.pictures import Pictures
 
     environment = Environment(
         autoescape=True,
@@ -107,7 +67,7 @@ def render(comparison: Comparison, output: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Browsers hash the script as it stands in the page: not a character may be added to it.
+    # Browsers hash the script exactly as it is in the page: not a character may be added to it.
     script = (HERE / "report.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
@@ -115,70 +75,63 @@ def render(comparison: Comparison, output: Path) -> str:
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         style=Markup((HERE / "report.css").read_text()),
         script=Markup(script),
-        phrases=phrases,
+        phrases=command_phrases,
         **_texts(comparison, output),
-        **_views(comparison, Pictures(comparison)),
+        **_figures(comparison),
     )
 
 
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
-    """What the page says in words and numbers."""
+    """What the page says in sentences and tables."""
     command = comparison.grid.get("command") or ""
-    again = [cli.python_command(), "-m", "experiments.report", short_path(comparison.folder)]
+    again = [cli.python_command(), "-m", "experiments.report", cli.short_path(comparison.folder)]
     if output.parent != comparison.folder:
-        again += ["--output", short_path(output)]
+        again += ["--output", cli.short_path(output)]
     return {
         "title": f"Comparison: {comparison.folder.resolve().name}",
-        "question": words.question(comparison),
-        "answers": words.answers(comparison),
-        "facts": words.facts(comparison),
+        "question": sentences.question(comparison),
+        "answers": sentences.answers(comparison),
+        "facts": sentences.facts(comparison),
         "command": shlex.join(command) if isinstance(command, list) else str(command),
-        "notes": words.notes(comparison),
+        "notes": sentences.notes(comparison),
         "columns": COLUMNS,
-        "board": board(comparison),
-        "wordy": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
-        "board_caption": caption(comparison),
+        "board": board_rows(comparison),
+        "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
+        "board_caption": board_caption(comparison),
         "most_seeds": comparison.most_seeds,
-        "rules": RULES,
+        "rules": rule_list(),
         "again": shlex.join(again),
     }
 
 
-def _views(comparison: Comparison, pictures: Pictures) -> dict[str, Any]:
-    """What the page shows in pictures, and what is said of them."""
-    views = {c.number: pictures.views(c) for c in comparison.combinations}
-    films = [view.film for view in views.values() if view.film]
-    layer = pictures.feature_layer
-    parts = [
-        {"kind": kind, "heading": heading.format(layer=layer), "caption": text}
-        for kind, (heading, text) in PARTS.items()
-    ]
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    """What the page shows in figures, and what it says about them."""
+    # Drawing is imported here, so that a mistake in the command is reported at once.
+    from experiments.report.curves import curves_panels
+    from experiments.report.films import films_caption, make_films
+    from experiments.report.images import variant_look
+    from experiments.report.inspected import Inspected
+    from experiments.report.parts import sections_of
+
+    inspected = Inspected(comparison)
+    panels = curves_panels(comparison, inspected.last_step)
+    inside = {name: sections_of(inspected, name) for name in comparison.activations}
+    targets = {c.number: {"curves": panel.target} for panel in panels for c in panel.combinations}
+    for section in (section for sections in inside.values() for section in sections):
+        for combination, panel in section.panels:
+            if panel.images:
+                targets[combination.number][section.name] = f"{section.name}-c{combination.number}"
+    looks = {c.variant: variant_look(comparison, c) for c in comparison.combinations}
+    films = make_films(inspected)
     return {
-        "fairness": words.fairness(comparison, pictures.probe_images),
-        "color": pictures.color,
-        "looks": {name: (color, DASHES[dash]) for name, (color, dash) in pictures.looks.items()},
-        "diagnoses": [card(c, bool(pictures.steps)) for c in comparison.combinations],
-        "panels": pictures.panels(),
-        "steps": pictures.steps,
+        "fairness": sentences.fairness(comparison, inspected.probe_images),
+        "looks": {variant: (color, DASHES[dash]) for variant, (color, dash) in looks.items()},
+        "cards": [make_card(c, targets[c.number]) for c in comparison.combinations],
+        "panels": panels,
+        "films": films,
+        "films_caption": films_caption(inspected, films),
+        "steps": inspected.film_steps,
         "steps_per_epoch": comparison.runs[0].record.steps_per_epoch,
-        "film_reaches": {n: pictures.reaches[n] for n in (films[0].layers if films else ())},
-        "shown_seed": comparison.seeds[0],
-        "all_views": list(views.values()),
-        "short_names": max(map(len, comparison.dataset["class_names"])) <= 2,
-        "activations": [
-            {
-                "name": activation,
-                "views": [views[c.number] for c in comparison.of(activation)],
-                "map_limits": pictures.map_limits(activation),
-                "has_maps": any(views[c.number].class_map for c in comparison.of(activation)),
-                "parts": parts,
-            }
-            for activation in comparison.activations
-        ],
+        "inside": {name: sections for name, sections in inside.items() if sections},
+        "short_names": max(map(len, comparison.dataset["class_names"])) <= SHORT_NAME,
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

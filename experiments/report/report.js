@@ -1,6 +1,6 @@
 "use strict";
 
-// The leader board: a click on a heading sorts by it, a second click the other way round.
+// The leader board: a click on a heading sorts by that column, a second click reverses the order.
 for (const button of document.querySelectorAll(".board thead button")) {
   button.addEventListener("click", () => {
     const heading = button.closest("th");
@@ -15,7 +15,7 @@ for (const button of document.querySelectorAll(".board thead button")) {
     const rows = Array.from(body.rows);
     const compare = (first, second) => {
       const [a, b] = [first, second].map((row) => row.cells[column].dataset.value);
-      if (a === "" || b === "") return (a === "") - (b === ""); // What is not known stays below.
+      if (a === "" || b === "") return (a === "") - (b === ""); // Unknown values stay at the end.
       const difference = Number(a) - Number(b);
       return sign * (Number.isNaN(difference) ? a.localeCompare(b) : difference);
     };
@@ -23,7 +23,7 @@ for (const button of document.querySelectorAll(".board thead button")) {
   });
 }
 
-// The slider: all films show the same step. Each film is one tall picture behind a window.
+// The slider: all films show the same step. Each film is one tall image behind a window.
 const slider = document.getElementById("step");
 if (slider) {
   const steps = slider.dataset.steps.split(",").map(Number);

@@ -1,0 +1,148 @@
+"""The first and last inspection of each combination, and the ranges that all its figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from experiments.report.data import Combination, Comparison
+from experiments.report.images import kernels_by_layer
+
+MOST_FRAMES = 40
+# In units of the usual size of a weight: the weights of a run that diverges reach millions.
+MOST_WIDE, MOST_WHITE = 8, 3
+SMALLEST_NORM = 1e-7
+BY_CLASS = "by_class"
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The first and the last inspection of the run that a report shows of a combination.
+
+    Attributes:
+        steps: of both.
+        start: the kernels.
+        end: the kernels, and the features of the probe images with their labels.
+    """
+
+    steps: tuple[int, int]
+    start: Mapping[str, np.ndarray]
+    end: Mapping[str, np.ndarray]
+
+
+class Inspected:
+    """What the runs of a comparison look like inside.
+
+    Attributes:
+        ends: by the number of a combination; without those that have no readable inspections.
+        last_step: the last step of the longest run.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.last_step = max([1, *(run.record.step for run in comparison.runs)])
+        self.ends: dict[int, Ends] = {}
+        for combination in comparison.combinations:
+            run, steps = combination.shown, list(combination.shown.inspections())
+            if steps:
+                start = run.inspection(steps[0], "kernel")
+                end = run.inspection(steps[-1], "kernel", BY_CLASS, "labels")
+                if start and end:
+                    self.ends[combination.number] = Ends((steps[0], steps[-1]), start, end)
+
+    @cached_property
+    def film_steps(self) -> list[int]:
+        """The steps at which a shown run was inspected: all of them, or 40 evenly spaced ones."""
+        shown = [combination.shown for combination in self.comparison.combinations]
+        steps = sorted({step for run in shown for step in run.inspections()})
+        if len(steps) > MOST_FRAMES:
+            indices = np.linspace(0, len(steps) - 1, MOST_FRAMES).round().astype(int)
+            steps = [steps[index] for index in indices]
+        return steps
+
+    @property
+    def feature_layer(self) -> str:
+        """The layer whose outputs are shown by class."""
+        names = [name for ends in self.ends.values() for name in ends.end]
+        layers = [name.rpartition("/")[0] for name in names if name.endswith(f"/{BY_CLASS}")]
+        return layers[0] if layers else "fc2"
+
+    @property
+    def probe_images(self) -> int:
+        """How many images every inspection looks at; 0 if there are no inspections."""
+        return max((len(ends.end.get("labels", ())) for ends in self.ends.values()), default=0)
+
+    def features(self, combination: Combination) -> tuple[np.ndarray, np.ndarray] | None:
+        """The last features of the probe images, float [n, d], and their labels, int [n]."""
+        ends = self.ends.get(combination.number)
+        arrays = ends.end if ends else {}
+        name = next((name for name in arrays if name.endswith(f"/{BY_CLASS}")), None)
+        return (arrays[name], arrays["labels"]) if name and "labels" in arrays else None
+
+    def feature_limits(self, activation: str) -> tuple[float, float]:
+        """The range of the features with one activation: the minimum and the 99.5 % quantile."""
+        combinations = self.comparison.with_activation(activation)
+        features = [pair[0] for c in combinations if (pair := self.features(c))]
+        finite = [values[np.isfinite(values)] for values in features]
+        finite = [values for values in finite if values.size]
+        if not finite:
+            return 0.0, 1.0
+        minimum = min(float(values.min()) for values in finite)
+        maximum = max(float(np.quantile(values, 0.995)) for values in finite)
+        if 0 < minimum < 0.01 * maximum:
+            minimum = 0.0
+        return minimum, max(maximum, minimum + 1e-6)
+
+    @cached_property
+    def widths(self) -> dict[str, float]:
+        """By layer, where the histograms of the weights end: there is room for nearly all."""
+        return {
+            layer: min(max(sizes), MOST_WIDE * _usual(sizes))
+            for layer, sizes in self._weight_sizes.items()
+        }
+
+    @cached_property
+    def reaches(self) -> dict[str, float]:
+        """By layer, the weight from which on an image of kernels is white.
+
+        This is midway (in factors) between the usual and the largest size of a weight. If it were
+        the largest, one combination with huge weights would make all the others gray.
+        """
+        return {
+            layer: min(float(np.sqrt(_usual(sizes) * max(sizes))), MOST_WHITE * _usual(sizes))
+            for layer, sizes in self._weight_sizes.items()
+        }
+
+    @cached_property
+    def norm_limits(self) -> tuple[float, float] | None:
+        """The range of the gradient norms of all layers of all runs; None without any."""
+        norms = [
+            values[np.isfinite(values) & (values > SMALLEST_NORM)]
+            for run in self.comparison.runs
+            for _, values in run.record.gradient_norm.values()
+        ]
+        joined = np.concatenate(norms) if norms else np.zeros(0)
+        return (float(joined.min()) / 1.6, float(joined.max()) * 1.6) if joined.size else None
+
+    @cached_property
+    def _weight_sizes(self) -> dict[str, list[float]]:
+        """By layer, how large the weights of each combination become (nearly: 99.8 %)."""
+        sizes: dict[str, list[float]] = {}
+        for ends in self.ends.values():
+            start, end = kernels_by_layer(ends.start), kernels_by_layer(ends.end)
+            for layer in {**start, **end}:
+                both = [kernels[layer] for kernels in (start, end) if layer in kernels]
+                sizes.setdefault(layer, []).append(max(1e-6, *map(_size, both)))
+        return sizes
+
+
+def _size(kernel: np.ndarray) -> float:
+    finite = np.abs(kernel[np.isfinite(kernel)])
+    return float(np.quantile(finite, 0.998)) if finite.size else 0.0
+
+
+def _usual(sizes: list[float]) -> float:
+    return float(np.quantile(sizes, 0.5, method="lower"))

@@ -1,0 +1,209 @@
+"""The five views inside the networks: for each activation, one panel per combination.
+
+A new view is one more entry of `PARTS`, with the function that makes its panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.report.data import Combination
+from experiments.report.images import (
+    Image,
+    convolutions,
+    drawing,
+    kernel_image,
+    kernels_by_layer,
+    map_image,
+    variant_look,
+)
+from experiments.report.inspected import Inspected
+from lenet.diagnosis import Series
+from lenet.figures import comparison as figures
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one part shows of one combination.
+
+    Attributes:
+        images: from top to bottom.
+        missing: why there is no image, or "".
+        bands: of an image with a row per probe image: each class with its number of rows.
+        scale: the values of the first and the last colour, if the image has a colour scale.
+    """
+
+    images: Sequence[Image] = ()
+    missing: str = ""
+    bands: Sequence[tuple[str, int]] = ()
+    scale: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One view inside the networks.
+
+    Attributes:
+        name: of its place in the page; `Finding.plot` leads there.
+        heading, caption: where "{layer}" stands for the layer that the features come from.
+        panel: makes the panel of one combination.
+    """
+
+    name: str
+    heading: str
+    caption: str
+    panel: Callable[[Inspected, Combination], Panel]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page: a view inside the networks with one activation."""
+
+    name: str
+    heading: str
+    caption: str
+    panels: Sequence[tuple[Combination, Panel]]
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The colour scale that all panels share."""
+        return next((panel.scale for _, panel in self.panels if panel.scale), None)
+
+
+NO_INSPECTIONS = Panel(missing="Not recorded: this run made no inspections.")
+NOT_RECORDED = Panel(missing="Not recorded.")
+NO_CONVOLUTION = Panel(missing="This network has no convolution.")
+
+
+def sections_of(inspected: Inspected, activation: str) -> list[Section]:
+    """All views of the networks with one activation, without those that show nothing."""
+    combinations = inspected.comparison.with_activation(activation)
+    shown = []
+    for part in PARTS:
+        panels = [
+            (c, part.panel(inspected, c) if c.number in inspected.ends else NO_INSPECTIONS)
+            for c in combinations
+        ]
+        if any(panel.images for _, panel in panels):
+            heading, caption = (
+                text.format(layer=inspected.feature_layer) for text in (part.heading, part.caption)
+            )
+            shown.append(Section(part.name, heading, caption, panels))
+    return shown
+
+
+def _kernels(inspected: Inspected, combination: Combination) -> Panel:
+    ends = inspected.ends[combination.number]
+    images = [
+        kernel_image(
+            [kernel],
+            inspected.reaches[layer],
+            alt=f"Kernels of {layer} at step {step:,}, {combination.label}",
+            caption=f"{layer} at step {step:,}",
+        )
+        for step, arrays in zip(ends.steps, (ends.start, ends.end), strict=True)
+        for layer, kernel in convolutions(arrays).items()
+    ]
+    return Panel(images) if images else NO_CONVOLUTION
+
+
+def _features(inspected: Inspected, combination: Combination) -> Panel:
+    if (recorded := inspected.features(combination)) is None:
+        return NOT_RECORDED
+    features, labels = recorded
+    limits = inspected.feature_limits(combination.activation)
+    alt = f"Outputs of {inspected.feature_layer} by class, {combination.label}"
+    image = map_image(features[np.argsort(labels, kind="stable")], limits, alt)
+    names = combination.shown.dataset["class_names"]
+    bands = [(str(names[c]), int((labels == c).sum())) for c in np.unique(labels)]
+    return Panel([image], bands=bands, scale=limits)
+
+
+def _gradients(inspected: Inspected, combination: Combination) -> Panel:
+    norms = _by_layer(combination, "gradient_norm")
+    if not norms:
+        return NOT_RECORDED
+    figure = figures.framed(2.4)
+    figures.by_layer(
+        norms,
+        figure.add_subplot(),
+        "gradient norm (L2)",
+        inspected.norm_limits,
+        log=True,
+        last_step=inspected.last_step,
+    )
+    return Panel([drawing(figure, f"Gradient norm by layer, {combination.label}")])
+
+
+def _activity(inspected: Inspected, combination: Combination) -> Panel:
+    saturated = _by_layer(combination, "saturated_fraction")
+    dead = _by_layer(combination, "dead_fraction")
+    if not saturated or not dead:
+        return NOT_RECORDED
+    figure = figures.activity(saturated, dead, inspected.last_step)
+    return Panel([drawing(figure, f"Saturated outputs and dead units, {combination.label}")])
+
+
+def _weights(inspected: Inspected, combination: Combination) -> Panel:
+    ends = inspected.ends[combination.number]
+    start, end = kernels_by_layer(ends.start), kernels_by_layer(ends.end)
+    end = {layer: kernel for layer, kernel in end.items() if layer in start}
+    if not end:
+        return NOT_RECORDED
+    color, _ = variant_look(inspected.comparison, combination)
+    figure = figures.weight_histograms(start, end, color, inspected.widths)
+    return Panel([drawing(figure, f"Weights before and after training, {combination.label}")])
+
+
+def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
+    """One kind of diagnostics by layer: a curve for each run that recorded it."""
+    measured = combination.done or [combination.shown]
+    by_run: list[Mapping[str, Series]] = [getattr(run.record, kind) for run in measured]
+    layers = dict.fromkeys(layer for curves in by_run for layer in curves)
+    return {layer: [curves[layer] for curves in by_run if layer in curves] for layer in layers}
+
+
+PARTS = (
+    Part(
+        "kernels",
+        "Kernels before and after training",
+        "Look for edges and blobs that were not there at the start, and for kernels that have not "
+        "changed.",
+        _kernels,
+    ),
+    Part(
+        "maps",
+        "What {layer} says about the classes",
+        "Each row is a probe image, and the rows are sorted by class. Each column is a unit of "
+        "{layer}. A block with a pattern of its own is a class that the network tells apart. A "
+        "stripe through all classes is a unit that gives the same output for every class.",
+        _features,
+    ),
+    Part(
+        "gradients",
+        "Gradient norm by layer",
+        "One line per layer, from the first (dark) to the last (light). The scale is logarithmic "
+        "and the same for all combinations. If the dark lines are far below the "
+        "light ones, the first layers learn much more slowly than the last.",
+        _gradients,
+    ),
+    Part(
+        "activity",
+        "Saturated outputs and dead units",
+        "Top: the share of outputs where the activation is so flat that hardly any gradient passes "
+        "(with relu, the outputs at 0; about half of them is normal). Bottom: the share of units "
+        "that give the same output for every probe image.",
+        _activity,
+    ),
+    Part(
+        "weights",
+        "Weights before and after training",
+        "The outline shows the weights before training, the filled shape the weights after it. If "
+        "both are the same, the layer has not moved. A wide shape means large weights. Values "
+        "beyond the edges are counted in the outermost bins.",
+        _weights,
+    ),
+)

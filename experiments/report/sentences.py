@@ -1,0 +1,260 @@
+"""The sentences of a report about a whole comparison: question, answers, facts, fairness, notes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.report.board import accuracy_shown, epochs_to, ranked
+from experiments.report.data import TARGETS, TUNING, Comparison
+from experiments.report.diagnosis import all_findings
+from experiments.report.grouping import varied_options
+from experiments.report.results import same_start
+from experiments.report.statistics import NO_BREAK_SPACE
+from lenet.diagnosis import percent
+
+MODELS = {"lenet": "LeNet", "mlp": "the MLP"}
+DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "digits": "the bundled digits"}
+OPTIONS = {"init": "initializer", "augment": "augmentation"}
+VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
+NOT_LEARNING = ("diverged", "failed", "not begun", "thrown off")  # Rules; see lenet.diagnosis.
+CHANGES_START = {"model", "init", "init_stddev"}
+
+
+def question(comparison: Comparison) -> str:
+    """What the runs of this folder can answer."""
+    model = comparison.runs[0].config.model
+    model = MODELS.get(model, model)
+    dataset = _dataset_title(comparison)
+    compared = []
+    if len(comparison.activations) > 1:
+        compared.append("activation")
+    if len({run.config.optimizer for run in comparison.runs}) > 1:
+        compared.append("optimizer")
+    varied = varied_options([run.config for run in comparison.runs])
+    compared += [OPTIONS.get(name, name.replace("_", " ")) for name in varied]
+    if not compared:
+        return f"How does {model} learn {dataset} with {comparison.combinations[0].label}?"
+    which = join([f"which {name}" for name in compared])
+    network, learns = ("", "the network") if "model" in varied else (f" for {model}", "it")
+    verb = "works" if len(compared) == 1 else "work"
+    return (
+        f"{which.capitalize()} {verb} best{network} on {dataset}, how fast does {learns} learn, "
+        "and why?"
+    )
+
+
+def answers(comparison: Comparison) -> list[tuple[str, str]]:
+    """The outcome in a few sentences, each with a label, which may be ""."""
+    finished = [(rank, c) for rank, c in ranked(comparison) if rank.number is not None]
+    if not finished:
+        return [("", "No run has finished yet, so there is nothing to rank.")]
+    best = finished[0][1]
+    record = best.done[0].record
+    accuracy = accuracy_shown(best).replace(" ", NO_BREAK_SPACE)
+    sentences = [
+        (
+            "Best" if len(finished) > 1 else "Outcome",
+            f"{best.label}, with a test accuracy of {accuracy} after {record.epochs(record.step)}.",
+        )
+    ]
+    if tied := [c.label for rank, c in finished[1:] if rank.number == 1]:
+        sentences.append(_tied(tied, comparison.most_seeds))
+    if len(finished) > 1 and (first := _first_to_target(comparison)):
+        sentences.append(first)
+    troubled = [
+        f"{combination.label} ({problems[0].verdict})"
+        for combination in comparison.combinations
+        if (problems := [f for f in all_findings(combination) if f.rule in NOT_LEARNING])
+    ]
+    if troubled:
+        sentences.append(("In trouble", f"{join(troubled)}."))
+    return sentences
+
+
+def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
+    """Which combinations share the first rank with the best, and why."""
+    if seeds == 1:
+        return "Tied with it", f"{join(labels)}, with exactly the same accuracy."
+    sentence = f"{join(labels)}, as far as {seeds} seeds can tell."
+    if seeds == 2:
+        sentence += " A third seed would give a much clearer answer."
+    return "Not clearly worse", sentence
+
+
+def _first_to_target(comparison: Comparison) -> tuple[str, str] | None:
+    """Which combination reached the highest target first, all of its seeds counted."""
+    finished = [c for c in comparison.combinations if c.done]
+    for target in reversed(TARGETS):
+        times = [(c, *epochs_to(c, target)) for c in finished]
+        reached = {c.label: epochs for c, epochs, runs in times if runs == len(c.done)}
+        if reached:
+            minimum = min(reached.values())
+            fastest = join([label for label, epochs in reached.items() if epochs == minimum])
+            unit = "epoch" if minimum == 1 else "epochs"
+            return f"First to reach {percent(target)}", f"{fastest}, after {minimum:.3g} {unit}."
+    return None
+
+
+def facts(comparison: Comparison) -> dict[str, str]:
+    """The data set, what was trained, the machine and the versions, by name."""
+    dataset, runs = comparison.dataset, comparison.runs
+    shape = "×".join(map(str, dataset.get("image_shape", [])))
+    classes = [str(name) for name in dataset["class_names"]]
+    listed = ", ".join(classes) if len(classes) <= 12 else f"{', '.join(classes[:10])}, …"
+    environment = runs[0].environment
+    machines = {json.dumps(run.environment, sort_keys=True) for run in runs}
+    seeds = [str(seed) for seed in comparison.seeds]
+    epochs = sorted({run.config.epochs or 0 for run in runs})
+    batches = sorted({run.config.batch_size or 0 for run in runs})
+    table = {
+        "Data set": f"{_dataset_title(comparison)}: {dataset.get('train', 0):,} training and "
+        f"{dataset.get('test', 0):,} test images of {shape} pixels",
+        "Classes": f"{len(classes)}: {listed}",
+        "Combinations": f"{len(comparison.combinations)}, "
+        + (f"seeds {join(seeds)}" if len(seeds) > 1 else f"one seed ({seeds[0]})"),
+        "Training": f"{join([str(e) for e in epochs])} epoch{'s' if epochs != [1] else ''}, "
+        f"batches of {join([str(b) for b in batches])} images",
+        "Machine": f"{environment.get('cpu_model', 'unknown')}, {environment.get('cpus', '?')} CPUs"
+        + (" (and others: see each run's config.json)" if len(machines) > 1 else ""),
+        "Versions": ", ".join(
+            f"{title} {environment[key]}" for key, title in VERSIONS.items() if key in environment
+        ),
+        "SHA-256 of the images": f"{str(dataset['sha256'])[:16]}…",
+    }
+    if when := comparison.grid.get("when"):
+        table["Made"] = str(when).replace("T", " ")
+    return table
+
+
+def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]:
+    """What was the same in all runs and what was not, each with a label.
+
+    Args:
+        probe_images: how many images every inspection looks at; 0 without inspections.
+    """
+    batches = "The seed alone decides the order of the images in every epoch."
+    if len({run.config.batch_size for run in comparison.runs}) > 1:
+        batches += " The batch size differs, because it is part of the comparison."
+    points = [("First weights", _start(comparison)), ("Batches", batches)]
+    if probe_images:
+        sentence = (
+            "Gradients and activations of all runs are measured on the same "
+            f"{probe_images} training images."
+        )
+        points.append(("Probe images", sentence))
+    points.append(("Learning rates", _rates(comparison)))
+    sentence = "Every accuracy is measured on the full test set, which no choice was based on."
+    points.append(("Test images", sentence))
+    return points
+
+
+def _start(comparison: Comparison) -> str:
+    same = same_start(comparison)
+    varied = varied_options([run.config for run in comparison.runs])
+    if same is False or (same is None and CHANGES_START.intersection(varied)):
+        return (
+            "Runs with the same seed did not all start from the same weights, because their "
+            "models or initializers differ."
+        )
+    sentence = "With the same seed, every combination starts from the same random weights"
+    checked = " (checked: the kernels recorded at step 0 are identical, bit for bit)"
+    return f"{sentence}{checked if same else ''}."
+
+
+def _rates(comparison: Comparison) -> str:
+    if chosen := _tuned(comparison):
+        best = ", ".join(f"{name} {row['best']:g}" for name, row in chosen.items())
+        edges = [name for name, row in chosen.items() if row.get("at_edge")]
+        sentence = (
+            "Each combination ran at the best of several rates. The rates were compared by their "
+            "accuracy on validation images taken from the training images, never on the test "
+            f"images: {best}."
+        )
+        if edges:
+            sentence += (
+                f" For {join(edges)}, the best rate was the smallest or the largest that was "
+                "tried: a better rate may be outside that range."
+            )
+        return sentence
+    configs = [run.config for run in comparison.runs]
+    dataset = str(comparison.dataset["name"])
+    defaults = [replace(config, learning_rate=None).resolved(dataset) for config in configs]
+    if all(c.learning_rate == d.learning_rate for c, d in zip(configs, defaults, strict=True)):
+        rates = ", ".join(dict.fromkeys(f"{c.optimizer} {c.learning_rate:g}" for c in configs))
+        return (
+            f"Each optimizer ran at its default rate ({rates}). No rate was tuned, and other rates "
+            "may change the order. To choose a rate for each combination, add --tune to the grid "
+            "command."
+        )
+    return "They were set by hand, as the leader board shows. Other rates may change the order."
+
+
+def _tuned(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
+    """The outcome of `--tune` by combination, as `grid.json` has it; {} without one."""
+    tuning = comparison.grid.get(TUNING)
+    chosen = tuning.get("combinations") if isinstance(tuning, Mapping) else None
+    return {
+        str(name): row
+        for name, row in (chosen.items() if isinstance(chosen, Mapping) else ())
+        if isinstance(row, Mapping) and isinstance(row.get("best"), (int, float))
+    }
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What is missing or unfinished, and what limits the answers."""
+    sentences = list(comparison.notes)
+    if not comparison.grid:
+        sentences.append(
+            "This folder has no grid.json, so no single grid command made it. Everything on this "
+            "page comes from the runs themselves."
+        )
+    planned = comparison.grid.get("combinations")
+    names = {run.folder.name for run in comparison.runs}
+    missing = [
+        str(entry["folder"])
+        for entry in (planned if isinstance(planned, list) else ())
+        if isinstance(entry, Mapping) and "folder" in entry and entry["folder"] not in names
+    ]
+    if missing:
+        sentences.append(
+            f"Not started yet: {first_few(missing)}. The same command continues the grid."
+        )
+    unfinished = Counter(run.state for run in comparison.runs if run.state != "done")
+    if unfinished:
+        states = join([f"{count} {state}" for state, count in sorted(unfinished.items())])
+        sentences.append(
+            f"Not every run has finished: of {len(comparison.runs)} runs, {states}. The leader "
+            "board counts only finished runs."
+        )
+    without = [run.folder.name for run in comparison.runs if not run.inspections()]
+    if without:
+        sentences.append(
+            f"No inspections in {first_few(without)}: this page cannot show the kernels, maps and "
+            "gradients of these runs."
+        )
+    if comparison.most_seeds == 1:
+        sentences.append(
+            "There is one seed only: the spread over seeds is unknown, and a small difference may "
+            "be chance. With --seeds 0 1 2, the report can tell ties from differences."
+        )
+    return sentences
+
+
+def _dataset_title(comparison: Comparison) -> str:
+    name = str(comparison.dataset["name"])
+    return DATASETS.get(name, name)
+
+
+def join(items: Sequence[str]) -> str:
+    """A list as part of a sentence: "a, b and c"."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def first_few(names: Sequence[str], maximum: int = 4) -> str:
+    """The first few of many names, as part of a sentence."""
+    more = len(names) - maximum
+    return join([*names[:maximum], f"{more} more"] if more > 0 else names)
