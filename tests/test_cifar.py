@@ -45,7 +45,7 @@ def write_files(folder: Path) -> Path:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """The archive under its own name, with what else the real one holds."""
+    """The archive under its real name, with the other files that the real one contains."""
     others = {"batches.meta.txt": b"airplane\n", "readme.html": b"<p>"}
     return write_archive(tmp_path / cifar.ARCHIVE, others | BATCHES)
 

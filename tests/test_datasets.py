@@ -1,4 +1,4 @@
-"""Every source of images gives the same kind of Dataset; every bad one is refused by name."""
+"""Every source of images becomes the same kind of Dataset; every bad one is refused by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Arrays = dict[tuple[str, str], np.ndarray]
 
 
 def arrays_of(dataset: Dataset) -> Arrays:
-    """The four arrays of a data set, as IDX and npz files hold them."""
+    """The four arrays of a data set, as IDX and npz files contain them."""
     return {
         ("train", "images"): dataset.train.images[..., 0],
         ("train", "labels"): dataset.train.labels.astype(np.uint8),

@@ -166,6 +166,18 @@ def test_every_data_set_has_two_mirrors_and_a_hash_per_file() -> None:
         assert len(downloads.SHA256[name]) == (1 if name == "cifar10" else 4)
 
 
+def test_security_md_lists_every_download_and_its_hosts(root: Path) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (root / "SECURITY.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    assert {name: hosts.split(", ") for name, _, hosts in rows} == {
+        f"`{name}`": [mirror.split("/")[2] for mirror in mirrors]
+        for name, mirrors in downloads.MIRRORS.items()
+    }
+
+
 def test_mnist_is_loaded_from_a_mirror_into_the_cache(
     tmp_path: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

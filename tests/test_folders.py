@@ -36,21 +36,21 @@ SIDE = 16
 
 
 def noise(seed: int, shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> np.ndarray:
-    """Any picture, the same for a seed."""
+    """Random pixels, the same for a seed."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def save(path: Path, picture: np.ndarray | Image.Image, **options: object) -> Path:
-    """Writes one picture, with its folder."""
+def save(path: Path, content: np.ndarray | Image.Image, **options: object) -> Path:
+    """Writes one image file, and its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image = content if isinstance(content, Image.Image) else Image.fromarray(content)
     image.save(path, **options)
     return path
 
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    """Eight training and two test pictures of each of two classes."""
+    """Eight training and two test images of each of two classes."""
     folder = tmp_path / "my pets"
     seed = 0
     for part, count in (("train", 8), ("test", 2)):
@@ -63,7 +63,7 @@ def pets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def classes_only(tmp_path: Path) -> Path:
-    """Forty pictures of each of two classes, without a split."""
+    """Forty images of each of two classes, without a split."""
     folder = tmp_path / "unsplit"
     for number in range(80):
         save(folder / ("cat", "dog")[number % 2] / f"{number}.png", noise(number))
@@ -105,7 +105,7 @@ class TestLayouts:
         assert 4 <= len(loaded.test) <= 24
         assert not set(contents(loaded.train.images)) & set(contents(loaded.test.images))
 
-    def test_the_class_may_stand_in_the_name(self, tmp_path: Path) -> None:
+    def test_the_class_may_be_in_the_name(self, tmp_path: Path) -> None:
         flat = tmp_path / "oxford"
         for number in range(20):
             save(flat / f"{('samoyed', 'great_pyrenees')[number % 2]}_{number}.jpg", noise(number))
@@ -130,7 +130,9 @@ class TestLayouts:
             ("samoyed.png", None),
         ],
     )
-    def test_a_name_tells_its_class_before_its_number(self, name: str, expected: str) -> None:
+    def test_the_class_in_a_name_is_the_text_before_its_number(
+        self, name: str, expected: str
+    ) -> None:
         assert class_in_name(Path(name)) == expected
 
     def test_classes_can_be_picked(self, pets: Path) -> None:
@@ -216,7 +218,9 @@ class TestSplit:
         assert not set(contents(loaded.train.images)) & set(contents(loaded.test.images))
         assert "1 image is in more than one class." in loaded.note
 
-    def test_names_and_neighbours_do_not_change_a_picture_s_side(self, classes_only: Path) -> None:
+    def test_names_and_other_files_do_not_change_the_split_of_an_image(
+        self, classes_only: Path
+    ) -> None:
         before = set(contents(load_dataset("auto", classes_only).test.images))
         for number, path in enumerate(sorted(classes_only.rglob("*.png"))):
             path.rename(path.with_name(f"other-{number}.png"))
@@ -267,18 +271,18 @@ class TestDecoding:
         decoded = decode(path, SIDE, 3, "crop").astype(int)
         assert np.abs(decoded - flat).max() <= (3 if suffix == ".JPEG" else 0)
 
-    def test_a_picture_of_the_size_keeps_its_bytes(self, tmp_path: Path) -> None:
+    def test_an_image_of_the_right_size_keeps_its_bytes(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.png", noise(0))
         for way in ("crop", "squash"):
             np.testing.assert_array_equal(decode(path, SIDE, 3, way), noise(0))
 
     @pytest.mark.parametrize("wide", [True, False])
     def test_crop_takes_the_middle_and_squash_takes_all(self, tmp_path: Path, wide: bool) -> None:
-        # A square of white in the middle, black bars of half its width beside it.
+        # A white square in the middle, black bars of half its width on both sides.
         picture = np.zeros((40, 80, 3), np.uint8)
         picture[:, 20:60] = 255
         path = save(tmp_path / "a.png", picture if wide else picture.transpose(1, 0, 2))
-        # What lies past the cut still shines in a little, as it does when scaling comes first.
+        # Pixels beyond the cut still have a small effect, because scaling comes first.
         assert decode(path, 8, 3, "crop")[2:6, 2:6].min() == 255
         assert decode(path, 8, 3, "crop").min() > 200
         squashed = decode(path, 8, 3, "squash")[..., 0]
@@ -313,7 +317,7 @@ class TestDecoding:
         assert not read_header(path).gray
 
     @pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
-    def test_pictures_without_colour_are_gray(self, tmp_path: Path, mode: str) -> None:
+    def test_images_without_colour_are_gray(self, tmp_path: Path, mode: str) -> None:
         gray = Image.fromarray(np.where(noise(3, (SIDE, SIDE)) > 127, 255, 0).astype(np.uint8))
         image = gray.convert(mode)
         if mode == "P":
@@ -323,7 +327,7 @@ class TestDecoding:
         np.testing.assert_array_equal(decode(path, SIDE, 1, "crop")[..., 0], np.asarray(gray))
 
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_photographs_are_turned_upright(self, tmp_path: Path, orientation: int) -> None:
+    def test_photos_are_turned_upright(self, tmp_path: Path, orientation: int) -> None:
         upright = np.zeros((24, 16, 3), np.uint8)
         upright[:12, :8] = (250, 0, 0)
         upright[12:, 8:] = (0, 0, 250)
@@ -344,7 +348,7 @@ class TestDecoding:
         png = decode(save(tmp_path / "a.png", picture), 32, 3, "crop").astype(int)
         assert np.abs(jpeg - png).max() <= 4
 
-    def test_gray_folders_have_one_channel_and_a_coloured_picture_makes_three(
+    def test_gray_folders_have_one_channel_and_a_coloured_image_makes_three(
         self, tmp_path: Path
     ) -> None:
         folder = tmp_path / "gray"
@@ -354,7 +358,7 @@ class TestDecoding:
         save(folder / "a" / "colour.png", noise(99))
         assert load_dataset("auto", folder).image_shape == (SIDE, SIDE, 3)
 
-    def test_the_size_is_the_pictures_own_only_where_that_is_small_and_the_same(
+    def test_the_size_is_that_of_the_files_only_if_it_is_small_and_the_same(
         self, pets: Path
     ) -> None:
         assert load_dataset("auto", pets, options=FolderOptions(image_size=20)).image_shape[0] == 20
@@ -378,7 +382,7 @@ def gif_called_png(path: Path) -> None:
 
 
 def bomb(path: Path, side: int = 10_000) -> None:
-    """A PNG that claims a size of its own."""
+    """A PNG whose header claims another size."""
     save(path, noise(0))
     content = path.read_bytes()
     header = b"IHDR" + struct.pack(">II", side, side) + content[24:29]
@@ -402,7 +406,7 @@ def circle_of_links(path: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (spoiled_jpeg, "damaged: .*truncated"),
     "truncated.png": (cut_png, "damaged"),
-    "text.png": (lambda path: path.write_text("no picture"), "is not a PNG, JPEG, WebP or BMP"),
+    "text.png": (lambda path: path.write_text("not an image"), "is not a PNG, JPEG, WebP or BMP"),
     "animated.gif": (animated_gif, "is a GIF, not PNG, JPEG, WebP or BMP"),
     "gif.png": (gif_called_png, "is a GIF, not PNG, JPEG, WebP or BMP"),
     "zero bytes.jpg": (lambda path: path.touch(), "is empty"),
@@ -438,7 +442,7 @@ class TestBadFiles:
         assert "10 bad files are skipped: " in loaded.note
         assert loaded.train.images.shape == (16, 64, 64, 3)
 
-    def test_of_many_the_first_ten_and_the_number_of_the_others(self, pets: Path) -> None:
+    def test_of_many_bad_files_ten_are_named_and_the_rest_counted(self, pets: Path) -> None:
         for number in range(25):
             (pets / "train" / "cat" / f"bad{number:02}.png").touch()
         with pytest.raises(
@@ -448,7 +452,7 @@ class TestBadFiles:
         assert "bad10" not in str(got.value)
         assert len(got.value.problems) == 25
 
-    def test_where_all_are_bad_there_is_nothing_to_go_on_with(self, tmp_path: Path) -> None:
+    def test_if_all_are_bad_nothing_is_left_to_train_on(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "0.png").touch()
@@ -465,17 +469,17 @@ class TestBadFiles:
         with pytest.raises(SystemExit) as caught:
             train.main(["--data-dir", str(pets)])
         assert caught.value.code == 2
-        shown = capsys.readouterr()
-        assert shown.out == ""
-        assert shown.err.startswith("Error: Expected images that can be decoded.")
-        assert shown.err.count("\n") == 1
-        assert all(name in shown.err for name in BAD)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("Error: Expected images that can be decoded.")
+        assert printed.err.count("\n") == 1
+        assert all(name in printed.err for name in BAD)
 
 
 class TestOddFiles:
     """What a folder may contain besides images, and images with odd names."""
 
-    def test_names_may_hold_anything(self, pets: Path) -> None:
+    def test_names_may_contain_any_character(self, pets: Path) -> None:
         for part in ("train", "test"):
             save(pets / part / "Straße & Café" / "ein Bild – 画像.png", noise(5))
         loaded = load_dataset("auto", pets)
@@ -506,7 +510,7 @@ class TestOddFiles:
         (tmp_path / "link").symlink_to(pets)
         assert load_dataset("auto", tmp_path / "link").sha256 == load_dataset("auto", pets).sha256
 
-    def test_a_folder_of_links_that_lead_away_says_why_it_is_empty(
+    def test_a_folder_with_only_links_out_of_it_says_why_it_is_empty(
         self, pets: Path, tmp_path: Path
     ) -> None:
         links = tmp_path / "links"
@@ -516,11 +520,11 @@ class TestOddFiles:
         with pytest.raises(FileNotFoundError, match="2 links are not followed"):
             load_dataset("auto", links)
 
-    def test_a_missing_picture_is_a_bad_one(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_a_bad_one(self, tmp_path: Path) -> None:
         with pytest.raises(BadImageError, match="No such file"):
             decode(tmp_path / "gone.png", SIDE, 3, "crop")
 
-    def test_numbers_in_names_count_by_their_value(self, tmp_path: Path) -> None:
+    def test_numbers_in_names_are_sorted_by_value(self, tmp_path: Path) -> None:
         for name in ("10.png", "9.png", "a2b.png", "a10b.png", "²3.png"):
             save(tmp_path / name, noise(0))
         names = [path.name for path in survey(tmp_path).images]
@@ -544,7 +548,7 @@ def assert_exact(loaded: Dataset, arrays: dict[tuple[str, str], np.ndarray]) -> 
 
 
 class TestSameAsIdx:
-    """A folder of PNGs gives exactly the arrays of the IDX files it was made from."""
+    """A folder of PNGs has exactly the arrays of the IDX files it was made from."""
 
     def test_any_images(self, tmp_path: Path, tiny: Dataset) -> None:
         arrays = {(part, kind): getattr(getattr(tiny, part), kind) for part, kind in IDX_FILES}
@@ -552,19 +556,19 @@ class TestSameAsIdx:
         (tmp_path / "idx").mkdir()
         for key, file in IDX_FILES.items():
             write_idx(tmp_path / "idx" / file, arrays[key].astype(np.uint8))
-        pictures = load_dataset("auto", write_pngs(tmp_path / "png", arrays))
-        assert_exact(pictures, arrays)
-        assert pictures.sha256 == load_dataset("auto", tmp_path / "idx").sha256
-        assert pictures.class_names == ("0", "1", "2")
+        loaded = load_dataset("auto", write_pngs(tmp_path / "png", arrays))
+        assert_exact(loaded, arrays)
+        assert loaded.sha256 == load_dataset("auto", tmp_path / "idx").sha256
+        assert loaded.class_names == ("0", "1", "2")
 
     def test_mnist(self, tmp_path: Path, mnist_folder: Path) -> None:
         arrays = {
             key: read_idx(mnist_folder / f"{file}.gz")[:100] for key, file in IDX_FILES.items()
         }
-        pictures = load_dataset("auto", write_pngs(tmp_path / "some_mnist", arrays))
-        assert pictures.image_shape == (28, 28, 1)
-        assert pictures.class_names == tuple("0123456789")
-        assert_exact(pictures, arrays)
+        loaded = load_dataset("auto", write_pngs(tmp_path / "some_mnist", arrays))
+        assert loaded.image_shape == (28, 28, 1)
+        assert loaded.class_names == tuple("0123456789")
+        assert_exact(loaded, arrays)
 
 
 class TestMemoryAndTime:
@@ -583,7 +587,7 @@ class TestMemoryAndTime:
     ) -> None:
         photographs = root.parent / "shared" / "cats_dogs"
         if not photographs.is_dir():
-            pytest.skip("needs the photographs in ../shared/cats_dogs, beside the repository")
+            pytest.skip("needs the photos in ../shared/cats_dogs, next to the repository")
         started = time.process_time()
         loaded = load_dataset("auto", photographs, options=FolderOptions(image_size=224))
         # Of the processors' time: what else the machine does must not fail a test.
@@ -595,7 +599,7 @@ class TestMemoryAndTime:
 class TestRuns:
     """A run remembers how its images were made."""
 
-    def test_options_are_refused_where_nothing_would_come_of_them(self, mnist_folder: Path) -> None:
+    def test_options_without_effect_are_refused(self, mnist_folder: Path) -> None:
         for name, path in (("digits", None), ("auto", mnist_folder)):
             with pytest.raises(ValueError, match="Expected image_size, resize only with a folder"):
                 load_dataset(name, path, options=FolderOptions(image_size=9, resize="squash"))

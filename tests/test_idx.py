@@ -1,4 +1,4 @@
-"""The IDX format: what is written comes back, and what is damaged is refused by name."""
+"""The IDX format: arrays are read back as they were written, damaged files are refused by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "float32", "float64"])
-def test_what_is_written_comes_back(tmp_path: Path, dtype: str, suffix: str) -> None:
+def test_an_array_is_read_back_as_it_was_written(tmp_path: Path, dtype: str, suffix: str) -> None:
     information = np.finfo(dtype) if dtype.startswith("float") else np.iinfo(dtype)
     array = np.array([[information.min, 1, 2], [3, 100, information.max]], dtype)
     write_idx(tmp_path / f"array{suffix}", array)
@@ -26,7 +26,7 @@ def test_what_is_written_comes_back(tmp_path: Path, dtype: str, suffix: str) -> 
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (0, 28, 28), (2, 3, 4, 2)])
-def test_every_number_of_dimensions_comes_back(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_every_number_of_dimensions_is_read_back(tmp_path: Path, shape: tuple[int, ...]) -> None:
     array = np.arange(np.prod(shape, dtype=int), dtype=np.int16).reshape(shape)
     write_idx(tmp_path / "array", array)
     read = read_idx(tmp_path / "array")
@@ -100,6 +100,6 @@ def test_bytes_that_are_not_a_complete_idx_file_are_refused(
         read_idx(tmp_path / "labels")
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         read_idx(tmp_path / "absent")

@@ -1,4 +1,4 @@
-"""Photographs and drawings become images like MNIST's; what holds no drawing is refused."""
+"""Photos and drawings become images like MNIST's; a photo without a drawing is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def drawn(pen: float = 9, size: float = 200, left: float = 250, top: float = 120
 
 
 def picture_of(brightness: np.ndarray) -> np.ndarray:
-    """A gray picture as it is read: uint8 [height, width, 3]."""
+    """A gray photo as it is read: uint8 [height, width, 3]."""
     gray = np.round(np.clip(brightness, 0, 1) * 255).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=-1)
 
@@ -105,7 +105,7 @@ def gray() -> Image.Image:
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation of two pictures' pixels."""
+    """The correlation of the pixels of two images."""
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
@@ -120,14 +120,14 @@ def pasted(image: np.ndarray, left: int = 120, top: int = 40) -> np.ndarray:
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_a_drawing_is_found_whatever_it_is_on(scene: Callable[[], np.ndarray]) -> None:
     ideal = prepare_drawing(picture_of(1 - drawn(pen=22)), MNIST_SHAPE).image
-    found = prepare_drawing(picture_of(scene()), MNIST_SHAPE).image
-    assert found.shape == MNIST_SHAPE
-    assert found.dtype == np.uint8
-    assert likeness(found, ideal) > 0.75
-    lit = np.argwhere(found[..., 0] > 40)
+    image = prepare_drawing(picture_of(scene()), MNIST_SHAPE).image
+    assert image.shape == MNIST_SHAPE
+    assert image.dtype == np.uint8
+    assert likeness(image, ideal) > 0.75
+    lit = np.argwhere(image[..., 0] > 40)
     assert max(np.ptp(lit, axis=0)) in (18, 19)
-    assert found.max() == 255
-    corners = [found[row, column, 0] for row in (0, -1) for column in (0, -1)]
+    assert image.max() == 255
+    corners = [image[row, column, 0] for row in (0, -1) for column in (0, -1)]
     assert corners == [0, 0, 0, 0]
 
 
@@ -152,11 +152,11 @@ def test_mnist_comes_back_as_it_was_and_is_taken_for_the_same(
     originals = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[:60, ..., None]
     rng = np.random.default_rng(0)
     pictures = [pasted(image, rng.integers(5, 190), rng.integers(5, 70)) for image in originals]
-    found = np.stack([prepare(picture, MNIST_SHAPE, "mnist").image for picture in pictures])
-    differences = np.abs(found.astype(int) - originals).mean((1, 2, 3))
+    result = np.stack([prepare(picture, MNIST_SHAPE, "mnist").image for picture in pictures])
+    differences = np.abs(result.astype(int) - originals).mean((1, 2, 3))
     assert np.median(differences) < 1.5
-    assert np.median([likeness(*pair) for pair in zip(found, originals, strict=True)]) > 0.995
-    before, after = (predict(learned.model, images)[0].argmax(1) for images in (originals, found))
+    assert np.median([likeness(*pair) for pair in zip(result, originals, strict=True)]) > 0.995
+    before, after = (predict(learned.model, images)[0].argmax(1) for images in (originals, result))
     assert np.mean(before == after) >= 0.95
 
 
@@ -164,8 +164,8 @@ def test_the_bundled_digits_fill_their_images(digits: Dataset, learned: Any) -> 
     from lenet.analysis.trained import predict
 
     originals = digits.test.images[:40]
-    found = np.stack([prepare(pasted(image), MNIST_SHAPE, "digits").image for image in originals])
-    before, after = (predict(learned.model, images)[0].argmax(1) for images in (originals, found))
+    result = np.stack([prepare(pasted(image), MNIST_SHAPE, "digits").image for image in originals])
+    before, after = (predict(learned.model, images)[0].argmax(1) for images in (originals, result))
     assert np.mean(before == after) >= 0.9
 
 
@@ -244,7 +244,7 @@ def test_nothing_drawn_is_refused(brightness: np.ndarray) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 300), (300, 1), (3, 1000), (28, 28)])
 @pytest.mark.parametrize("kind", ["noise", "half"])
-def test_no_shape_of_picture_is_too_much(shape: tuple[int, int], kind: str) -> None:
+def test_every_shape_is_accepted(shape: tuple[int, int], kind: str) -> None:
     values = np.random.default_rng(0).random(shape)
     if kind == "half":
         values = np.zeros(shape)
@@ -257,7 +257,7 @@ def test_no_shape_of_picture_is_too_much(shape: tuple[int, int], kind: str) -> N
 
 
 class TestPhotographs:
-    """What is not drawn is only brought to the network's size."""
+    """Photos are only brought to the network's size."""
 
     def test_they_become_what_a_folder_of_them_becomes(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
@@ -266,9 +266,9 @@ class TestPhotographs:
         picture = read_picture(tmp_path / "a.png")
         for resize in ("crop", "squash"):
             for channels in (1, 3):
-                found = prepare_photo(picture, (32, 32, channels), resize).image
+                result = prepare_photo(picture, (32, 32, channels), resize).image
                 expected = decode(tmp_path / "a.png", 32, channels, resize)
-                assert np.abs(found.astype(int) - expected).max() <= 2
+                assert np.abs(result.astype(int) - expected).max() <= 2
 
     def test_the_part_that_is_taken_is_framed(self) -> None:
         picture = np.zeros((100, 200, 3), np.uint8)
@@ -281,16 +281,16 @@ class TestPhotographs:
 
     def test_one_of_the_right_size_is_taken_as_it_is(self, digits: Dataset) -> None:
         for image in digits.test.images[:20]:
-            found = prepare(np.repeat(image, 3, axis=-1), MNIST_SHAPE, "digits")
-            assert np.array_equal(found.image, image)
+            result = prepare(np.repeat(image, 3, axis=-1), MNIST_SHAPE, "digits")
+            assert np.array_equal(result.image, image)
 
     def test_clothes_on_white_become_clothes_on_black(self) -> None:
         shirt = np.full((280, 280, 3), 250, np.uint8)
         shirt[60:220, 60:220] = 60
-        found = prepare(shirt, MNIST_SHAPE, "fashion_mnist").image
-        assert found[0, 0, 0] == 5
-        assert found[14, 14, 0] == 195
-        assert np.array_equal(prepare(255 - shirt, MNIST_SHAPE, "fashion_mnist").image, found)
+        result = prepare(shirt, MNIST_SHAPE, "fashion_mnist").image
+        assert result[0, 0, 0] == 5
+        assert result[14, 14, 0] == 195
+        assert np.array_equal(prepare(255 - shirt, MNIST_SHAPE, "fashion_mnist").image, result)
 
     def test_the_way_can_be_chosen(self) -> None:
         picture = picture_of(on_a_screen())
@@ -305,7 +305,7 @@ class TestPhotographs:
 
 
 class TestFiles:
-    """Every usual kind of file is read; what cannot be is refused in one sentence."""
+    """Every usual kind of file is read; any other is refused in one sentence."""
 
     @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "1.png", "P.png", "CMYK.jpg"])
     def test_the_same_drawing_in_any_kind_of_file(
@@ -315,8 +315,8 @@ class TestFiles:
         path = tmp_path / f"seven.{kind}"
         (gray if mode == "L" else gray.convert(mode)).save(path)
         expected = prepare_drawing(np.asarray(gray.convert("RGB")), MNIST_SHAPE).image
-        found = prepare_drawing(read_picture(path), MNIST_SHAPE).image
-        assert likeness(found, expected) > 0.98
+        result = prepare_drawing(read_picture(path), MNIST_SHAPE).image
+        assert likeness(result, expected) > 0.98
 
     def test_16_bits_of_gray(self, tmp_path: Path, gray: Image.Image) -> None:
         Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(tmp_path / "seven.png")
@@ -326,9 +326,9 @@ class TestFiles:
     def test_transparent_paper_under_dark_and_light_ink(self, tmp_path: Path, ink: int) -> None:
         strokes = Image.fromarray(picture_of(drawn())[..., 0])
         Image.merge("LA", (Image.new("L", strokes.size, ink), strokes)).save(tmp_path / "a.png")
-        found = read_picture(tmp_path / "a.png")[..., 0]
+        result = read_picture(tmp_path / "a.png")[..., 0]
         expected = np.asarray(strokes) if ink else 255 - np.asarray(strokes)
-        assert np.abs(found.astype(int) - expected).max() <= 1
+        assert np.abs(result.astype(int) - expected).max() <= 1
 
     @pytest.mark.parametrize(
         ("orientation", "turned"),
@@ -344,16 +344,16 @@ class TestFiles:
         exif = Image.Exif()
         exif[0x0112] = orientation
         gray.transpose(turned).save(tmp_path / "seven.jpg", exif=exif)
-        found = read_picture(tmp_path / "seven.jpg")
-        assert found.shape == (HEIGHT, WIDTH, 3)
-        assert likeness(found[..., 0], np.asarray(gray)) > 0.99
+        result = read_picture(tmp_path / "seven.jpg")
+        assert result.shape == (HEIGHT, WIDTH, 3)
+        assert likeness(result[..., 0], np.asarray(gray)) > 0.99
 
     def test_a_large_photograph_is_made_smaller(self, tmp_path: Path, gray: Image.Image) -> None:
         gray.resize((4000, 3000)).save(tmp_path / "seven.jpg")
-        found = read_picture(tmp_path / "seven.jpg")
-        assert found.shape == (750, 1000, 3)
+        result = read_picture(tmp_path / "seven.jpg")
+        assert result.shape == (750, 1000, 3)
         expected = prepare_drawing(np.asarray(gray.convert("RGB")), MNIST_SHAPE).image
-        assert likeness(prepare_drawing(found, MNIST_SHAPE).image, expected) > 0.95
+        assert likeness(prepare_drawing(result, MNIST_SHAPE).image, expected) > 0.95
 
     @pytest.mark.parametrize("side", [20_000, 12_000, 9_500])
     def test_too_many_pixels_are_refused_before_they_are_decoded(
@@ -373,13 +373,17 @@ class TestFiles:
         ],
         ids=["empty", "text", "pdf", "eps"],
     )
-    def test_what_is_no_picture(self, tmp_path: Path, content: bytes, message: str) -> None:
+    def test_a_file_that_is_not_an_image_is_refused(
+        self, tmp_path: Path, content: bytes, message: str
+    ) -> None:
         (tmp_path / "a.png").write_bytes(content)
         with pytest.raises(ValueError, match=message):
             read_picture(tmp_path / "a.png")
 
     @pytest.mark.parametrize("kind", ["png", "jpeg"])
-    def test_a_file_cut_short(self, tmp_path: Path, gray: Image.Image, kind: str) -> None:
+    def test_a_truncated_file_is_refused(
+        self, tmp_path: Path, gray: Image.Image, kind: str
+    ) -> None:
         buffer = io.BytesIO()
         gray.save(buffer, kind)
         content = buffer.getvalue()
@@ -387,7 +391,7 @@ class TestFiles:
         with pytest.raises(ValueError, match="damaged"):
             read_picture(tmp_path / "a.png")
 
-    def test_what_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             read_picture(tmp_path / "a.png")
         with pytest.raises(IsADirectoryError):
@@ -395,7 +399,7 @@ class TestFiles:
 
 
 def png_header(side: int) -> bytes:
-    """A PNG that says it is that large, and holds nothing: decoding it would fail otherwise."""
+    """A PNG whose header claims that size, without pixels: decoding it would fail in another way."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + content))
