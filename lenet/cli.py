@@ -1,4 +1,4 @@
-"""What the command lines share: options from the one dataclass, and errors in one line."""
+"""What the command lines share: options from one dataclass, errors in one line, commands to type."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def metavar(hint: Any) -> str:
 def fail(message: object) -> NoReturn:
     """Ends the program because of a user's mistake: one line on stderr, exit code 2.
 
-    That nobody reads what is printed any more, as behind `| head`, needs no line.
+    A reader that stops reading, as in `… | head`, is not a mistake and needs no line.
     """
     if isinstance(message, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -137,33 +137,39 @@ def fail(message: object) -> NoReturn:
 
 
 def describe(problem: object) -> str:
-    """An error's message; of the system's errors, what file and what was wrong with it."""
+    """An error's message; for errors of the system, the file and the reason."""
     if isinstance(problem, OSError) and problem.strerror:
         return f"{problem.filename or 'the disk'}: {problem.strerror}"
     return str(problem)
 
 
 def tensorboard_command(logdir: Path) -> str:
-    """The command that shows every picture and histogram of a folder, as it can be typed here.
+    """The command that shows a folder in TensorBoard, as it can be typed here.
 
-    TensorBoard shows 10 pictures and 500 histograms per tag unless told otherwise.
+    It asks for all images and histograms: by default TensorBoard shows 10 images and 500
+    histograms per tag.
     """
     samples = "images=10000,histograms=10000,scalars=100000"
-    words = [_program("tensorboard"), "--logdir", str(logdir), "--samples_per_plugin", samples]
-    return shlex.join(words)
+    program = _program("tensorboard")
+    return shlex.join([program, "--logdir", str(logdir), "--samples_per_plugin", samples])
 
 
 def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
-    """The command that trains as a config says, with some changes, as it can be typed here.
+    """The command that trains with a config after some changes, as it can be typed here.
 
     Args:
-        changes: other values of options; named even where they are the default, but for None,
-            which stands for the default.
-        dataset_name: of the images, whose defaults need not be repeated.
+        changes: new values of options. The command contains them even if they are the default,
+            except None, which stands for the default. With another activation or optimizer, the
+            learning rate becomes the usual one, too.
+        dataset_name: the data set that the images come from; its defaults are left out.
     """
+    if "activation" in changes or "optimizer" in changes:
+        changes = {"learning_rate": None, **changes}
+    if "activation" in changes and config.fc2_activation == config.activation:
+        changes = {"fc2_activation": None, **changes}
     config = dataclasses.replace(config, **changes).resolved(dataset_name)
     always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
-    words = [python_command(), "-m", "lenet.train"]
+    arguments = [python_command(), "-m", "lenet.train"]
     usual = TrainConfig(
         model=config.model,
         activation=config.activation,
@@ -178,13 +184,13 @@ def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_na
         if value is None or (value == getattr(usual, option.name) and option.name not in always):
             continue
         shown = value if isinstance(value, tuple) else () if value is True else (value,)
-        words.append(f"--{option.name.replace('_', '-')}")
-        words += [f"{part:g}" if isinstance(part, float) else str(part) for part in shown]
-    return shlex.join(words)
+        arguments.append(f"--{option.name.replace('_', '-')}")
+        arguments += [in_words(part) for part in shown]
+    return shlex.join(arguments)
 
 
 def python_command() -> str:
-    """How this Python can be typed here."""
+    """How to call this Python from here."""
     return _program("python")
 
 
@@ -194,9 +200,9 @@ def short_path(path: Path) -> str:
 
 
 def _program(name: str) -> str:
-    """A program of this Python's environment: its name where that finds it, or else its path."""
-    beside = Path(sys.executable).parent / name
+    """A program of this Python's environment: its name if the shell finds it, otherwise its path."""
+    path = Path(sys.executable).parent / name
     on_path = shutil.which(name)
-    if not beside.exists() or (on_path is not None and Path(on_path) == beside):
+    if not path.exists() or (on_path is not None and Path(on_path) == path):
         return name
-    return short_path(beside)
+    return short_path(path)

@@ -95,10 +95,13 @@ class TestHelp:
 class TestARunThatGoesWell:
     """What is printed, and that it is true."""
 
-    def test_it_says_what_it_trains_on_what(self, finished: CompletedProcess[str]) -> None:
+    def test_it_says_what_it_trains_and_on_which_images(
+        self, finished: CompletedProcess[str]
+    ) -> None:
         assert finished.returncode == 0
         assert "tiny: 70 training and 30 test images, 3 classes." in finished.stdout
         assert "relu, adam at rate 0.001, batch 32, 3 epochs, seed 0" in finished.stdout
+        assert "seed 0: 15,031 trainable parameters" in finished.stdout
         assert len(re.findall(r"^Epoch \d/3  loss ", finished.stdout, re.MULTILINE)) == 3
 
     def test_nothing_disturbs_the_screen(self, finished: CompletedProcess[str]) -> None:
@@ -403,8 +406,12 @@ class TestOutcomes:
         assert train.main([*short, "--epochs", "20", *words]) == 3
         shown = capsys.readouterr()
         assert re.search(r"Stopped at step \d+: the (training|test) loss is (nan|inf)", shown.err)
+        assert "the weights diverged (learning rate 1e+06)" in shown.out
+        advised = shlex.split(printed("Try a learning rate ten times smaller:", shown.out))
+        config = cli.parse_config(advised[3:], "program", "", TrainConfig())
+        assert (config.learning_rate, config.optimizer, config.epochs) == (1e5, "sgd", 20)
 
-    def test_even_a_quiet_run_says_that_it_has_not_begun_to_learn_and_names_one_that_does(
+    def test_even_a_quiet_run_says_that_it_has_not_begun_to_learn_and_what_to_try(
         self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         words = f"--data-dir {npz} --logdir {tmp_path} --activation sigmoid --optimizer sgd"
@@ -413,7 +420,7 @@ class TestOutcomes:
         assert "Epoch" not in shown
         assert "has not begun to learn" in shown
         assert "ln 3 = 1.0986" in shown
-        advised = shlex.split(printed("One that does learn:", shown))
+        advised = shlex.split(printed("Try an optimizer that adapts the size of its steps:", shown))
         assert advised[1:3] == ["-m", "lenet.train"]
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.activation, config.optimizer) == ("sigmoid", "adam")
@@ -426,10 +433,10 @@ class TestOutcomes:
         assert train.main([*words.split(), "--no-figures"]) == 0
         shown = capsys.readouterr().out
         assert "has not begun to learn" in shown
-        assert "One that does learn" not in shown, "that would be this one"
-        assert "--learning-rate 1e-10" in printed("Try a smaller rate:", shown)
+        advised = printed("Try a learning rate ten times larger:", shown)
+        assert "--learning-rate 1e-08" in advised, "and never the command it came from"
 
-    def test_one_that_overfits_is_told_so_and_what_to_try(
+    def test_a_run_that_overfits_says_so_and_what_to_try(
         self,
         make_dataset: Callable[..., Dataset],
         save_npz: Callable[[Path, Dataset], Path],
@@ -445,7 +452,9 @@ class TestOutcomes:
         shown = capsys.readouterr().out
         share = printed("Train accuracy", shown).split(" %")[0]
         assert float(share) > 90 > float(printed("Test accuracy", shown).split(" %")[0])
-        assert re.search(r"Train [\d.]+ %, test [\d.]+ %: overfitting\.", shown)
+        assert re.search(
+            r"Overfitting: the accuracy is [\d.]+ % on the training batches and [\d.]+ % on", shown
+        )
         advised = shlex.split(printed("Try dropout:", shown))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.fc_dropout, config.batch_size, config.data_dir) == (0.5, 10, path)
@@ -466,7 +475,7 @@ class TestOutcomes:
         assert run.name.startswith("digits-lenet-relu-adam-seed0-")
         assert json.loads((run / "config.json").read_text())["dataset"]["name"] == "digits"
 
-    def test_more_epochs_simply_go_on(
+    def test_more_epochs_simply_continue(
         self,
         finished: CompletedProcess[str],
         tmp_path: Path,
@@ -550,7 +559,7 @@ class TestSignals:
         assert status["state"] == "interrupted"
         assert 50 < status["step"] < 603
         assert (run / "checkpoints" / f"step-{status['step']:08d}").is_dir()
-        command = re.search(r"To go on:\n +(.*)\n", output)
+        command = re.search(r"To continue:\n +(.*)\n", output)
         assert command is not None
         resumed = subprocess.run(
             shlex.split(command[1]), cwd=root, capture_output=True, text=True, check=False
