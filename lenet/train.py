@@ -91,7 +91,8 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     chosen = trainer.config
     reporter.line(
         f"{chosen.model}, {chosen.activation}, {chosen.optimizer} at rate {chosen.learning_rate:g}"
-        f", batch {chosen.batch_size}, {chosen.epochs} epochs, seed {chosen.seed}: "
+        f", batch {chosen.batch_size}, {chosen.epochs} epoch{'' if chosen.epochs == 1 else 's'}, "
+        f"seed {chosen.seed}: "
         f"{trainer.model.num_parameters:,} trainable parameters"
     )
     return trainer

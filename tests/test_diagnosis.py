@@ -58,7 +58,7 @@ def record(
 
     defaults: dict[str, Any] = {
         "state": "done", "step": 1200, "activation": "relu", "optimizer": "adam",
-        "learning_rate": 0.001, "num_classes": 10, "steps_per_epoch": 600,
+        "learning_rate": 0.001, "usual_rate": 0.001, "num_classes": 10, "steps_per_epoch": 600,
         "train_loss": (STEPS, losses),
         "train_accuracy": (STEPS, np.full(len(STEPS), train_accuracy)),
         "test_loss": (evaluated, np.array(test_loss)),
@@ -193,7 +193,7 @@ def test_a_loss_that_is_not_a_number_has_diverged() -> None:
     losses = np.where(STEPS < 1000, 2.0, np.nan)
     found = diagnose(record(state="diverged", step=1000, learning_rate=10.0, train_loss=losses))
     assert found[0].rule == "diverged" and found[0].wrong
-    assert "at step 1,000" in found[0].sentence and found[0].changes == {"learning_rate": 1.0}
+    assert "at step 1,000" in found[0].sentence and found[0].changes == {"learning_rate": 0.001}
     assert "not begun" not in [f.rule for f in found]
     early = record(state="diverged", step=2, test_loss=(), test_accuracy=(), train_loss=losses)
     assert diagnose(early)[0].rule == "diverged"
@@ -232,8 +232,11 @@ def test_what_is_advised_is_never_what_the_run_had(
     assert changes and all(own[name] != value for name, value in changes.items())
 
 
-@pytest.mark.parametrize(("rate", "advised"), [(1e-5, 1e-4), (0.001, 1e-4), (0.1, 0.01)])
-def test_a_rate_far_below_the_usual_one_should_grow(rate: float, advised: float) -> None:
+@pytest.mark.parametrize(
+    ("rate", "advised"),
+    [(1e-9, 1e-3), (1.1e-5, 1e-3), (5e-4, 5e-3), (0.001, 1e-4), (0.01, 0.001), (1e4, 1e-3)],
+)
+def test_advice_about_the_rate_leads_to_the_usual_one(rate: float, advised: float) -> None:
     stuck = STUCK | {"activation": "relu", "optimizer": "adam", "learning_rate": rate}
     finding = only(diagnose(record(**stuck)), "not begun")
     assert finding.changes == {"learning_rate": pytest.approx(advised)}

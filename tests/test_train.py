@@ -407,9 +407,9 @@ class TestOutcomes:
         shown = capsys.readouterr()
         assert re.search(r"Stopped at step \d+: the (training|test) loss is (nan|inf)", shown.err)
         assert "the weights diverged (learning rate 1e+06)" in shown.out
-        advised = shlex.split(printed("Try a learning rate ten times smaller:", shown.out))
+        advised = shlex.split(printed("Try the usual learning rate of sgd:", shown.out))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
-        assert (config.learning_rate, config.optimizer, config.epochs) == (1e5, "sgd", 20)
+        assert (config.learning_rate, config.optimizer, config.epochs) == (0.01, "sgd", 20)
 
     def test_even_a_quiet_run_says_that_it_has_not_begun_to_learn_and_what_to_try(
         self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -433,8 +433,8 @@ class TestOutcomes:
         assert train.main([*words.split(), "--no-figures"]) == 0
         shown = capsys.readouterr().out
         assert "has not begun to learn" in shown
-        advised = printed("Try a learning rate ten times larger:", shown)
-        assert "--learning-rate 1e-08" in advised, "and never the command it came from"
+        advised = printed("Try the usual learning rate of adam:", shown)
+        assert "--learning-rate 0.001" in advised, "and never the command it came from"
 
     def test_a_run_that_overfits_says_so_and_what_to_try(
         self,
@@ -487,6 +487,25 @@ class TestOutcomes:
         assert "after step 9" in shown
         assert re.findall(r"^Epoch (\d)/5", shown, re.MULTILINE) == ["4", "5"]
         assert json.loads((tmp_path / "run" / "status.json").read_text())["step"] == 15
+
+    def test_options_that_may_change_on_resume_leave_the_weights_as_they_are(
+        self, fit: Callable[..., Trainer], go_on: Callable[..., Trainer]
+    ) -> None:
+        changes: dict[str, Any] = {
+            "max_steps": None, "log_every": 2, "inspect_every": 2, "eval_every": 1, "eval_size": 5,
+            "checkpoint_every": 1, "keep": 3, "profile": True, "figures": False, "quiet": True,
+            "threads": 1,
+        }  # fmt: skip
+        may_change = {
+            option.name
+            for option in dataclasses.fields(TrainConfig)
+            if option.metadata["on_resume"] != "fixed"
+        }
+        assert may_change == {*changes, "epochs", "dataset", "data_dir", "resume"}
+        begun = fit(max_steps=4).history.run
+        resumed = go_on(begun, **changes).history
+        assert (resumed.state, resumed.step) == ("done", 9)
+        assert resumed.weights_sha256 == fit().history.weights_sha256
 
     def test_more_epochs_are_refused_under_a_schedule_that_counted_them(
         self, fit: Callable[..., Trainer], npz: Path, capsys: pytest.CaptureFixture[str]

@@ -25,6 +25,7 @@ class Record:
         test_loss, test_accuracy: of each evaluation.
         gradient_norm, dead_fraction, saturated_fraction: by layer, in order of depth, at each
             inspection; empty without inspections.
+        usual_rate: the default learning rate of this network and optimizer.
         error: why a run failed; "" if that is not known.
         dropout: the highest dropout rate of any layer.
         augmented: whether the training images are augmented.
@@ -35,6 +36,7 @@ class Record:
     activation: str
     optimizer: str
     learning_rate: float
+    usual_rate: float
     num_classes: int
     steps_per_epoch: int
     train_loss: Series
@@ -104,10 +106,12 @@ class Finding:
 
 def options_of(config: TrainConfig) -> dict[str, Any]:
     """The options of a run that a Record contains."""
+    usual = TrainConfig(model=config.model, optimizer=config.optimizer).resolved("")
     return {
         "activation": config.activation,
         "optimizer": config.optimizer,
         "learning_rate": float(config.learning_rate or 0),
+        "usual_rate": float(usual.learning_rate or 0),
         "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
         "augmented": bool(config.augment),
     }
