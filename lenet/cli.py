@@ -1,4 +1,4 @@
-"""What the command lines share: options from the one dataclass, and errors in one line."""
+"""What the command lines share: options from one dataclass, errors in one line, commands to type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
-from lenet.config import DATA, NETWORK, TRAINING, TrainConfig
+from lenet.config import TrainConfig
+from lenet.options import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR = 2
+
+
+Entry = tuple[str, Any, Any]
+"""An option's name, its type and its default, as `dataclasses.make_dataclass` takes them."""
 
 
 def parse_config(
@@ -23,59 +28,106 @@ def parse_config(
     """Reads a TrainConfig from a command line.
 
     Args:
-        arguments: the words after the program's name; default those of this process.
-        default: what holds where the user says nothing.
+        arguments: the arguments after the program's name; default: those of this process.
+        default: the value of each option that the user does not give.
 
     Raises:
         ValueError: an option is out of its range.
         SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
     """
+    groups = config_groups(lambda option, hint: entry(option, hint, getattr(default, option.name)))
+    return TrainConfig(**parse_groups(arguments, prog, description, groups))
+
+
+def parse_groups(
+    arguments: Sequence[str] | None, prog: str, description: str, groups: Mapping[str, type]
+) -> dict[str, Any]:
+    """Reads options from a command line whose `--help` shows them in groups.
+
+    Args:
+        arguments: the arguments after the program's name; default: those of this process.
+        groups: the title of each group, and a dataclass with its options.
+
+    Returns:
+        The value of every option by its name, without the groups.
+
+    Raises:
+        SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
+    """
     import tyro
 
-    # tyro makes a titled group of each nested dataclass: the flat config becomes one per group
-    # for the parser's eyes, and flat again afterwards.
-    hints = get_type_hints(TrainConfig)
-    groups: dict[str, list[tuple[str, Any, Any]]] = {}
-    for option in dataclasses.fields(TrainConfig):
-        value = getattr(default, option.name)
-        hint = option.metadata["shown_default"] if value is None else str(value)
-        argument = tyro.conf.arg(
-            help=option.metadata["help"], help_behavior_hint=f"(default: {hint})"
-        )
-        entry = (
-            option.name,
-            Annotated[hints[option.name], argument],
-            dataclasses.field(default=value),
-        )
-        groups.setdefault(option.metadata["group"], []).append(entry)
-    outer = dataclasses.make_dataclass(
-        "Options",
-        [
-            (
-                name,
-                made := dataclasses.make_dataclass(name, entries),
-                dataclasses.field(default_factory=made),
-            )
-            for name, entries in groups.items()
-        ],
-    )
+    # tyro makes a titled group of each nested dataclass.
+    fields = [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in groups.items()]
     parsed = tyro.cli(
-        outer,
+        dataclasses.make_dataclass("Options", fields),
         prog=prog,
         description=description,
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    values = {
-        name: value for group in groups for name, value in vars(getattr(parsed, group)).items()
-    }
-    return TrainConfig(**values)
+    return {name: value for group in groups for name, value in vars(getattr(parsed, group)).items()}
+
+
+def config_groups(
+    make_entry: Callable[[dataclasses.Field[Any], Any], Entry], left_out: Collection[str] = ()
+) -> dict[str, type]:
+    """The options of TrainConfig as `parse_groups` takes them.
+
+    Args:
+        make_entry: makes the command line's entry from an option of TrainConfig and its type;
+            see `entry`.
+        left_out: the names of options that the command line does not have.
+    """
+    hints = get_type_hints(TrainConfig)
+    groups: dict[str, list[Entry]] = {}
+    for option in dataclasses.fields(TrainConfig):
+        if option.name not in left_out:
+            made = make_entry(option, hints[option.name])
+            groups.setdefault(option.metadata["group"], []).append(made)
+    return {name: dataclasses.make_dataclass(name, entries) for name, entries in groups.items()}
+
+
+def entry(
+    option: dataclasses.Field[Any],
+    hint: Any,
+    default: Any,
+    shown_default: str | None = None,
+    **argument: Any,
+) -> Entry:
+    """One option of TrainConfig for the command line, with its help.
+
+    Args:
+        hint: the type of its value.
+        default: its value where the user does not give one.
+        shown_default: what `--help` says of the default, if it is not what the option says.
+        argument: more for `tyro.conf.arg`, e.g. `name`, `aliases` or `metavar`.
+    """
+    import tyro
+
+    shown = shown_default or in_words(default) or option.metadata["shown_default"]
+    argument = {"metavar": metavar(hint)} | argument
+    if hint is bool:  # Shown as --option, --no-option.
+        del argument["metavar"]
+    made = tyro.conf.arg(
+        help=option.metadata["help"], help_behavior_hint=f"(default: {shown})", **argument
+    )
+    return option.name, Annotated[hint, made], dataclasses.field(default=default)
+
+
+def metavar(hint: Any) -> str:
+    """What a value may be, as `--help` shows it: `{sgd,adam}`, `FLOAT` or `STR …`."""
+    if get_origin(hint) is Literal:
+        return "{" + ",".join(get_args(hint)) + "}"
+    if get_origin(hint) is tuple:
+        return f"{metavar(get_args(hint)[0])} …"
+    members = [member for member in get_args(hint) if member is not type(None)]
+    return metavar(members[0]) if members else hint.__name__.upper()
 
 
 def fail(message: object) -> NoReturn:
     """Ends the program because of a user's mistake: one line on stderr, exit code 2.
 
-    That nobody reads what is printed any more, as behind `| head`, needs no line.
+    A reader that stops reading, as in `… | head`, is not a mistake and needs no line.
     """
     if isinstance(message, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,33 +137,39 @@ def fail(message: object) -> NoReturn:
 
 
 def describe(problem: object) -> str:
-    """An error's message; of the system's errors, what file and what was wrong with it."""
+    """An error's message; for errors of the system, the file and the reason."""
     if isinstance(problem, OSError) and problem.strerror:
         return f"{problem.filename or 'the disk'}: {problem.strerror}"
     return str(problem)
 
 
 def tensorboard_command(logdir: Path) -> str:
-    """The command that shows every picture and histogram of a folder, as it can be typed here.
+    """The command that shows a folder in TensorBoard, as it can be typed here.
 
-    TensorBoard shows 10 pictures and 500 histograms per tag unless told otherwise.
+    It asks for all images and histograms: by default TensorBoard shows 10 images and 500
+    histograms per tag.
     """
     samples = "images=10000,histograms=10000,scalars=100000"
-    words = [_program("tensorboard"), "--logdir", str(logdir), "--samples_per_plugin", samples]
-    return shlex.join(words)
+    program = _program("tensorboard")
+    return shlex.join([program, "--logdir", str(logdir), "--samples_per_plugin", samples])
 
 
 def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
-    """The command that trains as a config says, with some changes, as it can be typed here.
+    """The command that trains with a config after some changes, as it can be typed here.
 
     Args:
-        changes: other values of options; named even where they are the default, but for None,
-            which stands for the default.
-        dataset_name: of the images, whose defaults need not be repeated.
+        changes: new values of options. The command contains them even if they are the default,
+            except None, which stands for the default. With another activation or optimizer, the
+            learning rate becomes the usual one, too.
+        dataset_name: the data set that the images come from; its defaults are left out.
     """
+    if "activation" in changes or "optimizer" in changes:
+        changes = {"learning_rate": None, **changes}
+    if "activation" in changes and config.fc2_activation == config.activation:
+        changes = {"fc2_activation": None, **changes}
     config = dataclasses.replace(config, **changes).resolved(dataset_name)
     always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
-    words = [python_command(), "-m", "lenet.train"]
+    arguments = [python_command(), "-m", "lenet.train"]
     usual = TrainConfig(
         model=config.model,
         activation=config.activation,
@@ -126,13 +184,13 @@ def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_na
         if value is None or (value == getattr(usual, option.name) and option.name not in always):
             continue
         shown = value if isinstance(value, tuple) else () if value is True else (value,)
-        words.append(f"--{option.name.replace('_', '-')}")
-        words += [f"{part:g}" if isinstance(part, float) else str(part) for part in shown]
-    return shlex.join(words)
+        arguments.append(f"--{option.name.replace('_', '-')}")
+        arguments += [in_words(part) for part in shown]
+    return shlex.join(arguments)
 
 
 def python_command() -> str:
-    """How this Python can be typed here."""
+    """How to call this Python from here."""
     return _program("python")
 
 
@@ -142,9 +200,9 @@ def short_path(path: Path) -> str:
 
 
 def _program(name: str) -> str:
-    """A program of this Python's environment: its name where that finds it, or else its path."""
-    beside = Path(sys.executable).parent / name
+    """A program of this Python's environment: its name if the shell finds it, otherwise its path."""
+    path = Path(sys.executable).parent / name
     on_path = shutil.which(name)
-    if not beside.exists() or (on_path is not None and Path(on_path) == beside):
+    if not path.exists() or (on_path is not None and Path(on_path) == path):
         return name
-    return short_path(beside)
+    return short_path(path)

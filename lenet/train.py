@@ -1,4 +1,4 @@
-"""`python -m lenet.train`: trains one activation and optimizer on real images, and shows it."""
+"""`python -m lenet.train`: trains one network on real images, and shows how it learned."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,14 +16,14 @@ from lenet import cli, diagnosis
 from lenet.config import TrainConfig
 from lenet.recording import runs
 
-if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
+if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers at once.
     from lenet.data.datasets import Dataset
     from lenet.training.progress import Reporter
     from lenet.training.trainer import History, Trainer
 
 DESCRIPTION = (
-    "Trains a LeNet on real images and records it for TensorBoard: losses, accuracies, "
-    "histograms and pictures of the kernels, checkpoints to resume from."
+    "Trains a small network on real images and records for TensorBoard how it learns: loss, "
+    "accuracy, histograms, images of the kernels. Saves checkpoints to resume from."
 )
 DIVERGED = 3
 SIGNAL_BASE = 128
@@ -33,11 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program.
 
     Returns:
-        0 done, 3 diverged, 130 or 143 interrupted; a user's mistake ends it with 2.
+        The exit code: 0 done, 3 diverged, 130 or 143 interrupted.
+
+    Raises:
+        SystemExit: the user made a mistake (2), or asked for `--help` (0).
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        config = cli.parse_config(words, "python -m lenet.train", DESCRIPTION, _defaults(words))
+        defaults = _defaults(arguments)
+        config = cli.parse_config(arguments, "python -m lenet.train", DESCRIPTION, defaults)
         from lenet.data.datasets import load_dataset_for
         from lenet.training.progress import make_reporter
 
@@ -61,19 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DIVERGED if history.state == "diverged" else 0
 
 
-def _defaults(words: Sequence[str]) -> TrainConfig:
-    """The saved options of the run to resume, if there is one, or else the stated defaults."""
+def _defaults(arguments: Sequence[str]) -> TrainConfig:
+    """The saved options of the run to resume; without `--resume` the usual defaults."""
     resume = None
-    for place, word in enumerate(words):
-        if word == "--resume" and place + 1 < len(words):
-            resume = Path(words[place + 1])
-        elif word.startswith("--resume="):
-            resume = Path(word.removeprefix("--resume="))
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if argument == "--resume" and following is not None:
+            resume = Path(following)
+        elif argument.startswith("--resume="):
+            resume = Path(argument.removeprefix("--resume="))
     return TrainConfig() if resume is None else runs.read_config(resume)[0]
 
 
 def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer:
-    """Starts TensorFlow and makes the trainer, telling the user what takes so long."""
+    """Starts TensorFlow and makes the trainer; says first what takes so long."""
     from lenet.training.runtime import start_tensorflow
 
     reporter.line(
@@ -87,21 +91,22 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     chosen = trainer.config
     reporter.line(
         f"{chosen.model}, {chosen.activation}, {chosen.optimizer} at rate {chosen.learning_rate:g}"
-        f", batch {chosen.batch_size}, {chosen.epochs} epochs, seed {chosen.seed}: "
-        f"{trainer.model.count_params():,} parameters"
+        f", batch {chosen.batch_size}, {chosen.epochs} epoch{'' if chosen.epochs == 1 else 's'}, "
+        f"seed {chosen.seed}: "
+        f"{trainer.model.num_parameters:,} trainable parameters"
     )
     return trainer
 
 
 def _report(trainer: Trainer, history: History) -> None:
-    """Prints the outcome, and where to see it all."""
+    """Prints the result, where to see everything, and what to try if something went wrong."""
     if history.state == "interrupted":
-        print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To go on:")
+        print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To continue:")
         print(f"  {cli.python_command()} -m lenet.train --resume {shlex.quote(str(history.run))}")
     print(f"Run folder     {history.run}")
     record = _record(trainer, history)
     if math.isfinite(record.last_train_accuracy):
-        # With dropout it is that of the thinned network, and so may lie below the test's.
+        # Measured with dropout, so it can be lower than the test accuracy.
         accuracy = f"{100 * record.last_train_accuracy:.2f} %"
         print(f"Train accuracy {accuracy}, mean over the batches of the last epoch")
     if history.evaluations:
@@ -113,25 +118,18 @@ def _report(trainer: Trainer, history: History) -> None:
     if history.state == "done" and trainer.config.figures:
         print(f"Figures        {_draw(trainer, history.run)}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
-    classes = len(trainer.dataset.class_names)
-    if history.step < trainer.schedule.steps_per_epoch:
-        return
-    found = {finding.rule: finding for finding in diagnosis.diagnose(record)}
-    if "not begun" in found:
-        print(diagnosis.not_begun_sentence(history.test_loss, history.test_accuracy, classes))
-        if (record.activation, record.optimizer) == ("relu", "adam"):
-            finding = found["not begun"]
-            print(f"{finding.advice}: {_command(trainer, finding.changes)}")
-        else:
-            learns = {"optimizer": "adam"} if record.optimizer != "adam" else {"activation": "relu"}
-            print(f"One that does learn: {_command(trainer, learns)}")
-    if finding := found.get("thrown off") or found.get("overfitting"):
-        print(f"{finding.sentence[0].upper()}{finding.sentence[1:]}")
-        print(f"{finding.advice}: {_command(trainer, finding.changes)}")
+    if history.step >= trainer.schedule.steps_per_epoch or history.state == "diverged":
+        for finding in diagnosis.diagnose(record):
+            if finding.wrong and diagnosis.RULES[finding.rule].announced:
+                print(finding.sentence)
+                command = cli.training_command(
+                    trainer.config, finding.changes, trainer.dataset.name
+                )
+                print(f"{finding.advice}: {command}")
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
-    """What this session recorded, as the rules of `diagnosis` look at it."""
+    """What this session recorded, as a diagnosis needs it."""
     steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
     return diagnosis.Record(
         state=history.state,
@@ -162,13 +160,6 @@ def _draw(trainer: Trainer, run: Path) -> str:
     except KeyboardInterrupt:
         return f"not drawn, interrupted; the run itself is complete. To draw: {rest}"
     return f"{page}\n               everything: {rest}"
-
-
-def _command(trainer: Trainer, changes: Mapping[str, Any]) -> str:
-    """The same training with other options, at the rate that is usual with them."""
-    if {"activation", "optimizer"} & set(changes):
-        changes = {"learning_rate": None, "fc2_activation": None, **changes}
-    return cli.training_command(trainer.config, changes, trainer.dataset.name)
 
 
 if __name__ == "__main__":

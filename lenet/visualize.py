@@ -166,7 +166,7 @@ def write(
         "run": str(run.path),
         "images": f"{run.dataset_name}, {len(gallery.dataset.train):,} to train on, "
         f"{len(gallery.dataset.test):,} to test on",
-        "network": f"{run.config.model}, {run.model.count_params():,} parameters",
+        "network": f"{run.config.model}, {run.model.num_parameters:,} trainable parameters",
         "trained with": f"{run.config.activation}, {run.config.optimizer} at rate "
         f"{run.config.learning_rate:g}, batch {run.config.batch_size}, {run.step:,} steps, seed "
         f"{run.config.seed}",

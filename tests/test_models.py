@@ -23,7 +23,7 @@ def kernels(model: LeNet) -> dict[str, np.ndarray]:
 
 
 def test_it_has_the_published_number_of_parameters() -> None:
-    assert LeNet().count_params() == 61_706
+    assert LeNet().num_parameters == LeNet(mean=[0.1]).num_parameters == 61_706
 
 
 def test_it_gives_logits_and_fc2() -> None:

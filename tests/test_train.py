@@ -95,10 +95,13 @@ class TestHelp:
 class TestARunThatGoesWell:
     """What is printed, and that it is true."""
 
-    def test_it_says_what_it_trains_on_what(self, finished: CompletedProcess[str]) -> None:
+    def test_it_says_what_it_trains_and_on_which_images(
+        self, finished: CompletedProcess[str]
+    ) -> None:
         assert finished.returncode == 0
         assert "tiny: 70 training and 30 test images, 3 classes." in finished.stdout
         assert "relu, adam at rate 0.001, batch 32, 3 epochs, seed 0" in finished.stdout
+        assert "seed 0: 15,031 trainable parameters" in finished.stdout
         assert len(re.findall(r"^Epoch \d/3  loss ", finished.stdout, re.MULTILINE)) == 3
 
     def test_nothing_disturbs_the_screen(self, finished: CompletedProcess[str]) -> None:
@@ -352,7 +355,7 @@ class TestMistakes:
             train.main(["--resume", run, "--activation", "tanh", "--seed=3"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("Error: This run cannot go on with other options:")
+        assert line.startswith("Error: This run cannot continue with other options:")
         assert "activation (was relu, now tanh)" in line
         assert "seed (was 0, now 3)" in line
 
@@ -367,7 +370,7 @@ class TestMistakes:
             train.main([*short, "--run-name", "finished"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "finished holds a run already" in line
+        assert "finished already contains a run" in line
 
     def test_images_too_small_for_the_network(
         self,
@@ -403,8 +406,12 @@ class TestOutcomes:
         assert train.main([*short, "--epochs", "20", *words]) == 3
         shown = capsys.readouterr()
         assert re.search(r"Stopped at step \d+: the (training|test) loss is (nan|inf)", shown.err)
+        assert "the weights diverged (learning rate 1e+06)" in shown.out
+        advised = shlex.split(printed("Try the usual learning rate of sgd:", shown.out))
+        config = cli.parse_config(advised[3:], "program", "", TrainConfig())
+        assert (config.learning_rate, config.optimizer, config.epochs) == (0.01, "sgd", 20)
 
-    def test_even_a_quiet_run_says_that_it_has_not_begun_to_learn_and_names_one_that_does(
+    def test_even_a_quiet_run_says_that_it_has_not_begun_to_learn_and_what_to_try(
         self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         words = f"--data-dir {npz} --logdir {tmp_path} --activation sigmoid --optimizer sgd"
@@ -413,7 +420,7 @@ class TestOutcomes:
         assert "Epoch" not in shown
         assert "has not begun to learn" in shown
         assert "ln 3 = 1.0986" in shown
-        advised = shlex.split(printed("One that does learn:", shown))
+        advised = shlex.split(printed("Try an optimizer that adapts the size of its steps:", shown))
         assert advised[1:3] == ["-m", "lenet.train"]
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.activation, config.optimizer) == ("sigmoid", "adam")
@@ -426,10 +433,10 @@ class TestOutcomes:
         assert train.main([*words.split(), "--no-figures"]) == 0
         shown = capsys.readouterr().out
         assert "has not begun to learn" in shown
-        assert "One that does learn" not in shown, "that would be this one"
-        assert "--learning-rate 1e-10" in printed("Try a smaller rate:", shown)
+        advised = printed("Try the usual learning rate of adam:", shown)
+        assert "--learning-rate 0.001" in advised, "and never the command it came from"
 
-    def test_one_that_overfits_is_told_so_and_what_to_try(
+    def test_a_run_that_overfits_says_so_and_what_to_try(
         self,
         make_dataset: Callable[..., Dataset],
         save_npz: Callable[[Path, Dataset], Path],
@@ -445,7 +452,9 @@ class TestOutcomes:
         shown = capsys.readouterr().out
         share = printed("Train accuracy", shown).split(" %")[0]
         assert float(share) > 90 > float(printed("Test accuracy", shown).split(" %")[0])
-        assert re.search(r"Train [\d.]+ %, test [\d.]+ %: overfitting\.", shown)
+        assert re.search(
+            r"Overfitting: the accuracy is [\d.]+ % on the training batches and [\d.]+ % on", shown
+        )
         advised = shlex.split(printed("Try dropout:", shown))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.fc_dropout, config.batch_size, config.data_dir) == (0.5, 10, path)
@@ -466,7 +475,7 @@ class TestOutcomes:
         assert run.name.startswith("digits-lenet-relu-adam-seed0-")
         assert json.loads((run / "config.json").read_text())["dataset"]["name"] == "digits"
 
-    def test_more_epochs_simply_go_on(
+    def test_more_epochs_simply_continue(
         self,
         finished: CompletedProcess[str],
         tmp_path: Path,
@@ -479,6 +488,25 @@ class TestOutcomes:
         assert re.findall(r"^Epoch (\d)/5", shown, re.MULTILINE) == ["4", "5"]
         assert json.loads((tmp_path / "run" / "status.json").read_text())["step"] == 15
 
+    def test_options_that_may_change_on_resume_leave_the_weights_as_they_are(
+        self, fit: Callable[..., Trainer], go_on: Callable[..., Trainer]
+    ) -> None:
+        changes: dict[str, Any] = {
+            "max_steps": None, "log_every": 2, "inspect_every": 2, "eval_every": 1, "eval_size": 5,
+            "checkpoint_every": 1, "keep": 3, "profile": True, "figures": False, "quiet": True,
+            "threads": 1,
+        }  # fmt: skip
+        may_change = {
+            option.name
+            for option in dataclasses.fields(TrainConfig)
+            if option.metadata["on_resume"] != "fixed"
+        }
+        assert may_change == {*changes, "epochs", "dataset", "data_dir", "resume"}
+        begun = fit(max_steps=4).history.run
+        resumed = go_on(begun, **changes).history
+        assert (resumed.state, resumed.step) == ("done", 9)
+        assert resumed.weights_sha256 == fit().history.weights_sha256
+
     def test_more_epochs_are_refused_under_a_schedule_that_counted_them(
         self, fit: Callable[..., Trainer], npz: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -488,7 +516,7 @@ class TestOutcomes:
             train.main(["--resume", str(run), "--epochs", "5"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "cannot go on to 5 epochs: with schedule=cosine" in line
+        assert "cannot continue to 5 epochs: with schedule=cosine" in line
 
 
 @pytest.fixture(scope="module")
@@ -550,7 +578,7 @@ class TestSignals:
         assert status["state"] == "interrupted"
         assert 50 < status["step"] < 603
         assert (run / "checkpoints" / f"step-{status['step']:08d}").is_dir()
-        command = re.search(r"To go on:\n +(.*)\n", output)
+        command = re.search(r"To continue:\n +(.*)\n", output)
         assert command is not None
         resumed = subprocess.run(
             shlex.split(command[1]), cwd=root, capture_output=True, text=True, check=False

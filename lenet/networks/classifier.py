@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -154,6 +155,11 @@ class Classifier(keras.Model):
             elif isinstance(layer, keras.layers.MaxPool2D):
                 passed_on[next(reversed(passed_on))] = layer.name
         return passed_on
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of trainable weights; the mean of the training images is not one of them."""
+        return sum(math.prod(weight.shape) for weight in self.trainable_weights)
 
     @property
     def weight_layers(self) -> dict[str, keras.layers.Layer]:

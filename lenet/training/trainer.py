@@ -218,8 +218,7 @@ class Trainer:
             self._project(recorder)
         except Diverged as divergence:
             self.reporter.warn(
-                f"Stopped at step {self.step:,}: {divergence}. The weights from here on are "
-                f"useless; try a smaller rate, e.g. --learning-rate {self.peak_rate / 10:g}."
+                f"Stopped at step {self.step:,}: {divergence}. The weights are useless from here on."
             )
             return "diverged"
         return "done"

@@ -1,0 +1,121 @@
+"""What a diagnosis starts from and what it finds: a run's record, and findings about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lenet.config import TrainConfig
+
+Series = tuple[np.ndarray, np.ndarray]
+"""Steps, int [n], ascending, and the value at each, float [n]."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run recorded up to now.
+
+    Attributes:
+        state: as in `status.json`.
+        step: updates made.
+        train_loss, train_accuracy: of each logged batch; nats, and from 0 to 1.
+        test_loss, test_accuracy: of each evaluation.
+        gradient_norm, dead_fraction, saturated_fraction: by layer, in order of depth, at each
+            inspection; empty without inspections.
+        usual_rate: the default learning rate of this network and optimizer.
+        error: why a run failed; "" if that is not known.
+        dropout: the highest dropout rate of any layer.
+        augmented: whether the training images are augmented.
+    """
+
+    state: str
+    step: int
+    activation: str
+    optimizer: str
+    learning_rate: float
+    usual_rate: float
+    num_classes: int
+    steps_per_epoch: int
+    train_loss: Series
+    train_accuracy: Series
+    test_loss: Series
+    test_accuracy: Series
+    gradient_norm: Mapping[str, Series] = field(default_factory=dict)
+    dead_fraction: Mapping[str, Series] = field(default_factory=dict)
+    saturated_fraction: Mapping[str, Series] = field(default_factory=dict)
+    error: str = ""
+    dropout: float = 0.0
+    augmented: bool = False
+
+    @property
+    def last_train_loss(self) -> float:
+        """The mean over the batches of the last epoch; NaN if none was logged."""
+        return self._last_epoch(self.train_loss)
+
+    @property
+    def last_train_accuracy(self) -> float:
+        """The mean over the batches of the last epoch; NaN if none was logged."""
+        return self._last_epoch(self.train_accuracy)
+
+    @property
+    def last_test_loss(self) -> float:
+        """The loss of the last evaluation; NaN if there was none."""
+        return _last(self.test_loss)
+
+    @property
+    def last_test_accuracy(self) -> float:
+        """The accuracy of the last evaluation; NaN if there was none."""
+        return _last(self.test_accuracy)
+
+    def epochs(self, step: int) -> str:
+        """A number of steps in epochs, e.g. "1 epoch" or "2.5 epochs"."""
+        count = f"{step / self.steps_per_epoch:.3g}"
+        return f"{count} epoch{'' if count == '1' else 's'}"
+
+    def _last_epoch(self, series: Series) -> float:
+        steps, values = series
+        tail = values[steps > self.step - self.steps_per_epoch]
+        return float(tail.mean()) if len(tail) else float("nan")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the numbers of a run show.
+
+    Attributes:
+        sentence: what was found, with the numbers.
+        plot: the plot that shows them: "curves", "gradients" or "activity".
+        wrong: whether something should be done about it.
+        advice: what to try, e.g. "Try dropout"; "" if nothing is wrong.
+        changes: the same as options of a TrainConfig.
+        rule: the name of the rule that found it.
+        verdict: the same in two or three words.
+    """
+
+    sentence: str
+    plot: str
+    wrong: bool = False
+    advice: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = ""
+    verdict: str = ""
+
+
+def options_of(config: TrainConfig) -> dict[str, Any]:
+    """The options of a run that a Record contains."""
+    usual = TrainConfig(model=config.model, optimizer=config.optimizer).resolved("")
+    return {
+        "activation": config.activation,
+        "optimizer": config.optimizer,
+        "learning_rate": float(config.learning_rate or 0),
+        "usual_rate": float(usual.learning_rate or 0),
+        "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
+        "augmented": bool(config.augment),
+    }
+
+
+def _last(series: Series) -> float:
+    return float(series[1][-1]) if len(series[1]) else float("nan")
