@@ -9,6 +9,7 @@ It imports nothing from `lenet`, yet `python -m lenet.train --towers 1` ends wit
 import argparse
 import gzip
 import hashlib
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -68,10 +69,10 @@ class LeNet(keras.Model):
 
 model = LeNet(options.activation)
 model(x_test[:1])  # Keras creates the weights when it sees the first image.
-for index, layer in enumerate(layer for layer in model.layers if layer.weights):
-    draw = keras.initializers.GlorotUniform(options.seed * 1000 + index)
-    layer.kernel.assign(draw(layer.kernel.shape))
-# Adam's rates are those of float32: only then are the bits the same as TensorFlow's own Adam.
+for layer in (model.conv1, model.conv2, model.fc1, model.fc2, model.fc3):  # Each has its own seed.
+    seed = zlib.crc32(f"{options.seed}/{layer.name}".encode()) & 0x7FFFFFFF
+    layer.kernel.assign(keras.initializers.GlorotUniform(seed)(layer.kernel.shape))
+# Adam's 0.9 and 0.999 are rounded to float32 first, as TensorFlow's own Adam rounds them.
 optimizer = {
     "sgd": keras.optimizers.SGD(0.01),
     "momentum": keras.optimizers.SGD(0.01, momentum=0.9),
