@@ -8,13 +8,17 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from lenet.config import DATA, NETWORK, TRAINING, TrainConfig
 
 USER_ERROR = 2
+
+
+Entry = tuple[str, Any, Any]
+"""An option's name, its type and its default, as `dataclasses.make_dataclass` takes them."""
 
 
 def parse_config(
@@ -23,53 +27,109 @@ def parse_config(
     """Reads a TrainConfig from a command line.
 
     Args:
-        arguments: the words after the program's name; default those of this process.
-        default: what holds where the user says nothing.
+        arguments: the arguments after the program's name; default: those of this process.
+        default: the value of each option that the user does not give.
 
     Raises:
         ValueError: an option is out of its range.
         SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
     """
+    groups = config_groups(lambda option, hint: entry(option, hint, getattr(default, option.name)))
+    return TrainConfig(**parse_groups(arguments, prog, description, groups))
+
+
+def parse_groups(
+    arguments: Sequence[str] | None, prog: str, description: str, groups: Mapping[str, type]
+) -> dict[str, Any]:
+    """Reads options from a command line whose `--help` shows them in groups.
+
+    Args:
+        arguments: the arguments after the program's name; default: those of this process.
+        groups: the title of each group, and a dataclass with its options.
+
+    Returns:
+        The value of every option by its name, without the groups.
+
+    Raises:
+        SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
+    """
     import tyro
 
-    # tyro makes a titled group of each nested dataclass: the flat config becomes one per group
-    # for the parser's eyes, and flat again afterwards.
-    hints = get_type_hints(TrainConfig)
-    groups: dict[str, list[tuple[str, Any, Any]]] = {}
-    for option in dataclasses.fields(TrainConfig):
-        value = getattr(default, option.name)
-        hint = option.metadata["shown_default"] if value is None else str(value)
-        argument = tyro.conf.arg(
-            help=option.metadata["help"], help_behavior_hint=f"(default: {hint})"
-        )
-        entry = (
-            option.name,
-            Annotated[hints[option.name], argument],
-            dataclasses.field(default=value),
-        )
-        groups.setdefault(option.metadata["group"], []).append(entry)
-    outer = dataclasses.make_dataclass(
-        "Options",
-        [
-            (
-                name,
-                made := dataclasses.make_dataclass(name, entries),
-                dataclasses.field(default_factory=made),
-            )
-            for name, entries in groups.items()
-        ],
-    )
+    # tyro makes a titled group of each nested dataclass.
+    fields = [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in groups.items()]
     parsed = tyro.cli(
-        outer,
+        dataclasses.make_dataclass("Options", fields),
         prog=prog,
         description=description,
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    values = {
-        name: value for group in groups for name, value in vars(getattr(parsed, group)).items()
-    }
-    return TrainConfig(**values)
+    return {name: value for group in groups for name, value in vars(getattr(parsed, group)).items()}
+
+
+def config_groups(
+    make_entry: Callable[[dataclasses.Field[Any], Any], Entry], left_out: Collection[str] = ()
+) -> dict[str, type]:
+    """The options of TrainConfig as `parse_groups` takes them.
+
+    Args:
+        make_entry: makes the command line's entry from an option of TrainConfig and its type;
+            see `entry`.
+        left_out: the names of options that the command line does not have.
+    """
+    hints = get_type_hints(TrainConfig)
+    groups: dict[str, list[Entry]] = {}
+    for option in dataclasses.fields(TrainConfig):
+        if option.name not in left_out:
+            made = make_entry(option, hints[option.name])
+            groups.setdefault(option.metadata["group"], []).append(made)
+    return {name: dataclasses.make_dataclass(name, entries) for name, entries in groups.items()}
+
+
+def entry(
+    option: dataclasses.Field[Any],
+    hint: Any,
+    default: Any,
+    shown_default: str | None = None,
+    **argument: Any,
+) -> Entry:
+    """One option of TrainConfig for the command line, with its help.
+
+    Args:
+        hint: the type of its value.
+        default: its value where the user does not give one.
+        shown_default: what `--help` says of the default, if it is not what the option says.
+        argument: more for `tyro.conf.arg`, e.g. `name`, `aliases` or `metavar`.
+    """
+    import tyro
+
+    shown = shown_default or show(default) or option.metadata["shown_default"]
+    argument = {"metavar": metavar(hint)} | argument
+    if hint is bool:  # Shown as --option, --no-option.
+        del argument["metavar"]
+    made = tyro.conf.arg(
+        help=option.metadata["help"], help_behavior_hint=f"(default: {shown})", **argument
+    )
+    return option.name, Annotated[hint, made], dataclasses.field(default=default)
+
+
+def metavar(hint: Any) -> str:
+    """What a value may be, as `--help` shows it: `{sgd,adam}`, `FLOAT` or `STR …`."""
+    if get_origin(hint) is Literal:
+        return "{" + ",".join(get_args(hint)) + "}"
+    if get_origin(hint) is tuple:
+        return f"{metavar(get_args(hint)[0])} …"
+    members = [member for member in get_args(hint) if member is not type(None)]
+    return metavar(members[0]) if members else hint.__name__.upper()
+
+
+def show(value: Any) -> str:
+    """An option's value as a user reads it; "" where it is not set."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def fail(message: object) -> NoReturn:
