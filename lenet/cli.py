@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
-from lenet.config import DATA, NETWORK, TRAINING, TrainConfig
+from lenet.config import TrainConfig
+from lenet.options import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR = 2
 
@@ -103,7 +104,7 @@ def entry(
     """
     import tyro
 
-    shown = shown_default or show(default) or option.metadata["shown_default"]
+    shown = shown_default or in_words(default) or option.metadata["shown_default"]
     argument = {"metavar": metavar(hint)} | argument
     if hint is bool:  # Shown as --option, --no-option.
         del argument["metavar"]
@@ -121,15 +122,6 @@ def metavar(hint: Any) -> str:
         return f"{metavar(get_args(hint)[0])} …"
     members = [member for member in get_args(hint) if member is not type(None)]
     return metavar(members[0]) if members else hint.__name__.upper()
-
-
-def show(value: Any) -> str:
-    """An option's value as a user reads it; "" where it is not set."""
-    if value is None or value == ():
-        return ""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def fail(message: object) -> NoReturn:

@@ -1,13 +1,36 @@
-"""Every option of a training run, once: a frozen dataclass, validated, JSON in and out."""
+"""Every option of a training run, in one place: a frozen dataclass, validated, to and from JSON.
+
+The file is long because it is a table, with one entry per option.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, fields, replace
+import functools
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from lenet import registry
+from lenet.defaults import IN_WORDS, MODELS, NOT_WITH, resolve
+from lenet.options import (
+    DATA,
+    DROPOUT_RATE,
+    FINITE,
+    FOLDER_NAME,
+    FRACTION,
+    LOGGING,
+    MACHINE,
+    NETWORK,
+    POSITIVE,
+    RUN,
+    TRAINING,
+    Check,
+    alternatives,
+    at_least,
+    check_option,
+    in_words,
+    option,
+)
 from lenet.registry import (
     Activation,
     Augmentation,
@@ -19,269 +42,303 @@ from lenet.registry import (
     Resize,
 )
 
-
-def option(default: Any, group: str, help: str, shown_default: str | None = None) -> Any:
-    """A dataclass field that also says where it stands in `--help` and what it means."""
-    return field(
-        default=default, metadata={"group": group, "help": help, "shown_default": shown_default}
-    )
-
-
-NETWORK, DATA, TRAINING, RUN, LOGGING, MACHINE = (
-    "network",
-    "data",
-    "training",
-    "run",
-    "logging",
-    "machine",
-)
+FEWEST_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """All options of one training run.
 
-    `None` means "as the model, the optimizer or the data set has it"; `resolved()`
+    `None` stands for the default of the network, the optimizer or the data set. `resolved()`
     puts the number in its place once the data set is known.
 
     Raises:
-        ValueError: an option is not one of its choices, or out of its range.
+        ValueError: an option is not one of its choices, is out of its range, or has no effect
+            on the network.
     """
 
-    model: ModelName = option("lenet", NETWORK, "Which network.")
+    model: ModelName = option("lenet", NETWORK, f"The network. {MODELS}.")
     activation: Activation = option(
-        "relu", NETWORK, "The non-linearity after every layer but the last."
+        "relu", NETWORK, "Activation function of every layer except the last."
     )
     fc2_activation: Activation | None = option(
-        None, NETWORK, "Another non-linearity for fc2 alone.", "as --activation"
+        None,
+        NETWORK,
+        f"A different activation function for layer fc2. {NOT_WITH['fc2_activation']}",
+        shown_default=IN_WORDS["fc2_activation"],
     )
     init: Initializer | None = option(
         None,
         NETWORK,
-        "How kernels are drawn at the start; source: as the network's own source has it.",
-        "lenet glorot_uniform, conv3 and conv4 source",
+        "How the kernels are initialized; source: as in the network's original implementation.",
+        shown_default=IN_WORDS["init"],
     )
     init_stddev: float = option(
-        0.1, NETWORK, "Standard deviation of --init truncated_normal (two of them at most)."
+        0.1,
+        NETWORK,
+        "Standard deviation of --init truncated_normal, which draws no values beyond two "
+        "standard deviations.",
+        check=POSITIVE,
     )
     init_bias: float | None = option(
-        None, NETWORK, "Every bias at the start.", "0; 0.1 with --init truncated_normal"
+        None,
+        NETWORK,
+        "Initial value of all biases.",
+        shown_default=IN_WORDS["init_bias"],
+        check=FINITE,
     )
     conv_dropout: float | None = option(
         None,
         NETWORK,
-        "The share of values dropped behind each pooling, in training.",
-        "0; conv4 0.8",
+        f"Dropout rate after each pooling layer (training only). {NOT_WITH['conv_dropout']}",
+        shown_default=IN_WORDS["conv_dropout"],
+        check=DROPOUT_RATE,
     )
     fc_dropout: float | None = option(
         None,
         NETWORK,
-        "The share dropped behind each fully connected layer but the last, in training.",
-        "0; conv3 and conv4 0.5",
+        "Dropout rate after each fully connected layer except the last (training only).",
+        shown_default=IN_WORDS["fc_dropout"],
+        check=DROPOUT_RATE,
     )
 
     dataset: DatasetName = option(
         "auto",
         DATA,
-        "Which images. auto: those of --data-dir, else MNIST from the cache or the network, "
-        "else the 1,797 digits bundled with scikit-learn.",
+        "The data set. auto: your images if --data-dir is given; otherwise MNIST, from the cache "
+        "or downloaded; if MNIST is not available, the 1,797 digits that come with scikit-learn.",
+        on_resume="free",  # The sha256 of the images must be the same.
     )
     data_dir: Path | None = option(
         None,
         DATA,
-        "A folder with the four IDX files (raw or .gz) or one .npz of x_train, y_train, "
-        "x_test, y_test; or that .npz itself; or CIFAR-10's archive; or a folder of pictures: "
-        "train/<class>/… and test/<class>/…, or <class>/… alone.",
-        "none",
+        "Your images: a folder of photos, as train/<class>/… and test/<class>/… or only as "
+        "<class>/…; a folder with the four IDX files (raw or .gz); an .npz file with x_train, "
+        "y_train, x_test and y_test, or a folder with one; or CIFAR-10's archive.",
+        shown_default="none",
+        on_resume="free",
     )
     image_size: int | None = option(
         None,
         DATA,
-        "Side of the images that a folder of pictures becomes, in pixels.",
-        f"{registry.FOLDER_IMAGE_SIZE}, or the pictures' own where all are squares of one size up to that",
+        "Width and height in pixels to which the photos of a folder are resized.",
+        shown_default=f"{registry.FOLDER_IMAGE_SIZE}; if all photos are squares of one smaller "
+        "size, that size",
+        check=at_least(1),
     )
     resize: Resize = option(
         "crop",
         DATA,
-        "How pictures become square: crop scales the shorter side and takes the middle, squash "
-        "scales both.",
+        "How photos become square. crop: scale the shorter side and keep the middle; squash: "
+        "scale both sides.",
     )
     classes: tuple[str, ...] | None = option(
-        None, DATA, "Only these of a folder's classes, e.g. cat dog.", "all"
+        None,
+        DATA,
+        "Use only these classes of the folder, e.g. cat dog.",
+        shown_default="all",
+        check=Check("at least one class", bool),
     )
     class_from_name: bool = option(
         False,
         DATA,
-        "The pictures lie in one folder, each with its class in its name: samoyed_12.jpg.",
+        "All photos are in one folder, and the names of the files give their classes: "
+        "samoyed_12.jpg.",
     )
     test_fraction: float | None = option(
         None,
         DATA,
-        "The share of pictures to test on where the folder has no test/ of its own; chosen by "
-        "the files' content, so that copies stay together.",
-        str(registry.FOLDER_TEST_FRACTION),
+        "Fraction of the photos to test on if the folder has no test/ folder. They are chosen by "
+        "their content, so that all copies of a photo are either for training or for testing.",
+        shown_default=in_words(registry.FOLDER_TEST_FRACTION),
+        check=FRACTION,
     )
     skip_bad_files: bool = option(
-        False, DATA, "Go on without files that cannot be decoded, naming them."
+        False,
+        DATA,
+        "Skip files that cannot be decoded, with a warning that names them.",
     )
 
-    optimizer: Optimizer = option("adam", TRAINING, "How gradients become updates.")
+    optimizer: Optimizer = option(
+        "adam", TRAINING, "The optimizer, which turns gradients into weight updates."
+    )
     learning_rate: float | None = option(
         None,
         TRAINING,
-        "Size of the updates.",
-        "the model's own (conv3 1e-4, conv4 1e-5, with adam), or else the optimizer's: "
-        + ", ".join(
-            f"{name} {spec['learning_rate']}" for name, spec in registry.OPTIMIZERS.items()
-        ),
+        "Learning rate: the size of the updates.",
+        shown_default=IN_WORDS["learning_rate"],
+        check=POSITIVE,
     )
     schedule: LearningRateSchedule = option(
-        "constant", TRAINING, "How the learning rate moves over the whole training."
+        "constant", TRAINING, "How the learning rate changes in the course of training."
     )
     warmup_steps: int = option(
         0,
         TRAINING,
-        "Steps over which the rate first rises. 0 with --schedule one_cycle: 30 % of all steps.",
+        "Steps over which the learning rate first rises. With --schedule one_cycle, 0 means "
+        f"{100 * registry.ONE_CYCLE_RISE:g} % of all steps.",
+        check=at_least(0),
     )
     epochs: int | None = option(
-        None, TRAINING, "Passes over the training images.", "5; 60 for digits"
+        None,
+        TRAINING,
+        "Number of passes over the training images.",
+        shown_default=IN_WORDS["epochs"],
+        check=at_least(1),
+        on_resume="may grow",
     )
     batch_size: int | None = option(
-        None, TRAINING, "Images per update.", "100; conv4 10; 32 for digits"
+        None,
+        TRAINING,
+        "Number of images per update.",
+        shown_default=IN_WORDS["batch_size"],
+        check=at_least(1),
     )
     max_steps: int | None = option(
-        None, TRAINING, "Stop after this many updates: for a quick try.", "no limit"
+        None,
+        TRAINING,
+        "Stop after this many updates, for a quick try.",
+        shown_default="no limit",
+        check=at_least(1),
+        on_resume="may grow",
     )
     augment: tuple[Augmentation, ...] = option(
         (),
         TRAINING,
-        "Change each training image a little, another way every time: a cure for overfitting.",
-        "none",
+        "Random changes to each training image, new ones in every epoch. They reduce overfitting.",
+        shown_default="none",
     )
-    seed: int = option(0, TRAINING, "Decides the first weights and the order of the images.")
+    seed: int = option(
+        0,
+        TRAINING,
+        "Random seed for the initial weights, the order of the images, dropout and augmentation.",
+        check=at_least(0),
+    )
 
-    logdir: Path = option(Path("summary_logs"), RUN, "The folder runs are written to.")
+    logdir: Path = option(
+        Path("summary_logs"), RUN, "The folder in which each run gets a folder of its own."
+    )
     run_name: str | None = option(
         None,
         RUN,
-        "The run's folder inside --logdir.",
-        "<dataset>-<model>-<activation>-<optimizer>-seed<seed>-<time>",
+        "Name of the run's folder in --logdir.",
+        shown_default="data set, model, activation, optimizer, seed and time",
+        check=FOLDER_NAME,
     )
     resume: Path | None = option(
-        None, RUN, "Go on with the run in this folder, with the options it was started with.", "no"
+        None,
+        RUN,
+        "Continue the run in this folder with the options it was started with. Other values are "
+        "accepted if the steps already made stay valid, e.g. more --epochs.",
+        shown_default="start a new run",
+        on_resume="free",
     )
 
-    log_every: int = option(1, LOGGING, "Steps between the train points of loss and accuracy.")
+    log_every: int = option(
+        1,
+        LOGGING,
+        "Steps between logged points of training loss and accuracy.",
+        check=at_least(1),
+        on_resume="free",
+    )
     inspect_every: int = option(
-        200, LOGGING, "Steps between histograms and kernel pictures; 0: none."
+        200,
+        LOGGING,
+        "Steps between histograms, kernel images and diagnostics of all layers; 0: none.",
+        check=at_least(0),
+        on_resume="free",
     )
     eval_every: int = option(
         0,
         LOGGING,
-        "Steps between evaluations on the test images, besides each epoch's end; 0: none.",
+        "Steps between extra evaluations on the test images; 0: evaluate only after each epoch.",
+        check=at_least(0),
+        on_resume="free",
     )
     eval_size: int = option(
         0,
         LOGGING,
-        "Random test images in the evaluations of --eval-every; 0: all. Those at an epoch's end are always of all.",
+        "Number of random test images in the extra evaluations; 0: all. End-of-epoch evaluations "
+        "always use the whole test set.",
+        check=at_least(0),
+        on_resume="free",
     )
     checkpoint_every: int = option(
-        0, LOGGING, "Steps between checkpoints, besides each epoch's end; 0: none."
+        0,
+        LOGGING,
+        "Steps between extra checkpoints; 0: save only after each epoch.",
+        check=at_least(0),
+        on_resume="free",
     )
-    keep: int = option(2, LOGGING, "How many checkpoints to keep, at least 2.")
+    keep: int = option(
+        FEWEST_CHECKPOINTS,
+        LOGGING,
+        f"Number of checkpoints to keep, at least {FEWEST_CHECKPOINTS}.",
+        check=at_least(FEWEST_CHECKPOINTS),
+        on_resume="free",
+    )
     profile: bool = option(
-        False, LOGGING, "Record a profile of a few steps in the middle of training."
+        False,
+        LOGGING,
+        "Record a profile of a few steps in the middle of training, for TensorBoard.",
+        on_resume="free",
     )
     figures: bool = option(
-        True, LOGGING, "End by drawing the quick part of the figures, with a page to open."
+        True,
+        LOGGING,
+        "At the end, draw the figures that take little time, and a page that shows them.",
+        on_resume="free",
     )
-    quiet: bool = option(False, LOGGING, "Print only warnings and the outcome.")
+    quiet: bool = option(False, LOGGING, "Print only warnings and the result.", on_resume="free")
 
     deterministic: bool = option(
-        True, MACHINE, "Allow only operations that give the same bits each time."
+        True, MACHINE, "Use only operations that give the same bits every time."
     )
-    threads: int = option(2, MACHINE, "Processors to use: changes the speed, never the bits.")
+    threads: int = option(
+        2,
+        MACHINE,
+        "Number of processors to use. It changes the speed, not the weights.",
+        check=at_least(1),
+        on_resume="free",
+    )
     towers: int = option(
         2,
         MACHINE,
-        "Parts each batch is split into, to be worked on side by side: changes the bits.",
+        "Number of parts into which each batch is split, to compute them in parallel. It changes "
+        "how sums are rounded, and so the weights.",
+        check=at_least(1),
     )
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            _check_choice(name, getattr(self, name), hint)
-        at_least = {
-            "epochs": 1, "batch_size": 1, "max_steps": 1, "log_every": 1, "keep": 2,
-            "threads": 1, "towers": 1, "seed": 0, "warmup_steps": 0, "inspect_every": 0,
-            "eval_every": 0, "eval_size": 0, "checkpoint_every": 0, "image_size": 1,
-        }  # fmt: skip
-        for name, least in at_least.items():
+        for each in fields(self):
+            check_option(each, _hints()[each.name], getattr(self, each.name))
+        # What these options are where nothing is asked of them.
+        neutral = {"fc2_activation": self.activation, "conv_dropout": 0.0}
+        for name, (models, reason) in registry.WITHOUT_EFFECT.items():
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
+            if self.model in models and value not in (None, neutral[name]):
                 raise ValueError(
-                    f"Expected {name} to be a whole number of at least {least}. "
+                    f"Expected no {name} with model={self.model!r}: {reason}. "
                     f"Received: {name}={value!r}"
                 )
-        for name in ("learning_rate", "init_stddev"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(
-                    f"Expected {name} to be a finite number above 0. Received: {name}={value!r}"
-                )
-        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
-            raise ValueError(
-                "Expected test_fraction to be a number between 0 and 1. "
-                f"Received: test_fraction={self.test_fraction!r}"
-            )
-        if self.init_bias is not None and not math.isfinite(self.init_bias):
-            raise ValueError(
-                f"Expected init_bias to be a finite number. Received: init_bias={self.init_bias!r}"
-            )
-        for name in ("conv_dropout", "fc_dropout"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 <= rate < 1:
-                raise ValueError(
-                    f"Expected {name} to be from 0 to less than 1. Received: {name}={rate!r}"
-                )
-        if self.run_name is not None and not _is_folder_name(self.run_name):
-            raise ValueError(
-                "Expected run_name to be the name of one folder, without slashes. "
-                f"Received: run_name={self.run_name!r}"
-            )
 
     def resolved(self, dataset_name: str) -> TrainConfig:
-        """This config with every default of the model, the optimizer and the data set put in.
+        """This config with all defaults of the network, the optimizer and the data set filled in.
 
         Args:
-            dataset_name: what the images turned out to be, e.g. "mnist" or "digits".
+            dataset_name: the data set that the images come from, e.g. "mnist" or "digits".
 
         Returns:
-            A config in which only `max_steps`, `data_dir`, `run_name`, `resume` and, with the
-            source's initialization, `init_bias` may be None.
+            A config in which only the options of a folder of photos, `max_steps`, `data_dir`,
+            `run_name`, `resume` and, with init="source", `init_bias` can be None.
         """
-        own = registry.MODEL_DEFAULTS[self.model]
-        defaults = registry.DATASET_DEFAULTS.get(dataset_name, registry.TRAINING_DEFAULTS)
-        rate = registry.OPTIMIZERS[self.optimizer]["learning_rate"]
-        if own.get("optimizer") == self.optimizer:
-            rate = own.get("learning_rate", rate)
-        init = self.init or own.get("init")
-        chosen = {
-            "fc2_activation": self.activation,
-            "init": init,
-            # The source's biases may differ from layer to layer.
-            "init_bias": {"source": None, "truncated_normal": 0.1}.get(init or "", 0.0),
-            "conv_dropout": own.get("conv_dropout"),
-            "fc_dropout": own.get("fc_dropout"),
-            "learning_rate": rate,
-            "epochs": defaults["epochs"],
-            "batch_size": own.get("batch_size", defaults["batch_size"]),
-        }
+        chosen = resolve(self.model, self.activation, self.optimizer, self.init, dataset_name)
         return replace(
             self, **{name: value for name, value in chosen.items() if getattr(self, name) is None}
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The options as JSON values; paths become absolute, so that any folder can read them."""
+        """The options as JSON values; paths become absolute, to be valid from any folder."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: str(value.resolve())
@@ -294,41 +351,27 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_json`; names that are no options are passed over.
+        """The inverse of `to_json`. Names that are not options are ignored.
 
         Raises:
             ValueError: a value is not valid for its option.
         """
-        hints = get_type_hints(cls)
         given: dict[str, Any] = {
-            name: _from_json(value, hints[name]) for name, value in values.items() if name in hints
+            name: _from_json(values[name], hint)
+            for name, hint in _hints().items()
+            if name in values
         }
         return cls(**given)
 
 
+@functools.cache
+def _hints() -> dict[str, Any]:
+    """The type of each option."""
+    return get_type_hints(TrainConfig)
+
+
 def _from_json(value: Any, hint: Any) -> Any:
-    """A value as its option has it, where JSON has no such type."""
-    if isinstance(value, str) and Path in _alternatives(hint):
+    """A JSON value as the type of its option."""
+    if isinstance(value, str) and Path in alternatives(hint):
         return Path(value)
     return tuple(value) if isinstance(value, list) else value
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union type; of any other type, the type alone."""
-    return get_args(hint) if get_origin(hint) is not Literal and get_args(hint) else (hint,)
-
-
-def _check_choice(name: str, value: object, hint: Any) -> None:
-    for alternative in _alternatives(hint):
-        if get_origin(alternative) is Literal and value is not None:
-            choices = get_args(alternative)
-            for chosen in value if isinstance(value, tuple) else (value,):
-                if chosen not in choices:
-                    raise ValueError(
-                        f"Expected {name} to be one of {', '.join(choices)}. "
-                        f"Received: {name}={chosen!r}"
-                    )
-
-
-def _is_folder_name(name: str) -> bool:
-    return name == Path(name).name and name not in ("", ".", "..") and "\0" not in name

@@ -1,12 +1,12 @@
-"""The names a user can choose from, with their stated defaults: plain data, no TensorFlow.
+"""The names a user can choose from, and their defaults: plain data, no TensorFlow.
 
-The classes behind the names live in `models.py`; this module stays import-free so
-that `python -m lenet.train --help` answers in a blink.
+The networks and optimizers themselves are in the package `networks`. This module imports
+nothing heavy, so that `python -m lenet.train --help` answers at once.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, get_args
+from typing import Literal, NotRequired, TypedDict, get_args
 
 Activation = Literal[
     "relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu", "softplus", "leaky_relu"
@@ -18,9 +18,25 @@ Augmentation = Literal["shift", "rotate", "zoom", "flip"]
 ModelName = Literal["lenet", "conv3", "conv4", "mlp"]
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 
-ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 Resize = Literal["crop", "squash"]
+
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 KNOWN_DATASETS: tuple[str, ...] = tuple(n for n in get_args(DatasetName) if n != "auto")
+
+
+# One line about each network, for `--help`.
+MODELS: dict[str, str] = {
+    "lenet": "LeNet-5, two convolutions",
+    "conv3": "three convolutions and a layer of 1,024 units",
+    "conv4": "four convolutions with dropout, for colour photos",
+    "mlp": "three fully connected layers, no convolution",
+}
+
+# Options that have no effect on some networks: which networks, and why.
+WITHOUT_EFFECT: dict[str, tuple[tuple[str, ...], str]] = {
+    "fc2_activation": (("conv3", "conv4"), "fc2 computes the logits"),
+    "conv_dropout": (("mlp",), "it has no pooling layers"),
+}
 
 
 class OptimizerSpec(TypedDict):
@@ -31,9 +47,9 @@ class OptimizerSpec(TypedDict):
     arguments: dict[str, float | bool]
 
 
-# Default rates: 0.01 for plain gradient descent (LeCun et al. 1998 and the classic
+# Default learning rates: 0.01 for plain gradient descent (LeCun et al. 1998 and the classic
 # homework), 0.001 for Adam (Kingma & Ba 2015) and RMSProp (Hinton's lecture 6e),
-# 0.01 for Adagrad (Duchi et al. 2011, as PyTorch has it).
+# 0.01 for Adagrad (Duchi et al. 2011; the same as in PyTorch).
 OPTIMIZERS: dict[str, OptimizerSpec] = {
     "sgd": {"keras_class": "SGD", "learning_rate": 0.01, "arguments": {}},
     "momentum": {"keras_class": "SGD", "learning_rate": 0.01, "arguments": {"momentum": 0.9}},
@@ -50,7 +66,7 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {
 
 
 class TrainingDefaults(TypedDict):
-    """How long to train, and on how many images at a time, where the user does not say."""
+    """How long to train, and on how many images at a time, unless the user says otherwise."""
 
     epochs: int
     batch_size: int
@@ -58,32 +74,33 @@ class TrainingDefaults(TypedDict):
 
 TRAINING_DEFAULTS: TrainingDefaults = {"epochs": 5, "batch_size": 100}
 
-# Folders of pictures, where nothing is said: small enough for a CPU, large enough to know a cat by.
+# For folders of photos: small enough for a CPU, large enough to recognize a cat.
 FOLDER_IMAGE_SIZE = 64
 FOLDER_TEST_FRACTION = 0.15
 
-# A data set not listed here trains with TRAINING_DEFAULTS. The 797 training images of
-# the bundled digits need many more, smaller steps.
+# Data sets that are not listed here train with TRAINING_DEFAULTS. The bundled digits have only
+# 797 training images, so they need more epochs of smaller batches.
 DATASET_DEFAULTS: dict[str, TrainingDefaults] = {
     "digits": {"epochs": 60, "batch_size": 32},
 }
 
 
-class ModelDefaults(TypedDict, total=False):
-    """What a network is trained with where the user does not say.
+class ModelDefaults(TypedDict):
+    """How a network is trained unless the user says otherwise.
 
-    The learning rate holds for `optimizer` alone; another optimizer brings its own.
+    The learning rate applies only to `optimizer`; other optimizers use their own defaults.
     """
 
-    optimizer: str
-    learning_rate: float
-    batch_size: int
     init: str
     conv_dropout: float
     fc_dropout: float
+    optimizer: NotRequired[str]
+    learning_rate: NotRequired[float]
+    batch_size: NotRequired[int]
 
 
-# conv3 and conv4 as their sources have them; conv4's keeps 20 % and 50 % of the values.
+# conv3 and conv4 as in their original implementations; that of conv4 keeps 20 % of the values
+# after a pooling layer and 50 % after a fully connected one.
 MODEL_DEFAULTS: dict[str, ModelDefaults] = {
     "lenet": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
     "conv3": {
@@ -103,3 +120,15 @@ MODEL_DEFAULTS: dict[str, ModelDefaults] = {
     },
     "mlp": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
 }
+
+# The bias that comes with each way to draw kernels. None: as in the original implementation, where
+# it may differ from layer to layer.
+INITIAL_BIAS: dict[str, float | None] = {
+    "glorot_uniform": 0.0,
+    "he_normal": 0.0,
+    "truncated_normal": 0.1,
+    "source": None,
+}
+
+# The share of all steps in which a one_cycle schedule rises, unless warmup_steps says otherwise.
+ONE_CYCLE_RISE = 0.3

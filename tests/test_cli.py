@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from lenet import cli
+from lenet import cli, registry
 from lenet.config import TrainConfig
+from lenet.options import in_words
 
 
 def parse(*words: str, default: TrainConfig | None = None) -> TrainConfig:
@@ -21,7 +22,7 @@ def parse(*words: str, default: TrainConfig | None = None) -> TrainConfig:
     return cli.parse_config(words, "program", "What it does.", default or TrainConfig())
 
 
-def test_no_words_give_the_stated_defaults() -> None:
+def test_no_arguments_mean_the_defaults() -> None:
     assert parse() == TrainConfig()
 
 
@@ -38,11 +39,11 @@ def test_no_words_give_the_stated_defaults() -> None:
         ("--resume=runs/one --keep 4", {"resume": Path("runs/one"), "keep": 4}),
     ],
 )  # fmt: skip
-def test_words_become_options(words: str, expected: dict[str, Any]) -> None:
+def test_arguments_become_options(words: str, expected: dict[str, Any]) -> None:
     assert parse(*words.split()) == TrainConfig(**expected)
 
 
-def test_what_is_typed_wins_over_what_was_saved() -> None:
+def test_options_that_are_given_take_precedence_over_saved_ones() -> None:
     saved = TrainConfig(activation="tanh", epochs=3, seed=5)
     assert parse("--epochs", "9", default=saved) == dataclasses.replace(saved, epochs=9)
 
@@ -59,8 +60,39 @@ def test_help_names_every_option_in_its_group(capsys: pytest.CaptureFixture[str]
     for option in dataclasses.fields(TrainConfig):
         assert f"--{option.name.replace('_', '-')}" in shown
         assert f"{option.metadata['group']} options" in shown
-    assert "adam 0.001" in shown
-    assert "60 for" in shown
+
+
+def test_help_shows_the_defaults_of_every_network_data_set_and_optimizer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, own in registry.MODEL_DEFAULTS.items():
+        assert f"{name}: {registry.MODELS[name]}" in shown
+        for value in own.values():
+            assert in_words(value) in shown
+    for name, spec in registry.OPTIMIZERS.items():
+        assert f"{name} {spec['learning_rate']:g}" in shown
+    for expected in (
+        "(default: 0; 0.8 with conv4)",
+        "(default: 0; 0.5 with conv3 and conv4)",
+        "(default: glorot_uniform; source with conv3 and conv4)",
+        "0.0001 with conv3 and adam; 1e-05 with conv4 and adam)",
+        "(default: 5; 60 with digits)",
+        "(default: 100; 32 with digits; 10 with conv4)",
+        "(default: none)",
+        "(default: off)",
+        "Not with mlp: it has no pooling layers.",
+    ):
+        assert expected in shown
+    assert "None" not in shown and "False" not in shown
+
+
+def test_values_of_options_in_words() -> None:
+    values = (None, (), True, False, ("shift", "flip"), 1e-5, 0.0, 3, Path("a/b"))
+    expected = ["", "", "on", "off", "shift flip", "1e-05", "0", "3", "a/b"]
+    assert list(map(in_words, values)) == expected
 
 
 def test_an_unknown_choice_lists_the_valid_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The options of a run: what is refused, what survives JSON, and which defaults are put in."""
+"""The options of a run: which values are refused, JSON in and out, and the defaults filled in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lenet import registry
 from lenet.config import TrainConfig
 from lenet.registry import OPTIMIZERS
 
@@ -49,6 +50,12 @@ from lenet.registry import OPTIMIZERS
         ("run_name", "a/b", "the name of one folder"),
         ("run_name", "..", "the name of one folder"),
         ("run_name", "", "the name of one folder"),
+        ("classes", (), "at least one class"),
+        ("conv_dropout", 1.0, "from 0 to less than 1"),
+        ("fc_dropout", -0.1, "from 0 to less than 1"),
+        ("learning_rate", "fast", "a finite number above 0"),
+        ("activation", None, "one of relu, sigmoid"),
+        ("seed", None, "a whole number of at least 0"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_was_expected(
@@ -57,6 +64,34 @@ def test_a_bad_value_is_refused_with_what_was_expected(
     with pytest.raises(ValueError, match=f"Expected {option} to be {expected}") as caught:
         TrainConfig(**{option: value})
     assert f"Received: {option}={value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "expected"),
+    [
+        (
+            "mlp",
+            {"conv_dropout": 0.5},
+            "no conv_dropout with model='mlp': it has no pooling layers",
+        ),
+        ("conv3", {"fc2_activation": "tanh"}, "no fc2_activation with model='conv3': fc2 computes"),
+        ("conv4", {"fc2_activation": "tanh"}, "no fc2_activation with model='conv4': fc2 computes"),
+    ],
+)
+def test_an_option_without_effect_is_an_error(
+    model: Any, options: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Expected {expected}.*Received: {next(iter(options))}="):
+        TrainConfig(model=model, **options)
+    TrainConfig(**options)
+
+
+@pytest.mark.parametrize("model", registry.MODELS)
+def test_a_resolved_config_is_valid_for_every_network(model: Any) -> None:
+    resolved = TrainConfig(model=model, activation="tanh").resolved("mnist")
+    assert TrainConfig.from_json(resolved.to_json()).resolved("mnist") == dataclasses.replace(
+        resolved, logdir=resolved.logdir.resolve()
+    )
 
 
 FULL = TrainConfig(
@@ -93,7 +128,7 @@ def test_json_names_every_option() -> None:
     ]
 
 
-def test_names_in_json_that_are_no_options_are_passed_over() -> None:
+def test_names_in_json_that_are_not_options_are_ignored() -> None:
     assert TrainConfig.from_json({"seed": 3, "environment": {}}) == TrainConfig(seed=3)
 
 
@@ -103,7 +138,7 @@ def test_a_bad_value_in_json_is_refused() -> None:
 
 
 class TestResolved:
-    """What `None` turns into once the data set is known."""
+    """What `None` becomes once the data set is known."""
 
     @pytest.mark.parametrize(
         ("dataset", "batch_size", "epochs"),
@@ -139,12 +174,12 @@ class TestResolved:
     def test_an_initializer_has_its_own_bias(self, init: Any, bias: float) -> None:
         assert TrainConfig(init=init).resolved("mnist").init_bias == bias
 
-    def test_fc2_follows_the_rest_unless_told_otherwise(self) -> None:
+    def test_fc2_has_the_same_activation_unless_another_is_given(self) -> None:
         assert TrainConfig(activation="tanh").resolved("mnist").fc2_activation == "tanh"
         both = TrainConfig(activation="tanh", fc2_activation="sigmoid")
         assert both.resolved("mnist").fc2_activation == "sigmoid"
 
-    def test_what_the_user_says_wins(self) -> None:
+    def test_options_that_are_given_take_precedence(self) -> None:
         own = TrainConfig(batch_size=7, epochs=2, learning_rate=0.3, init_bias=0.0)
         resolved = own.resolved("digits")
         assert (resolved.batch_size, resolved.epochs, resolved.learning_rate) == (7, 2, 0.3)

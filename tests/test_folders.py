@@ -630,5 +630,5 @@ class TestRuns:
     def test_an_option_that_changes_the_images_may_not_change_on_resume(self, name: str) -> None:
         other = {"image_size": 9, "resize": "squash", "classes": ("a", "b"), "test_fraction": 0.5}
         changed = TrainConfig(**{name: other.get(name, True)})
-        with pytest.raises(ValueError, match=f"cannot go on with other options: {name}"):
+        with pytest.raises(ValueError, match=f"cannot continue with other options: {name}"):
             runs.check_resumable(TrainConfig(), changed)

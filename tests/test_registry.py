@@ -1,4 +1,4 @@
-"""The names a user can choose from: each has what it needs behind it."""
+"""The names a user can choose from: each has everything that the program needs for it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,28 @@ def test_every_activation_is_one_of_keras(name: str) -> None:
     assert callable(keras.activations.get(name))
 
 
-def test_every_model_name_has_a_class() -> None:
-    assert set(get_args(registry.ModelName)) == set(architectures.MODELS)
+def test_every_model_name_has_a_class_a_summary_and_defaults() -> None:
+    names = set(get_args(registry.ModelName))
+    assert (
+        set(architectures.MODELS) == set(registry.MODELS) == set(registry.MODEL_DEFAULTS) == names
+    )
+
+
+def test_every_initializer_has_a_bias() -> None:
+    assert list(registry.INITIAL_BIAS) == list(get_args(registry.Initializer))
+
+
+def test_options_without_effect_are_those_that_the_networks_lack_a_layer_for() -> None:
+    models = {name: architectures.MODELS[name]() for name in get_args(registry.ModelName)}
+    lacking = {
+        "fc2_activation": {name for name, model in models.items() if "fc2" not in model.act},
+        "conv_dropout": {
+            name
+            for name, model in models.items()
+            if not any(isinstance(layer, keras.layers.MaxPool2D) for layer in model.stacked)
+        },
+    }
+    assert {name: set(found[0]) for name, found in registry.WITHOUT_EFFECT.items()} == lacking
 
 
 def test_data_sets_with_defaults_of_their_own_exist() -> None:

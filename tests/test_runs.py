@@ -42,14 +42,14 @@ class TestNames:
     def test_a_chosen_name_that_is_taken_is_refused(self, tmp_path: Path) -> None:
         run = runs.create(tmp_path, "mine", "default")
         runs.write_config(run, TrainConfig(), DATASET, {})
-        with pytest.raises(runs.RunError, match="mine holds a run already.*--resume"):
+        with pytest.raises(runs.RunError, match="mine already contains a run.*--resume"):
             runs.create(tmp_path, "mine", "default")
 
     def test_an_empty_folder_of_the_chosen_name_is_used(self, tmp_path: Path) -> None:
         (tmp_path / "mine").mkdir()
         assert runs.create(tmp_path, "mine", "default") == tmp_path / "mine"
 
-    def test_a_file_in_the_way_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_file_with_that_name_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "logs").write_text("")
         with pytest.raises(OSError, match="logs"):
             runs.create(tmp_path / "logs", None, "default")
@@ -82,7 +82,7 @@ class TestLock:
         with subprocess.Popen(command, cwd=root, text=True, **pipes) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"
-            with pytest.raises(runs.RunError, match=f"number {other.pid}"):
+            with pytest.raises(runs.RunError, match=f"process ID {other.pid}"):
                 with runs.locked(tmp_path):
                     pass
             other.send_signal(signal.SIGKILL)
@@ -106,7 +106,7 @@ class TestConfig:
         expected = dataclasses.replace(config, dataset="digits", logdir=config.logdir.resolve())
         assert saved == expected
 
-    def test_images_of_ones_own_are_found_again_by_their_place(self, tmp_path: Path) -> None:
+    def test_a_users_own_images_are_found_again_by_their_folder(self, tmp_path: Path) -> None:
         config = TrainConfig(data_dir=tmp_path).resolved("mine")
         runs.write_config(tmp_path, config, {**DATASET, "name": "mine"}, {})
         saved, _ = runs.read_config(tmp_path)
@@ -141,12 +141,15 @@ class TestConfig:
             {"epochs": 10},
             {"max_steps": 200},
             {"max_steps": None},
-            {"log_every": 7, "inspect_every": 0, "eval_every": 3, "checkpoint_every": 2, "keep": 5},
-            {"threads": 1, "quiet": True, "profile": True, "data_dir": Path("/elsewhere")},
+            {"log_every": 7, "inspect_every": 0, "eval_every": 3, "eval_size": 9, "keep": 5},
+            {"checkpoint_every": 2, "threads": 1, "quiet": True, "profile": True},
+            {"data_dir": Path("/elsewhere"), "figures": False},
         ],
         ids=lambda changes: " ".join(changes) or "nothing",
     )
-    def test_what_leaves_the_steps_so_far_true_may_change(self, changes: dict[str, Any]) -> None:
+    def test_options_that_leave_the_steps_so_far_valid_may_change(
+        self, changes: dict[str, Any]
+    ) -> None:
         runs.check_resumable(self.SAVED, dataclasses.replace(self.SAVED, **changes))
 
     @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ class TestConfig:
             ),
         ],
     )
-    def test_what_would_make_them_untrue_is_refused_by_name(
+    def test_options_that_would_change_these_steps_are_refused_by_name(
         self, changes: dict[str, Any], expected: str
     ) -> None:
         with pytest.raises(ValueError, match=expected):
@@ -172,7 +175,9 @@ class TestConfig:
     @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
     def test_a_schedule_that_depends_on_the_total_cannot_be_stretched(self, schedule: Any) -> None:
         saved = dataclasses.replace(self.SAVED, schedule=schedule)
-        with pytest.raises(ValueError, match=f"cannot go on to 6 epochs.*schedule={schedule}.*5"):
+        with pytest.raises(
+            ValueError, match=f"cannot continue to 6 epochs.*schedule={schedule}.*5"
+        ):
             runs.check_resumable(saved, dataclasses.replace(saved, epochs=6))
         runs.check_resumable(saved, dataclasses.replace(saved, max_steps=None))
 
@@ -180,7 +185,7 @@ class TestConfig:
 class TestStatus:
     """status.json."""
 
-    def test_it_is_replaced_as_a_whole(self, tmp_path: Path) -> None:
+    def test_it_is_replaced_completely(self, tmp_path: Path) -> None:
         assert runs.read_status(tmp_path) == {}
         runs.write_status(tmp_path, {"state": "running", "step": 1})
         runs.write_status(tmp_path, {"state": "done"})
@@ -210,7 +215,7 @@ class TestMetrics:
         assert [float(value) for value in rows(tmp_path)[1][3:]] == [loss, 1 / 3]
 
     @pytest.mark.parametrize("torn", ["", "3,1,tr", "2,1,train,0.", "\n", "2,1,train,,"])
-    def test_rows_past_a_step_and_a_torn_one_are_cut(self, tmp_path: Path, torn: str) -> None:
+    def test_rows_after_a_step_and_a_torn_one_are_cut(self, tmp_path: Path, torn: str) -> None:
         runs.append_metrics(tmp_path, self.ROWS)
         with (tmp_path / "metrics.csv").open("a") as file:
             file.write(torn)
@@ -219,7 +224,7 @@ class TestMetrics:
         runs.append_metrics(tmp_path, self.ROWS[2:])
         assert len(rows(tmp_path)) == 4
 
-    def test_a_header_alone_or_no_file_is_left_in_peace(self, tmp_path: Path) -> None:
+    def test_a_header_alone_or_no_file_stays_as_it_is(self, tmp_path: Path) -> None:
         runs.cut_metrics_after(tmp_path, 0)
         assert list(tmp_path.iterdir()) == []
         runs.append_metrics(tmp_path, [])

@@ -352,7 +352,7 @@ class TestMistakes:
             train.main(["--resume", run, "--activation", "tanh", "--seed=3"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("Error: This run cannot go on with other options:")
+        assert line.startswith("Error: This run cannot continue with other options:")
         assert "activation (was relu, now tanh)" in line
         assert "seed (was 0, now 3)" in line
 
@@ -367,7 +367,7 @@ class TestMistakes:
             train.main([*short, "--run-name", "finished"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "finished holds a run already" in line
+        assert "finished already contains a run" in line
 
     def test_images_too_small_for_the_network(
         self,
@@ -488,7 +488,7 @@ class TestOutcomes:
             train.main(["--resume", str(run), "--epochs", "5"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "cannot go on to 5 epochs: with schedule=cosine" in line
+        assert "cannot continue to 5 epochs: with schedule=cosine" in line
 
 
 @pytest.fixture(scope="module")

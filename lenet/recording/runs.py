@@ -5,34 +5,29 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lenet import files
 from lenet.config import TrainConfig
+from lenet.options import OnResume
 from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
 CHECKPOINTS, INSPECTIONS, FIGURES = "checkpoints", "inspections", "figures"
 METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
 
-# What may differ when a run is resumed: how long it goes on, what is looked at, how fast it is,
-# and where the images lie (that they are the same is checked by their sha256).
-MAY_CHANGE = frozenset(
-    "epochs max_steps log_every inspect_every eval_every checkpoint_every keep profile figures quiet "
-    "threads resume dataset data_dir".split()
-)
-MAY_ONLY_GROW = ("epochs", "max_steps")
-
 
 class RunError(ValueError):
-    """A run's folder is not as it must be, in a way the user can mend; the message says how."""
+    """Something is wrong with a run's folder that the user can fix; the message says how."""
 
 
 def default_name(config: TrainConfig, dataset_name: str, now: datetime) -> str:
@@ -47,11 +42,11 @@ def create(logdir: Path, name: str | None, default: str) -> Path:
     """Makes the folder of a new run.
 
     Args:
-        name: what the user called it, or None for `default`, which then gets a number
-            behind it where it is taken.
+        name: the name that the user chose, or None for `default`; if a folder of that default
+            name exists, a number is appended.
 
     Raises:
-        RunError: there is a run of that name already.
+        RunError: a run of the chosen name exists.
         OSError: the folder cannot be made.
     """
     run = logdir / (name or default)
@@ -67,7 +62,7 @@ def create(logdir: Path, name: str | None, default: str) -> Path:
             number += 1
     if (run / CONFIG).exists():
         raise RunError(
-            f"{run} holds a run already: go on with it by --resume {run}, or choose another "
+            f"{run} already contains a run: continue it with --resume {run}, or choose another "
             "--run-name."
         )
     return run
@@ -75,10 +70,10 @@ def create(logdir: Path, name: str | None, default: str) -> Path:
 
 @contextlib.contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Holds a run's lock; the system lets go of it when the process ends, however it ends.
+    """Holds a run's lock. The system releases it when the process ends, even after a crash.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds the lock.
     """
     with (run / LOCK).open("a+") as file:
         try:
@@ -87,7 +82,7 @@ def locked(run: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise RunError(
-                f"{run} is being written by another process (number {holder}): wait for it or stop it."
+                f"{run} is being written by another process (process ID {holder}): wait for it or stop it."
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -98,25 +93,25 @@ def locked(run: Path) -> Iterator[None]:
 def write_config(
     run: Path, config: TrainConfig, dataset: dict[str, Any], environment: dict[str, Any]
 ) -> None:
-    """Writes `config.json`: every option as it turned out, the data set, the machine."""
+    """Writes `config.json`: every option with its final value, the data set, the machine."""
     options = replace(config, resume=None).to_json()
-    _replace(run / CONFIG, {**options, "dataset": dataset, "environment": environment})
+    files.write_json(run / CONFIG, {**options, "dataset": dataset, "environment": environment})
 
 
 def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
     """Reads a run's options and the description of its data set.
 
     Returns:
-        The config, which names a data set known by name by that name, and the `dataset`
-        entry: name, sha256, sizes.
+        The config, and the `dataset` entry: name, sha256, sizes. The config's `dataset` is the
+        name of the data set if the program knows it by name, and "auto" otherwise.
 
     Raises:
-        FileNotFoundError: the folder holds no run.
+        FileNotFoundError: the folder contains no run.
         ValueError: its config.json cannot be read.
     """
     if not (run / CONFIG).is_file():
         raise FileNotFoundError(
-            f"There is no run in {run} (it has no {CONFIG}): give the folder of one run, "
+            f"There is no run in {run} (it has no {CONFIG}): give the folder of a run, "
             "e.g. summary_logs/<run>."
         )
     try:
@@ -129,41 +124,43 @@ def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
 
 def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:
-    """Refuses options that would make the steps already taken untrue.
+    """Checks that the steps already made would be the same with other options.
 
     Raises:
-        ValueError: names the options that differ, with what the run was started with.
+        ValueError: they would not; the message names the options and what the run was started
+            with.
     """
     before, now = saved.to_json(), wanted.to_json()
-    changed = [name for name in before if name not in MAY_CHANGE and before[name] != now[name]]
-    for name in MAY_ONLY_GROW:
-        if (now[name] or math.inf) < (before[name] or math.inf) and before[name] is not None:
-            changed.append(name)
+    changed = [
+        option.name
+        for option in fields(TrainConfig)
+        if not _may_become(option.metadata["on_resume"], before[option.name], now[option.name])
+    ]
     if changed:
         differences = ", ".join(f"{name} (was {before[name]}, now {now[name]})" for name in changed)
         raise ValueError(
-            f"This run cannot go on with other options: {differences}. Leave them out, or start "
-            "a new run."
+            f"This run cannot continue with other options: {differences}. Leave them out, or "
+            "start a new run."
         )
     if saved.schedule != "constant" and saved.epochs != wanted.epochs:
         raise ValueError(
-            f"This run cannot go on to {wanted.epochs} epochs: with schedule={saved.schedule} the "
-            f"rates of the steps already taken depend on the total, which was {saved.epochs}. "
-            "Start a new run."
+            f"This run cannot continue to {wanted.epochs} epochs: with schedule={saved.schedule} "
+            "the learning rates of the steps already made depend on the number of epochs, which "
+            f"was {saved.epochs}. Start a new run."
         )
 
 
 def write_status(run: Path, status: dict[str, Any]) -> None:
-    """Replaces `status.json` as a whole; numbers that are not finite become null."""
+    """Replaces `status.json`; numbers that are not finite become null."""
     finite = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in status.items()
     }
-    _replace(run / STATUS, finite)
+    files.write_json(run / STATUS, finite)
 
 
 def read_status(run: Path) -> dict[str, Any]:
-    """Reads `status.json`; {} where there is none yet."""
+    """Reads `status.json`; {} if there is none yet."""
     with contextlib.suppress(FileNotFoundError):
         return json.loads((run / STATUS).read_text())
     return {}
@@ -181,23 +178,16 @@ def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]
 
 
 def cut_metrics_after(run: Path, step: int) -> None:
-    """Removes the rows past a step, and a last line that was cut short."""
+    """Removes the rows after a step, and a last line that was cut short."""
     path = run / METRICS
     if not path.exists():
         return
     with path.open(newline="") as file:
         rows = [row for row in csv.reader(file) if len(row) == len(METRICS_HEADER)]
     kept = [row for row in rows[1:] if int(row[0]) <= step]
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([METRICS_HEADER, *kept])
-    os.replace(temporary, path)
-
-
-def _replace(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows([METRICS_HEADER, *kept])
+    files.write(path, content.getvalue())
 
 
 def step_name(step: int, suffix: str = "") -> str:
@@ -217,3 +207,10 @@ def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
         return {}
     matches = ((named.fullmatch(path.name), path) for path in folder.iterdir())
     return dict(sorted((int(match[1]), path) for match, path in matches if match))
+
+
+def _may_become(on_resume: OnResume, before: Any, now: Any) -> bool:
+    """Whether an option may have another value when a run is resumed."""
+    if on_resume == "may grow":
+        return before is None or now is None or now >= before
+    return on_resume == "free" or now == before

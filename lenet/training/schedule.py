@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_RISE = 1 / 25, 1 / 250_000, 0.3
+from lenet.registry import ONE_CYCLE_RISE
+
+ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""What is known about each option: its group in `--help`, its valid values, and more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field
+from numbers import Real
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+NETWORK, DATA, TRAINING, RUN, LOGGING, MACHINE = (
+    "network",
+    "data",
+    "training",
+    "run",
+    "logging",
+    "machine",
+)
+
+OnResume = Literal["fixed", "free", "may grow"]
+"""What `--resume` may do to an option: nothing, change it, or only increase it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a value must be.
+
+    Attributes:
+        expected: the same in words, as in "Expected epochs to be …".
+        holds: whether a value is valid.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(minimum: int) -> Check:
+    """A check for whole numbers with a minimum."""
+    return Check(
+        f"a whole number of at least {minimum}",
+        lambda value: isinstance(value, int) and value >= minimum,
+    )
+
+
+FINITE = Check("a finite number", lambda value: isinstance(value, Real) and math.isfinite(value))
+POSITIVE = Check("a finite number above 0", lambda value: FINITE.holds(value) and value > 0)
+FRACTION = Check("a number between 0 and 1", lambda value: FINITE.holds(value) and 0 < value < 1)
+DROPOUT_RATE = Check("from 0 to less than 1", lambda value: FINITE.holds(value) and 0 <= value < 1)
+FOLDER_NAME = Check(
+    "the name of one folder, without slashes",
+    lambda value: value == Path(value).name and value not in ("", ".", "..") and "\0" not in value,
+)
+
+
+def option(
+    default: Any,
+    group: str,
+    help: str,
+    *,
+    shown_default: str = "",
+    check: Check | None = None,
+    on_resume: OnResume = "fixed",
+) -> Any:
+    """A dataclass field that carries what is known about an option.
+
+    Args:
+        group: its group in `--help`.
+        help: what it means.
+        shown_default: the default in words, for an option whose default is None or ().
+        check: what its value must be; the choices of a Literal type need no check.
+        on_resume: "free" only if another value changes nothing about the weights.
+    """
+    return field(
+        default=default,
+        metadata={
+            "group": group,
+            "help": help,
+            "shown_default": shown_default,
+            "check": check,
+            "on_resume": on_resume,
+        },
+    )
+
+
+def check_option(option: Field[Any], hint: Any, value: Any) -> None:
+    """Checks one option's value.
+
+    Args:
+        hint: the option's type.
+
+    Raises:
+        ValueError: the value is not one of the choices, or not in the valid range.
+    """
+    if value is None and type(None) in get_args(hint):
+        return
+    for alternative in alternatives(hint):
+        if get_origin(alternative) is Literal:
+            choices = get_args(alternative)
+            expected = f"one of {', '.join(choices)}"
+            for chosen in value if isinstance(value, tuple) else (value,):
+                _expect(option.name, expected, chosen, chosen in choices)
+    check: Check | None = option.metadata["check"]
+    if check is not None:
+        _expect(option.name, check.expected, value, check.holds(value))
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union or tuple type; of any other type, the type itself."""
+    return get_args(hint) if get_origin(hint) is not Literal and get_args(hint) else (hint,)
+
+
+def in_words(value: Any) -> str:
+    """An option's value as a user reads it; "" if it is not set."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def with_exceptions(usual: Any, exceptions: Mapping[str, Any]) -> str:
+    """A default and where it differs, e.g. "0; 0.5 with conv3 and conv4".
+
+    Args:
+        exceptions: the default by what it applies to; those that equal `usual` are left out.
+    """
+    names: dict[Any, list[str]] = {}
+    for name, value in exceptions.items():
+        if value != usual:
+            names.setdefault(value, []).append(name)
+    differing = [f"{in_words(value)} with {join(names[value])}" for value in names]
+    return "; ".join([in_words(usual), *differing])
+
+
+def join(names: list[str] | tuple[str, ...]) -> str:
+    """Names as a list in a sentence: "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _expect(name: str, expected: str, received: Any, valid: bool) -> None:
+    if not valid:
+        raise ValueError(f"Expected {name} to be {expected}. Received: {name}={received!r}")
