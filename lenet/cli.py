@@ -188,10 +188,15 @@ def python_command() -> str:
     return _program("python")
 
 
+def short_path(path: Path) -> str:
+    """The shorter of a path as it is and the same path from the current folder."""
+    return min(os.path.relpath(path), str(path), key=len)
+
+
 def _program(name: str) -> str:
     """A program of this Python's environment: its name where that finds it, or else its path."""
     beside = Path(sys.executable).parent / name
     on_path = shutil.which(name)
     if not beside.exists() or (on_path is not None and Path(on_path) == beside):
         return name
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+    return short_path(beside)

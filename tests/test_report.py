@@ -20,7 +20,7 @@ import pytest
 from experiments.report import page as report
 from experiments.report.__main__ import main
 from experiments.report.data import ReportError, read_comparison
-from experiments.report.statistics import mean_and_spread, ranking, supported
+from experiments.report.statistics import accuracy_text, mean_and_spread, ranking, supported
 from lenet import cli
 from lenet.config import TrainConfig
 from lenet.diagnosis import EARLY_STEPS
@@ -397,10 +397,24 @@ def test_mean_and_spread() -> None:
 
 
 def test_ranks_of_ties_are_shared(folder: Path) -> None:
-    found = ranking(read_comparison(folder).combinations)
-    assert [(rank, shared) for rank, shared, _ in found] == [
-        (1, True), (1, True), (3, False), (4, False),
+    combinations = read_comparison(folder).combinations
+    ranked = ranking(combinations, lambda c: c.values("test_accuracy"))
+    assert [str(rank) for rank, _ in ranked] == ["=1", "=1", "3", "4"]
+
+
+def test_entries_without_a_finished_run_have_no_rank_and_come_last() -> None:
+    accuracies = {"none": [], "worse": [0.9], "best": [0.98], "as good": [0.98]}
+    ranked = ranking(accuracies, lambda name: accuracies[name])
+    assert [(str(rank), name) for rank, name in ranked] == [
+        ("=1", "best"), ("=1", "as good"), ("3", "worse"), ("–", "none"),
     ]  # fmt: skip
+
+
+def test_accuracies_are_shown_with_the_decimals_that_the_test_set_supports() -> None:
+    assert accuracy_text([0.98, 0.982], test_images=10_000) == "98.10 ± 0.14 %"
+    assert accuracy_text([0.98, 0.982], test_images=360) == "98.1 ± 0.1 %"
+    assert accuracy_text([0.98], test_images=10_000) == "98.00 %"
+    assert accuracy_text([], test_images=10_000) == "–"
 
 
 def test_the_early_steps_of_the_rule_are_those_of_its_sentence() -> None:

@@ -1,143 +1,192 @@
-"""The leader board of a report: its columns, cells, and how it is to be read."""
+"""The leader board of a report: its columns, what their cells show, and how to read them.
+
+A new column is one more entry of `COLUMNS`, with the function that makes its cell.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from experiments.report.data import Combination, Comparison
+from experiments.report.data import TARGETS, Combination, Comparison
 from experiments.report.diagnosis import verdicts
-from experiments.report.statistics import mean_and_spread, ranking
-
-NO_VALUE = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the leader board; `first` is the order that the first click sorts by."""
-
-    name: str
-    title: str
-    first: str = "ascending"
-    numeric: bool = True
-
-
-COLUMNS = (
-    Column("rank", "ties share a rank and are marked ="),
-    Column("combination", "activation · optimizer", numeric=False),
-    Column("test accuracy", "at the end, mean and standard deviation over seeds", "descending"),
-    Column("test loss", "at the end, in nats, mean over seeds"),
-    Column("learning rate", "size of the updates"),
-    Column("seconds per epoch", "training, evaluation and logging"),
-    Column("epochs to 95\N{NO-BREAK SPACE}%", "until an evaluation first gave 95 % test accuracy"),
-    Column("epochs to 98\N{NO-BREAK SPACE}%", "until an evaluation first gave 98 % test accuracy"),
-    Column("seeds", "finished runs", "descending"),
-    Column("diagnosis", "what the rules found", numeric=False),
+from experiments.report.statistics import (
+    CONFIDENCE,
+    NO_VALUE,
+    Rank,
+    accuracy_text,
+    mean_and_spread,
+    ranking,
 )
+from lenet.diagnosis import percent
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and what it is sorted by ("" stays below)."""
+    """What a cell shows, and the value it is sorted by ("" always comes last)."""
 
     text: str
     value: str
 
 
 @dataclass(frozen=True)
+class Column:
+    """One column of the leader board.
+
+    Attributes:
+        name, title: the heading, and what a pointer over it explains.
+        cell: makes the cell of one combination from its rank and its runs.
+        first_order: the order after the first click, "ascending" or "descending".
+        numeric: whether cells are numbers, which are aligned to the right.
+        is_heading: whether its cell is the heading of the row.
+    """
+
+    name: str
+    title: str
+    cell: Callable[[Rank, Combination], Cell]
+    first_order: str = "ascending"
+    numeric: bool = True
+    is_heading: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
-    """One combination, and a cell for each column."""
+    """One combination with its cells, each with its column."""
 
     combination: Combination
-    cells: Sequence[Cell]
-
-
-def _cells(
-    comparison: Comparison, rank: int | None, shared: bool, combination: Combination
-) -> list[Cell]:
-    accuracy, _ = mean_and_spread(combination.values("test_accuracy"))
-    loss, _ = mean_and_spread(combination.values("test_loss"))
-    seconds, _ = mean_and_spread(combination.values("seconds_per_epoch"))
-    rates = sorted({run.config.learning_rate or 0 for run in combination.runs})
-    done, count = len(combination.done), len(combination.runs)
-    states = Counter(run.state for run in combination.runs if run.state != "done")
-    seeds = str(done) if done == count else f"{done} of {count}"
-    if states:
-        seeds += f" ({', '.join(f'{n} {state}' for state, n in states.items())})"
-    return [
-        Cell(NO_VALUE if rank is None else f"{'=' if shared else ''}{rank}", _value(rank)),
-        Cell(combination.label, combination.label),
-        Cell(accuracy_shown(comparison, combination), _value(accuracy)),
-        _number(loss, "{:.3f}"),
-        Cell(" or ".join(f"{rate:g}" for rate in rates), _value(rates[0])),
-        _number(seconds, "{:.1f}"),
-        *(_reached(combination, threshold) for threshold in (0.95, 0.98)),
-        Cell(seeds, str(done)),
-        Cell(", ".join(verdicts(combination)), ", ".join(verdicts(combination))),
-    ]
-
-
-def accuracy_shown(comparison: Comparison, combination: Combination) -> str:
-    """Mean ± standard deviation; what a run had reached so far where none has finished."""
-    mean, spread = mean_and_spread(combination.values("test_accuracy"))
-    digits = 2 if comparison.dataset.get("test", 0) >= 5_000 else 1
-    if math.isnan(mean):
-        so_far = [run.test_accuracy for run in combination.runs if run.state == "running"]
-        so_far = [value for value in so_far if math.isfinite(value)]
-        return f"{100 * so_far[0]:.{digits}f} % so far" if so_far else NO_VALUE
-    if spread is None:
-        return f"{100 * mean:.{digits}f} %"
-    return f"{100 * mean:.{digits}f} ± {100 * spread:.{digits}f} %"
-
-
-def epochs_to(combination: Combination, threshold: float) -> tuple[float, bool]:
-    """Mean epochs of those runs that got there, and whether all did."""
-    reached = [run.epochs_to(threshold) for run in combination.done]
-    times = [value for value in reached if math.isfinite(value)]
-    return mean_and_spread(times)[0], bool(times) and len(times) == len(reached)
-
-
-def _reached(combination: Combination, threshold: float) -> Cell:
-    mean, all_of_them = epochs_to(combination, threshold)
-    if math.isnan(mean):
-        return Cell(NO_VALUE, "")
-    if all_of_them:
-        return Cell(f"{mean:.3g}", _value(mean))
-    count = sum(math.isfinite(run.epochs_to(threshold)) for run in combination.done)
-    return Cell(f"{mean:.3g} ({count} of {len(combination.done)})", _value(mean))
-
-
-def caption(comparison: Comparison) -> str:
-    """How the leader board is to be read, and by which rule there are ties."""
-    caption = "Click a heading to sort. "
-    if comparison.most_seeds > 1:
-        caption += (
-            "± is the standard deviation over seeds. Combinations marked = share a rank: their "
-            "difference to the best of that rank is smaller than the half width of its 95 % "
-            "interval (Welch's t) over the seeds, so these runs do not tell which is better. With "
-            "few seeds that interval is wide. "
-        )
-    caption += (
-        "Accuracy is looked at when a run evaluates, by default once an epoch, so epochs to 95 % "
-        "and 98 % are as coarse as that; a dash means not reached. Seconds per epoch include "
-        "evaluation and logging and compare only between runs made side by side in the same way."
-    )
-    return caption
-
-
-def _value(number: float | None) -> str:
-    return "" if number is None or math.isnan(number) else repr(number)
-
-
-def _number(number: float, form: str) -> Cell:
-    return Cell(NO_VALUE if math.isnan(number) else form.format(number), _value(number))
+    cells: Sequence[tuple[Column, Cell]]
 
 
 def board(comparison: Comparison) -> list[Row]:
     """All rows, the best combination first."""
     return [
-        Row(combination, _cells(comparison, rank, shared, combination))
-        for rank, shared, combination in ranking(comparison.combinations)
+        Row(combination, [(column, column.cell(rank, combination)) for column in COLUMNS])
+        for rank, combination in ranked(comparison)
     ]
+
+
+def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
+    """The combinations with their ranks, the best first."""
+    return ranking(comparison.combinations, lambda c: c.values("test_accuracy"))
+
+
+def caption(comparison: Comparison) -> str:
+    """How to read the leader board, and when combinations tie."""
+    targets = " and ".join(map(percent, TARGETS))
+    sentences = ["Click a heading to sort."]
+    if comparison.most_seeds > 1:
+        sentences.append(
+            "± is the standard deviation over seeds. Combinations marked = share a rank: their "
+            "difference from the best of that rank is smaller than the half-width of its "
+            f"{percent(CONFIDENCE)} confidence interval over the seeds (Welch's t), so these runs "
+            "cannot tell which is better. With few seeds, this interval is wide."
+        )
+    sentences.append(
+        "A run measures test accuracy only when it evaluates, by default once per epoch. Epochs "
+        f"to {targets} are only that precise; a dash means not reached. Seconds per epoch include "
+        "evaluation and logging. Compare them only between runs that were made side by side in "
+        "the same way."
+    )
+    return " ".join(sentences)
+
+
+def accuracy_shown(combination: Combination) -> str:
+    """Mean ± standard deviation, or what a run has reached so far where none has finished."""
+    test_images = int(combination.runs[0].dataset.get("test", 0))
+    so_far = [run.test_accuracy for run in combination.runs if run.state == "running"]
+    so_far = [accuracy for accuracy in so_far if math.isfinite(accuracy)]
+    if not combination.values("test_accuracy") and so_far:
+        return f"{accuracy_text(so_far[:1], test_images)} so far"
+    return accuracy_text(combination.values("test_accuracy"), test_images)
+
+
+def epochs_to(combination: Combination, accuracy: float) -> tuple[float, int]:
+    """Mean epochs until a test accuracy, and the number of finished runs that reached it."""
+    epochs = [run.epochs_to(accuracy) for run in combination.done]
+    reached = [value for value in epochs if math.isfinite(value)]
+    return mean_and_spread(reached)[0], len(reached)
+
+
+def _rank(rank: Rank, combination: Combination) -> Cell:
+    return Cell(str(rank), "" if rank.number is None else str(rank.number))
+
+
+def _combination(rank: Rank, combination: Combination) -> Cell:
+    return Cell(combination.label, combination.label)
+
+
+def _accuracy(rank: Rank, combination: Combination) -> Cell:
+    mean, _ = mean_and_spread(combination.values("test_accuracy"))
+    return Cell(accuracy_shown(combination), _sorted_by(mean))
+
+
+def _mean(name: str, decimals: int, rank: Rank, combination: Combination) -> Cell:
+    mean, _ = mean_and_spread(combination.values(name))
+    return Cell(NO_VALUE if math.isnan(mean) else f"{mean:.{decimals}f}", _sorted_by(mean))
+
+
+def _learning_rate(rank: Rank, combination: Combination) -> Cell:
+    rates = sorted({run.config.learning_rate or 0 for run in combination.runs})
+    return Cell(" or ".join(f"{rate:g}" for rate in rates), _sorted_by(rates[0]))
+
+
+def _epochs_to(accuracy: float, rank: Rank, combination: Combination) -> Cell:
+    mean, reached = epochs_to(combination, accuracy)
+    if not reached:
+        return Cell(NO_VALUE, "")
+    done = len(combination.done)
+    return Cell(f"{mean:.3g}" + (f" ({reached} of {done})" if reached < done else ""), repr(mean))
+
+
+def _seeds(rank: Rank, combination: Combination) -> Cell:
+    done, count = len(combination.done), len(combination.runs)
+    states = Counter(run.state for run in combination.runs if run.state != "done")
+    text = str(done) if done == count else f"{done} of {count}"
+    if states:
+        text += f" ({', '.join(f'{number} {state}' for state, number in states.items())})"
+    return Cell(text, str(done))
+
+
+def _diagnosis(rank: Rank, combination: Combination) -> Cell:
+    text = ", ".join(verdicts(combination))
+    return Cell(text, text)
+
+
+def _sorted_by(number: float) -> str:
+    return "" if math.isnan(number) else repr(number)
+
+
+COLUMNS = (
+    Column("rank", "combinations that tie share a rank, marked with =", _rank),
+    Column("combination", "activation · optimizer", _combination, numeric=False, is_heading=True),
+    Column(
+        "test accuracy",
+        "at the end of training, mean and standard deviation over seeds",
+        _accuracy,
+        "descending",
+    ),
+    Column(
+        "test loss",
+        "at the end of training, in nats, mean over seeds",
+        partial(_mean, "test_loss", 3),
+    ),
+    Column("learning rate", "size of the updates", _learning_rate),
+    Column(
+        "seconds per epoch",
+        "training, evaluation and logging, mean over seeds",
+        partial(_mean, "seconds_per_epoch", 1),
+    ),
+    *(
+        Column(
+            f"epochs to {percent(target)}".replace(" %", "\N{NO-BREAK SPACE}%"),
+            f"until the first evaluation with a test accuracy of at least {percent(target)}",
+            partial(_epochs_to, target),
+        )
+        for target in TARGETS
+    ),
+    Column("seeds", "number of finished runs", _seeds, "descending"),
+    Column("diagnosis", "what the rules found", _diagnosis, numeric=False),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def next_command(run: Run, finding: Finding) -> str:
         changes["fc2_activation"] = None
     name = str(run.dataset["name"])
     if run.config.data_dir is not None:
-        changes["data_dir"] = Path(short_path(run.config.data_dir))
+        changes["data_dir"] = Path(cli.short_path(run.config.data_dir))
     elif name in registry.KNOWN_DATASETS:
         changes["dataset"] = name
     return cli.training_command(run.config, changes, name)
@@ -111,8 +110,3 @@ def phrases(command: str) -> list[str]:
         else:
             phrases[-1] = f"{previous} {word}"
     return phrases
-
-
-def short_path(path: Path) -> str:
-    """The shorter of a path and its way from here."""
-    return min(os.path.relpath(path), str(path), key=len)

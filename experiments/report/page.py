@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from experiments.report import words
 from experiments.report.board import COLUMNS, board, caption
 from experiments.report.data import Comparison, read_comparison
-from experiments.report.diagnosis import card, phrases, short_path
-from experiments.report.statistics import rows
+from experiments.report.diagnosis import card, phrases
+from experiments.report.results import rows
 from lenet import cli
 from lenet.diagnosis import RULES
 
@@ -124,9 +124,9 @@ def render(comparison: Comparison, output: Path) -> str:
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
     """What the page says in words and numbers."""
     command = comparison.grid.get("command") or ""
-    again = [cli.python_command(), "-m", "experiments.report", short_path(comparison.folder)]
+    again = [cli.python_command(), "-m", "experiments.report", cli.short_path(comparison.folder)]
     if output.parent != comparison.folder:
-        again += ["--output", short_path(output)]
+        again += ["--output", cli.short_path(output)]
     return {
         "title": f"Comparison: {comparison.folder.resolve().name}",
         "question": words.question(comparison),

@@ -1,18 +1,40 @@
-"""What the numbers of a comparison support: means, spreads, ranks and ties, a row per run."""
+"""What the accuracies of several seeds support: means, spreads, ranks and ties."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments.combinations import hyperparameters
-from experiments.report.data import Combination, Comparison, varied_options
-
 CONFIDENCE = 0.95
+NO_VALUE = "–"
+# With fewer test images, one image is more than 0.02 %: a second decimal would say nothing.
+TWO_DECIMALS_FROM = 5_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The rank of one entry of a leader board.
+
+    Attributes:
+        number: from 1; None where no run has finished.
+        shared: whether other entries have the same rank.
+    """
+
+    number: int | None
+    shared: bool
+
+    def __str__(self) -> str:
+        """As a leader board shows it: "1", "=1" where it is shared, or a dash."""
+        if self.number is None:
+            return NO_VALUE
+        return f"={self.number}" if self.shared else str(self.number)
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
@@ -22,11 +44,26 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
+def accuracy_text(accuracies: Sequence[float], test_images: int) -> str:
+    """Mean ± sample standard deviation, e.g. "98.40 ± 0.20 %"; no ± for one run, a dash for none.
+
+    Args:
+        accuracies: of the finished runs of one combination, from 0 to 1.
+        test_images: how many images each accuracy was measured on; it decides the decimals.
+    """
+    if not accuracies:
+        return NO_VALUE
+    mean, spread = mean_and_spread(accuracies)
+    decimals = 2 if test_images >= TWO_DECIMALS_FROM else 1
+    shown = [f"{100 * value:.{decimals}f}" for value in (mean, spread) if value is not None]
+    return f"{' ± '.join(shown)} %"
+
+
 def supported(better: Sequence[float], worse: Sequence[float]) -> bool | None:
     """Whether the spread over seeds supports that two means differ.
 
     Welch's t interval: the difference must be larger than the half width of its 95 % interval.
-    Where one side has a single seed, it is taken to spread like the other.
+    If one side has a single seed, its spread is taken to be that of the other side.
 
     Returns:
         None where neither side has a spread to judge by.
@@ -48,94 +85,39 @@ def supported(better: Sequence[float], worse: Sequence[float]) -> bool | None:
     return difference > half_width
 
 
-def ranking(combinations: Iterable[Combination]) -> list[tuple[int | None, bool, Combination]]:
-    """Combinations by mean test accuracy, the best first; those with no finished run last.
+def ranking(
+    entries: Iterable[T], accuracies_of: Callable[[T], Sequence[float]]
+) -> list[tuple[Rank, T]]:
+    """Ranks the entries of a leader board by mean test accuracy.
+
+    An entry ties with the best entry of a rank, and shares that rank, where the spread over seeds
+    does not support a difference. With a single seed each, only equal accuracies are a tie.
+
+    Args:
+        entries: what to rank, e.g. combinations; entries with equal means keep this order.
+        accuracies_of: the test accuracy of each finished run of an entry.
 
     Returns:
-        For each its rank (None without a finished run) and whether it shares that rank: one is a
-        tie with the best of a rank where the spread over seeds does not support a difference.
+        Rank and entry, the best first; entries without a finished run come last.
     """
-    ordered = sorted(
-        combinations,
-        key=lambda c: -(mean_and_spread(c.values("test_accuracy"))[0] if c.done else -1),
-    )
-    ranks: list[int | None] = []
-    leader: Combination | None = None
-    for place, combination in enumerate(ordered):
-        if not combination.done:
-            ranks.append(None)
-            continue
-        values = combination.values("test_accuracy")
-        if leader is None or supported(leader.values("test_accuracy"), values) is not False:
-            # None: a single seed each; then only the same number is a tie.
-            same = leader is not None and leader.values("test_accuracy") == values
-            if not same:
-                leader = combination
-                ranks.append(place + 1)
-                continue
-        ranks.append(ranks[-1])
-    shared = {rank for rank in ranks if rank is not None and ranks.count(rank) > 1}
-    return [(rank, rank in shared, c) for rank, c in zip(ranks, ordered, strict=True)]
+    pairs = [(entry, accuracies_of(entry)) for entry in entries]
+    ordered = sorted(pairs, key=lambda pair: -(np.mean(pair[1]) if pair[1] else -1))
+    numbers: list[int | None] = []
+    leading: Sequence[float] = ()
+    for position, (_, accuracies) in enumerate(ordered, start=1):
+        if not accuracies:
+            numbers.append(None)
+        elif numbers and _tied(leading, accuracies):
+            numbers.append(numbers[-1])
+        else:
+            leading = accuracies
+            numbers.append(position)
+    return [
+        (Rank(number, number is not None and numbers.count(number) > 1), entry)
+        for number, (entry, _) in zip(numbers, ordered, strict=True)
+    ]
 
 
-def rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """One flat row per run, for `results.csv` and `results.json`; numbers unrounded."""
-    varied = varied_options([run.config for run in comparison.runs])
-    found = []
-    for combination in comparison.combinations:
-        for run in combination.runs:
-            more = hyperparameters(run.config)
-            more = {name: more.get(name) for name in varied}
-            _, accuracies = run.record.test_accuracy
-            row = {
-                "run": run.folder.name,
-                "combination": combination.label,
-                "model": run.config.model,
-                "activation": run.config.activation,
-                "optimizer": run.config.optimizer,
-                **more,
-                "learning_rate": run.config.learning_rate,
-                "seed": run.config.seed,
-                "state": run.state,
-                "epochs": run.record.step / run.record.steps_per_epoch,
-                "steps": run.record.step,
-                "test_accuracy": run.test_accuracy,
-                "test_loss": run.test_loss,
-                "best_test_accuracy": float(accuracies.max()) if len(accuracies) else math.nan,
-                "train_accuracy": run.record.last_train_accuracy,
-                "epochs_to_95": run.epochs_to(0.95),
-                "epochs_to_98": run.epochs_to(0.98),
-                "seconds": run.status.get("seconds"),
-                "seconds_per_epoch": run.seconds_per_epoch,
-                "images_per_second": run.status.get("images_per_second"),
-                "diagnosis": "; ".join(finding.verdict for finding in run.findings),
-                "dataset": run.dataset["name"],
-                "dataset_sha256": run.dataset["sha256"],
-                "weights_sha256": run.status.get("weights_sha256"),
-            }
-            found.append({name: _finite(value) for name, value in row.items()})
-    return found
-
-
-def same_start(comparison: Comparison) -> bool | None:
-    """Whether all runs of a seed began with the same kernels, bit for bit, as recorded at step 0.
-
-    Returns:
-        None where fewer than two runs of any seed recorded their start.
-    """
-    starts: dict[int, list[dict[str, np.ndarray]]] = {}
-    for run in comparison.runs:
-        start = run.inspection(0, "kernel")
-        if start:
-            starts.setdefault(run.config.seed, []).append(start)
-    pairs = [(each[0], other) for each in starts.values() for other in each[1:]]
-    if not pairs:
-        return None
-    return all(
-        one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
-        for one, other in pairs
-    )
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _tied(leading: Sequence[float], accuracies: Sequence[float]) -> bool:
+    differ = supported(leading, accuracies)
+    return list(leading) == list(accuracies) if differ is None else not differ

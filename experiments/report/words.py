@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.report.board import accuracy_shown, epochs_to
-from experiments.report.data import TUNING, Comparison, varied_options
+from experiments.report.board import accuracy_shown, epochs_to, ranked
+from experiments.report.data import TARGETS, TUNING, Comparison, varied_options
 from experiments.report.diagnosis import all_findings
-from experiments.report.statistics import ranking, same_start
+from experiments.report.results import same_start
 from lenet import registry
 
 
@@ -33,16 +33,16 @@ def question(comparison: Comparison) -> str:
 
 def answers(comparison: Comparison) -> list[tuple[str, str]]:
     """The outcome in a few sentences, before all numbers: what about, and what."""
-    ranked = [entry for entry in ranking(comparison.combinations) if entry[0] is not None]
-    if not ranked:
+    finished = [(rank, c) for rank, c in ranked(comparison) if rank.number is not None]
+    if not finished:
         return [("", "No run has finished yet: there is nothing to rank.")]
-    best = ranked[0][2]
+    best = finished[0][1]
     record = best.done[0].record
-    share = accuracy_shown(comparison, best)
+    share = accuracy_shown(best)
     after = record.epochs(record.step)
-    label = "Best" if len(ranked) > 1 else "Outcome"
+    label = "Best" if len(finished) > 1 else "Outcome"
     said = [(label, f"{best.label}, {share} of the test images right after {after}.")]
-    tied = [c.label for rank, _, c in ranked[1:] if rank == 1]
+    tied = [c.label for rank, c in finished[1:] if rank.number == 1]
     if tied:
         few = (
             " Two tell little: a third seed narrows it down." if comparison.most_seeds == 2 else ""
@@ -50,9 +50,9 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
         count = comparison.most_seeds
         tell = f"as far as {count} seeds can tell" if count > 1 else "with the very same accuracy"
         said.append(("Tied with it", f"{join(tied)}, {tell}.{few}"))
-    for threshold in (0.98, 0.95) if len(ranked) > 1 else ():
-        times = {c.label: epochs_to(c, threshold) for _, _, c in ranked}
-        reached = {name: mean for name, (mean, by_all) in times.items() if by_all}
+    for threshold in reversed(TARGETS) if len(finished) > 1 else ():
+        times = [(c, *epochs_to(c, threshold)) for _, c in finished]
+        reached = {c.label: mean for c, mean, count in times if count == len(c.done)}
         if reached:
             least = min(reached.values())
             fastest = join([name for name, mean in reached.items() if mean == least])
