@@ -6,7 +6,6 @@ A new column is one more entry of `COLUMNS`, with the function that makes its ce
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from experiments.report.statistics import (
     accuracy_text,
     mean_and_spread,
     ranking,
+    seeds_text,
 )
 from lenet.diagnosis import percent
 
@@ -142,12 +142,8 @@ def _epochs_to(accuracy: float, rank: Rank, combination: Combination) -> Cell:
 
 
 def _seeds(rank: Rank, combination: Combination) -> Cell:
-    done, count = len(combination.done), len(combination.runs)
-    states = Counter(run.state for run in combination.runs if run.state != "done")
-    text = str(done) if done == count else f"{done} of {count}"
-    if states:
-        text += f" ({', '.join(f'{number} {state}' for state, number in states.items())})"
-    return Cell(text, str(done))
+    done = len(combination.done)
+    return Cell(seeds_text(done, [run.state for run in combination.runs]), str(done))
 
 
 def _diagnosis(rank: Rank, combination: Combination) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -57,6 +58,20 @@ def accuracy_text(accuracies: Sequence[float], test_images: int) -> str:
     decimals = 2 if test_images >= TWO_DECIMALS_FROM else 1
     shown = [f"{100 * value:.{decimals}f}" for value in (mean, spread) if value is not None]
     return f"{' ± '.join(shown)} %"
+
+
+def seeds_text(num_done: int, states: Sequence[str]) -> str:
+    """How many runs of a combination have finished, e.g. "3" or "2 of 3 (1 diverged)".
+
+    Args:
+        num_done: how many of the runs count as finished.
+        states: of all runs of the combination, e.g. "done" or "diverged".
+    """
+    text = str(num_done) if num_done == len(states) else f"{num_done} of {len(states)}"
+    others = Counter(state for state in states if state != "done")
+    if others:
+        text += f" ({', '.join(f'{count} {state}' for state, count in others.items())})"
+    return text
 
 
 def supported(better: Sequence[float], worse: Sequence[float]) -> bool | None:
