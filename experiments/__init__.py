@@ -1,1 +1,1 @@
-"""Programs built on `lenet`: comparisons, reports and benchmarks."""
+"""Programs built on `lenet`: comparisons of many runs, reports, benchmarks, and an introduction."""

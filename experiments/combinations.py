@@ -1,4 +1,4 @@
-"""Which runs a grid has: lists of options in, one TrainConfig per run out. No TensorFlow."""
+"""The runs of a grid: lists of options in, one TrainConfig per run out. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from lenet.config import NETWORK, TRAINING, TrainConfig
+from lenet.config import TrainConfig
+from lenet.options import NETWORK, TRAINING
 
-# What can be compared within one grid. The rest holds once for all: another data set is another
-# comparison, and what is logged or how many processors work changes no weights.
+# What can be compared within one grid. All other options have one value for the whole grid:
+# another data set makes another comparison, and logging and processors do not change the weights.
 VARIABLE = tuple(f.name for f in fields(TrainConfig) if f.metadata["group"] in (NETWORK, TRAINING))
-# What a reader needs no name beside: `cosine` tells that it is a schedule.
-SPEAK_FOR_THEMSELVES = ("model", "activation", "init", "optimizer", "schedule")
+# Values that a folder's name shows without the option's name: `cosine` can only be a schedule.
+CLEAR_WITHOUT_NAME = ("model", "activation", "init", "optimizer", "schedule")
 DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
     "activation": ("relu", "sigmoid", "tanh"),
     "optimizer": ("sgd", "adam"),
@@ -23,37 +24,38 @@ DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
 
 
 def as_word(value: Any) -> str:
-    """One option's value in a word: of several things at once, "shift+flip" or "none"."""
+    """One option's value as one word; several augmentations become "shift+flip", no one "none"."""
     if isinstance(value, tuple):
         return "+".join(value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def from_word(word: str) -> tuple[str, ...]:
-    """The inverse of `as_word` for several things at once."""
+    """The inverse of `as_word` for a tuple."""
     return () if word == "none" else tuple(word.split("+"))
 
 
 def plural(option: str) -> str:
-    """The name of an option that takes a list: `activations`; `epochs` is one already."""
+    """The name of an option that takes a list: `activations`; `epochs` stays `epochs`."""
     return option if option.endswith("s") else f"{option}s"
 
 
 def combine(
     lists: Mapping[str, Sequence[Any]], shared: TrainConfig, folder: Path
 ) -> list[TrainConfig]:
-    """Every combination of some options' values, seeds innermost.
+    """Every combination of the values of some options; seeds change fastest.
 
     Args:
-        lists: the values of each option; a value given twice counts once.
-        shared: the options that hold for all.
-        folder: the grid's folder, which becomes every run's `logdir`.
+        lists: the values of each option; a repeated value counts once.
+        shared: the options that are the same for all runs.
+        folder: the grid's folder, which becomes the `logdir` of every run.
 
     Returns:
-        One config per run, each with its folder's name as `run_name`.
+        One config per run, with its folder's name as `run_name`.
 
     Raises:
-        ValueError: an option has no value, or one that is not valid.
+        ValueError: an option has no value, or a value that is not valid, or one without effect
+            on one of the networks.
     """
     for option, values in lists.items():
         if not values:
@@ -77,21 +79,21 @@ def combine(
 def combination_name(config: TrainConfig, varied: Iterable[str]) -> str:
     """`<activation>-<optimizer>[-<other varied options>]`, without the seed."""
     others = [name for name in varied if name not in ("activation", "optimizer", "seed")]
-    words = [_word(name, getattr(config, name)) for name in others]
-    return "-".join([config.activation, config.optimizer, *words])
+    parts = [_in_folder_name(name, getattr(config, name)) for name in others]
+    return "-".join([config.activation, config.optimizer, *parts])
 
 
 def without_seed(config: TrainConfig) -> str:
-    """The name of a run's combination: that of its folder, less the seed."""
+    """The name of a run's combination: the name of its folder without the seed."""
     assert config.run_name is not None
     return config.run_name.removesuffix(f"-seed{config.seed}")
 
 
 def hyperparameters(config: TrainConfig) -> dict[str, Any]:
-    """What makes a combination, for TensorBoard's HParams page.
+    """The options that define a combination, for TensorBoard's HParams page.
 
-    The seed is left out, so that the seeds of a combination are one group there; so is what
-    is not set, since the page knows no None.
+    The seed is left out, so that the page groups the seeds of a combination. Options that are
+    not set are left out too, because the page cannot show None.
     """
     values = {name: getattr(config, name) for name in VARIABLE if name != "seed"}
     return {
@@ -101,11 +103,20 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _word(option: str, value: Any) -> str:
+def hyperparameter_values(configs: Iterable[TrainConfig]) -> dict[str, list[Any]]:
+    """The values of each hyperparameter that occur in a grid, in order of appearance."""
+    values: dict[str, dict[Any, None]] = {}
+    for config in configs:
+        for name, value in hyperparameters(config).items():
+            values.setdefault(name, {})[value] = None
+    return {name: list(each) for name, each in values.items()}
+
+
+def _in_folder_name(option: str, value: Any) -> str:
     """One option as a part of a folder's name."""
     if value is None:
         return f"{option}_default"
-    if option in SPEAK_FOR_THEMSELVES:
+    if option in CLEAR_WITHOUT_NAME:
         return str(value)
     short = {"fc2_activation": "fc2_", "augment": "augment_"}.get(option, option)
     return f"{short}{as_word(value) if isinstance(value, tuple) else value}"

@@ -121,7 +121,7 @@ def metavar(hint: Any) -> str:
     if get_origin(hint) is tuple:
         return f"{metavar(get_args(hint)[0])} …"
     members = [member for member in get_args(hint) if member is not type(None)]
-    return metavar(members[0]) if members else hint.__name__.upper()
+    return "|".join(map(metavar, members)) if members else hint.__name__.upper()
 
 
 def fail(message: object) -> NoReturn:

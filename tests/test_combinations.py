@@ -109,7 +109,7 @@ def test_defaults() -> None:
     assert chosen.lists["activation"] == ("relu", "sigmoid", "tanh")
     assert chosen.lists["optimizer"] == ("sgd", "adam")
     assert chosen.lists["seed"] == (0, 1, 2)
-    assert (chosen.workers, chosen.shared.figures, chosen.shared.quiet) == (None, False, True)
+    assert (chosen.workers, chosen.shared.figures, chosen.shared.quiet) == ("auto", False, True)
 
 
 def test_several_values_at_once() -> None:
@@ -128,7 +128,7 @@ def test_several_values_at_once() -> None:
         (["--scheduler", "tcp://127.0.0.1:8786"], "tls://"),
         (["--scheduler", "tls://127.0.0.1:8786"], "--tls-ca-file"),
         (["--dashboard"], "pip install bokeh"),
-        (["--tls-key", "key.pem"], "Expected --scheduler beside --tls-key"),
+        (["--tls-key", "key.pem"], "Expected --scheduler together with --tls-key"),
     ],
 )
 def test_what_does_not_go_together_is_refused(words: list[str], message: str) -> None:
@@ -138,8 +138,8 @@ def test_what_does_not_go_together_is_refused(words: list[str], message: str) ->
 
 def test_help_needs_no_tensorflow(root: Path) -> None:
     program = (
-        "import sys\nfrom experiments.grid import __main__ as grid\n"
-        "try:\n    grid.main(['--help'])\n"
+        "import sys\nfrom experiments.grid.__main__ import main\n"
+        "try:\n    main(['--help'])\n"
         "finally:\n    print([n for n in ('tensorflow', 'distributed') if n in sys.modules])"
     )
     result = subprocess.run(

@@ -19,10 +19,13 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from experiments.grid import __main__ as grid
 from experiments.grid import live, tuning
-from experiments.grid.run_one import STOP_FILE, Job, Outcome, train_one
+from experiments.grid.__main__ import main
+from experiments.grid.jobs import STOP_FILE, Job, Outcome
+from experiments.grid.leader_board import TIE, leader_board
+from experiments.grid.run_one import train_one
 from experiments.report import page as report
+from experiments.report.data import GRID
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import events, runs
@@ -47,7 +50,7 @@ def run(logdir: Path) -> Callable[..., int]:
         with pytest.MonkeyPatch.context() as patch:
             if "first" not in words:
                 patch.setattr(report, "write_report", lambda folder: folder / "report.html")
-            return grid.main([*SHORT, "--logdir", str(logdir), *words])
+            return main([*SHORT, "--logdir", str(logdir), *words])
 
     return call
 
@@ -78,7 +81,7 @@ def test_every_combination_has_its_folder_and_nothing_else_has(first: Path) -> N
 
 
 def test_the_grid_says_how_it_was_made(first: Path, digits: Dataset) -> None:
-    found = json.loads((first / grid.GRID).read_text())
+    found = json.loads((first / GRID).read_text())
     assert "experiments.grid --dataset digits --max-steps 4" in found["command"]
     assert found["dataset"] == {"name": "digits", "sha256": digits.sha256}
     assert found["options"]["optimizer"] == ["sgd", "adam"]
@@ -163,7 +166,7 @@ def test_a_second_start_does_nothing_again(
     assert {n: (first / n / runs.STATUS).stat().st_mtime_ns for n in NAMES} == before
     out = capsys.readouterr().out
     assert "4 runs" in out
-    assert "4 done before" in out
+    assert "4 of them finished before" in out
     assert "±" in out
     assert "tensorboard --logdir" in out
 
@@ -196,7 +199,7 @@ def test_one_that_fails_is_reported_while_the_others_finish(
     (logdir / "bad" / "relu-sgd-seed0").unlink()
     assert run(*words) == 0
     printed = capsys.readouterr()
-    assert "1 done before" in printed.out
+    assert "1 of them finished before" in printed.out
     assert status(logdir / "bad" / "relu-sgd-seed0")["state"] == "done"
 
 
@@ -208,7 +211,7 @@ def test_a_run_that_diverges_is_a_result_and_is_not_made_again(
     assert (outcome.state, outcome.skipped) == ("diverged", False)
     assert "loss is" in outcome.notes[0]
     assert train_one(wild).skipped
-    board = live.leader_board([outcome])
+    board = leader_board([outcome], 1000)
     assert "1 diverged" in board
     assert "±" not in board
 
@@ -241,7 +244,7 @@ def test_a_run_without_a_checkpoint_starts_anew(tmp_path: Path, digits: Dataset)
     assert len(list((one.folder / "train").iterdir())) == 1
 
 
-def test_one_that_is_asked_to_stop_goes_on_to_the_same_bits(
+def test_a_run_that_was_asked_to_stop_continues_to_the_same_bits(
     tmp_path: Path, digits: Dataset, fit: Fit
 ) -> None:
     one = job(tmp_path, digits)
@@ -280,7 +283,7 @@ def test_tuning_looks_at_training_images_alone(
     monkeypatch.setattr(tuning, "FACTORS", (1, 10))
     words = ["--activation", "relu", "--optimizer", "sgd", "--seed", "0", "--name", "tuned"]
     assert run(*words, "--tune", "--inspect-every", "0") == 0
-    found = json.loads((logdir / "tuned" / grid.GRID).read_text())
+    found = json.loads((logdir / "tuned" / GRID).read_text())
     choice = found["tuning"]["combinations"]["relu-sgd"]
     assert [one["learning_rate"] for one in choice["tried"]] == [0.01, 0.1]
     assert found["combinations"][0]["learning_rate"] == choice["best"]
@@ -311,7 +314,7 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
     ("workers", "sent"),
     [("0", signal.SIGTERM), pytest.param("2", signal.SIGINT, marks=pytest.mark.slow)],
 )
-def test_an_interrupted_grid_goes_on(
+def test_an_interrupted_grid_continues(
     tmp_path: Path, root: Path, workers: str, sent: signal.Signals
 ) -> None:
     words = ["--dataset", "digits", "--epochs", "50", "--activation", "relu", "--seed", "0"]
@@ -323,7 +326,7 @@ def test_an_interrupted_grid_goes_on(
     os.kill(process.pid, sent)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 128 + sent, err
-    assert "To go on:\n" in out
+    assert "To continue:\n" in out
     assert "Traceback" not in err
     for name in runs_made:
         run = tmp_path / "grid" / name
@@ -343,7 +346,7 @@ def test_two_grids_never_write_into_one_folder(
 ) -> None:
     (tmp_path / "grid").mkdir()
     with runs.locked(tmp_path / "grid"), pytest.raises(SystemExit) as ended:
-        grid.main([*SHORT, "--logdir", str(tmp_path)])
+        main([*SHORT, "--logdir", str(tmp_path)])
     assert ended.value.code == 2
     assert "another process" in capsys.readouterr().err
 
@@ -358,12 +361,61 @@ def outcomes(**accuracies: list[float]) -> list[Outcome]:
 
 
 def test_the_leader_board_has_mean_and_spread_best_first() -> None:
-    found = live.standings(outcomes(worse=[0.5, 0.6], better=[0.91, 0.95], single=[0.7]))
-    assert [(row.name, row.text) for row in found] == [
-        ("better", "93.00 ± 2.83"),
-        ("single", "70.00"),
-        ("worse", "55.00 ± 7.07"),
+    board = leader_board(outcomes(worse=[0.5, 0.52], better=[0.93, 0.95], single=[0.1]), 10_000)
+    assert board.splitlines() == [
+        "rank  combination   test accuracy  learning rate  seeds",
+        "   1  better       94.00 ± 1.41 %            0.1  2",
+        "   2  worse        51.00 ± 1.41 %            0.1  2",
+        "   3  single              10.00 %            0.1  1",
     ]
+
+
+def test_the_leader_board_marks_ties_as_the_report_does() -> None:
+    made = outcomes(first=[0.93, 0.95], second=[0.92, 0.94])
+    made.append(Outcome(replace(made[0].config, seed=2, run_name="first-seed2"), "diverged"))
+    assert leader_board(made, 1_000).splitlines() == [
+        "rank  combination  test accuracy  learning rate  seeds",
+        "  =1  first         94.0 ± 1.4 %            0.1  2 of 3 (1 diverged)",
+        "  =1  second        93.0 ± 1.4 %            0.1  2",
+        TIE,
+    ]
+
+
+def test_networks_are_compared_each_with_its_own_defaults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--models", "lenet", "conv4", "mlp", "--activation", "relu", "--optimizer", "adam"]
+    words += [*SHORT, "--max-steps", "1", "--seed", "0", "--logdir", str(tmp_path)]
+    assert main(words) == 0
+    folder = tmp_path / "grid"
+    names = [f"relu-adam-{model}-seed0" for model in ("lenet", "conv4", "mlp")]
+    configs = [runs.read_config(folder / name)[0] for name in names]
+    assert [(c.batch_size, c.learning_rate, c.init, c.conv_dropout) for c in configs] == [
+        (32, 0.001, "glorot_uniform", 0.0),
+        (10, 0.00001, "source", 0.8),
+        (32, 0.001, "glorot_uniform", 0.0),
+    ]
+    (overview,) = hparams(folder)
+    shown = {info.name: info.domain_discrete for info in overview.experiment.hparam_infos}
+    models = {value.string_value for value in shown["model"].values}
+    assert models == {"lenet", "conv4", "mlp"}
+    page = (folder / "report.html").read_text()
+    assert all(f"relu · adam · model {model}" in page for model in models)
+    assert "combination" in capsys.readouterr().out
+
+
+def test_an_option_without_effect_on_one_network_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [*SHORT, "--models", "lenet", "mlp", "--conv-dropout", "0.5", "--logdir", str(tmp_path)]
+        )
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert "no conv_dropout with model='mlp'" in message
+    assert len(message.splitlines()) == 1
+    assert not (tmp_path / "grid").exists()
 
 
 def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset) -> None:
@@ -375,7 +427,7 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
         for name in names
         for j in [job(tmp_path, digits)]
     ]
-    board = live.Board(jobs, 797)
+    board = live.LiveTable(jobs, digits)
 
     def shown() -> list[str]:
         console = Console(width=120, height=30, record=True, file=io.StringIO())
@@ -386,7 +438,7 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
     jobs[0].folder.mkdir()
     runs.write_status(jobs[0].folder, {"state": "running", "test_accuracy": 0.5})
     runs.append_metrics(jobs[0].folder, [(10, 1, "train", 1.0, 0.5)])
-    assert shown()[0].split() == [names[0], "running", "1/2", "50.00", "%"]
+    assert shown()[0].split() == [names[0], "running", "1/2", "50.0", "%"]
     time.sleep(0.1)
     runs.append_metrics(jobs[0].folder, [(30, 2, "train", 1.0, 0.5)])
     words = shown()[0].split()
@@ -394,5 +446,5 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
     assert int(words[5].replace(",", "")) > 0
     assert words[6].startswith("0:")
     board.end(Outcome(jobs[0].config, "done", 0.1, 0.75))
-    assert shown()[0].split() == [names[0], "done", "75.00", "%"]
+    assert shown()[0].split() == [names[0], "done", "75.0", "%"]
     assert board.line(Outcome(jobs[0].config, "done", 0.1, 0.75, 2.0)).startswith("[1/3] ")

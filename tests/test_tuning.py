@@ -9,7 +9,7 @@ import pytest
 
 from experiments.combinations import combine
 from experiments.grid import tuning
-from experiments.grid.run_one import Outcome
+from experiments.grid.jobs import Outcome
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset, hold_out
 

@@ -1,9 +1,9 @@
-"""`python -m experiments.bench`: how fast `lenet` trains beside Keras's `model.fit`.
+"""`python -m experiments.bench`: how fast `lenet` trains, compared with Keras's `model.fit`.
 
-Each contestant is a process of its own, alive for the whole measurement. It trains epoch after
-epoch of the same images, one whenever it is told to; the first is warm-up and is not counted.
-The contestants take turns, so that a machine whose speed drifts slows all of them alike: read
-the ratios, not the seconds.
+Each contestant is a process that lives for the whole measurement. It trains on the same images,
+one epoch each time it gets a line; the first epoch is a warm-up and does not count. The contestants
+take turns, so that a machine whose speed drifts slows all of them alike: compare the ratios, not
+the seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench import grid as bench_grid
+from lenet.recording import runs
 
 if TYPE_CHECKING:
     from lenet import TrainConfig
@@ -31,13 +32,11 @@ NEVER = 10**9
 ROUNDS = 5
 CONTESTANTS = {
     "model.fit": "Keras model.fit on float32 arrays, TensorFlow's own thread settings",
-    "bare": "lenet without logging: no train points, no inspections",
+    "bare": "lenet without logging: no training points, no inspections",
     "scalars": "lenet with the scalars of every step, no inspections",
     "full": "lenet with all logging at its defaults",
 }
-
-
-# Steps between train points, and between inspections.
+# Steps between training points, and between inspections.
 LOGGING = {"bare": (NEVER, 0), "scalars": (1, 0), "full": (1, 200)}
 
 
@@ -45,16 +44,22 @@ def main() -> int:
     """Runs the benchmark, or one contestant of it."""
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__)
     parser.add_argument(
-        "--data-dir", type=Path, help="images to train on (default: as lenet.train)"
+        "--data-dir", type=Path, help="images to train on (default: as in lenet.train)"
     )
-    parser.add_argument("--rounds", type=int, help="counted epochs (default: 5)")
-    parser.add_argument("--batch-size", type=int, default=128, help="default: 128")
-    parser.add_argument("--model", default="lenet", help="which network (default: lenet)")
-    parser.add_argument("--image-size", type=int, help="of a folder of pictures")
+    parser.add_argument(
+        "--rounds", type=int, help=f"number of epochs that count (default: {ROUNDS})"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=128, help="images per update (default: 128)"
+    )
+    parser.add_argument("--model", default="lenet", help="the network (default: lenet)")
+    parser.add_argument("--image-size", type=int, help="for a folder of photos, in pixels")
     parser.add_argument(
         "--grid", action="store_true", help="time a grid of eight runs instead (default: 1 round)"
     )
-    parser.add_argument("--epochs", type=int, default=2, help="of each run of --grid (default: 2)")
+    parser.add_argument(
+        "--epochs", type=int, default=2, help="epochs of each run of --grid (default: 2)"
+    )
     parser.add_argument("--logdir", help=argparse.SUPPRESS)
     parser.add_argument("--contestant", choices=[*CONTESTANTS, "grid"], help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -73,18 +78,21 @@ def main() -> int:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    words = [sys.executable, "-m", "experiments.bench", "--batch-size", str(options.batch_size)]
-    words += ["--rounds", str(options.rounds)]
+    command = [sys.executable, "-m", "experiments.bench", "--batch-size", str(options.batch_size)]
+    command += ["--rounds", str(options.rounds)]
     network = ["--model", options.model]
     network += ["--data-dir", str(options.data_dir)] if options.data_dir else []
     network += ["--image-size", str(options.image_size)] if options.image_size else []
-    words += network
-    print("Time from process start to the first optimizer step …", flush=True)
+    command += network
+    print("Measuring the time from process start to the first optimizer step …", flush=True)
     first = [_seconds_to_first_step(network) for _ in range(3)]
     print(f"Warming up, then {options.rounds} rounds of one epoch each …", flush=True)
     processes = {
         name: subprocess.Popen(
-            [*words, "--contestant", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, "--contestant", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for name in CONTESTANTS
     }
@@ -100,15 +108,15 @@ def _measure(options: argparse.Namespace) -> None:
     images = int(num_images.split()[0])
     print(
         f"{_environment()}, {options.model}, batch {options.batch_size}, "
-        f"{images:,} images an epoch\n"
+        f"{images:,} images per epoch\n"
     )
     print(f"{'contestant':12}{'images/s':>10}{'epoch, s':>10}{'peak, MB':>10}")
     for name, report in zip(CONTESTANTS, [num_images, *peaks], strict=True):
         speed = images / statistics.median(training[name])
         epoch = statistics.median(whole[name])
         print(f"{name:12}{speed:10,.0f}{epoch:10.2f}{float(report.split()[1]):10,.0f}")
-    print("\nratios, round by round: median (least to greatest)")
-    _print_ratio("speed, bare / model.fit, training alone", training["model.fit"], training["bare"])
+    print("\nratios, round by round: median (minimum to maximum)")
+    _print_ratio("speed, bare / model.fit, only training", training["model.fit"], training["bare"])
     _print_ratio("time, full / bare, whole epochs", whole["full"], whole["bare"])
     _print_ratio("time, full / scalars, whole epochs", whole["full"], whole["scalars"])
     print(
@@ -141,13 +149,13 @@ def _environment() -> str:
 
 
 def _seconds_to_first_step(network: list[str]) -> float:
-    """Starts `lenet.train` for one step and waits for the row that step leaves in metrics.csv."""
+    """Starts `lenet.train` for one step and waits for that step's row in metrics.csv."""
     with tempfile.TemporaryDirectory() as logdir:
-        words = [sys.executable, "-m", "lenet.train", "--max-steps", "1", "--quiet"]
-        words += ["--logdir", logdir, "--run-name", "first", *network]
-        metrics = Path(logdir) / "first" / "metrics.csv"
+        command = [sys.executable, "-m", "lenet.train", "--max-steps", "1", "--quiet"]
+        command += ["--logdir", logdir, "--run-name", "first", *network]
+        metrics = Path(logdir) / "first" / runs.METRICS
         started = time.perf_counter()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None:
                 if metrics.exists() and ",train," in metrics.read_text():
                     return time.perf_counter() - started
@@ -156,7 +164,7 @@ def _seconds_to_first_step(network: list[str]) -> float:
 
 
 class _Gate:
-    """Lets one epoch pass for each line on standard input, and reports how long it took."""
+    """Lets one epoch begin for each line on standard input, and prints how long it took."""
 
     def __init__(self, epochs: int, num_images: int) -> None:
         self._left, self._num_images = epochs, num_images
@@ -164,7 +172,7 @@ class _Gate:
         self._started = self.trained = time.perf_counter()
 
     def epoch_over(self) -> None:
-        """The epoch and all that belongs to it is done; `trained` says when its last update was."""
+        """Prints the seconds to the epoch's last update, which ended at `trained`, and to its end."""
         print(self.trained - self._started, time.perf_counter() - self._started, flush=True)
         self._left -= 1
         sys.stdin.readline()
@@ -199,7 +207,7 @@ def _compete_as_keras(config: TrainConfig, dataset: Dataset) -> None:
         import keras
     from lenet.networks.architectures import build_model
 
-    # The same network as a functional model with one output, as people write it for model.fit.
+    # The same network as a functional model with one output, as is usual for model.fit.
     network = build_model(config, dataset.image_shape, len(dataset.class_names))
     inputs = outputs = keras.Input(dataset.image_shape)
     for layer in network.stacked:
@@ -234,16 +242,22 @@ def _compete_as_lenet(
     start_tensorflow(lean=True)
     from lenet import Trainer
     from lenet.training.progress import Reporter
+    from lenet.training.schedule import Schedule
 
-    assert config.epochs
+    assert config.epochs and config.batch_size
     gate = _Gate(config.epochs, len(dataset.train))
+    steps_per_epoch = Schedule(len(dataset.train), config.batch_size, config.epochs).steps_per_epoch
 
     class Turns(Reporter):
+        step = 0
+
         def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
-            gate.trained = time.perf_counter()
+            self.step, gate.trained = step, time.perf_counter()
 
         def line(self, text: str) -> None:
-            if text.startswith("Epoch"):
+            # The only line between an epoch's last update and the next epoch is the epoch's own,
+            # printed after its evaluation.
+            if self.step and self.step % steps_per_epoch == 0:
                 gate.epoch_over()
 
     with tempfile.TemporaryDirectory() as logdir:

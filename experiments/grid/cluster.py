@@ -1,4 +1,4 @@
-"""Runs on Dask distributed: a cluster of this machine's own, or one that is there already."""
+"""Runs on Dask distributed: on a cluster started for the grid on this machine, or on yours."""
 
 from __future__ import annotations
 
@@ -16,34 +16,52 @@ import dask.config
 import distributed
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from experiments.grid.run_one import Job, Outcome, train_one
+from experiments.grid.jobs import Job, Outcome
+from experiments.grid.options import GridOptions
+from experiments.grid.run_one import train_one
 from lenet.training.interrupts import StopRequest
 
 ANSWER_SECONDS = 0.25
-# A run sees that it is asked to stop after a fraction of a second, once it is compiled.
+# A run notices a stop request within a fraction of a second, except while it compiles.
 STOP_SECONDS = 60
 CONNECT_SECONDS = 20
 
-# When a worker dies, Dask counts that against every run it held, and gives a run up when it has
-# been on more dead workers than this. A grid that runs overnight must outlive many killed
-# workers, since a run goes on from its checkpoint; but a run that itself kills its worker each
-# time, say by taking all memory, must come to an end. A run that merely raises never gets here:
-# `train_one` makes an outcome of it.
+# Dask gives up a run that has been on more dead workers than this. A grid that runs overnight must
+# survive many killed workers, since a run continues from its checkpoint; but a run that kills its
+# worker every time, e.g. by using all the memory, must end. A run that only raises an exception
+# does not count: `train_one` makes an outcome of it.
 ALLOWED_FAILURES = 10
 
 
 class IgnoreInterrupts(WorkerPlugin):
-    """Leaves Ctrl-C, which the terminal sends to every process, to the one that runs the grid."""
+    """Lets workers ignore Ctrl-C, which a terminal sends to every process: the grid handles it."""
 
     def setup(self, worker: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def connect(
+    chosen: GridOptions, workers: int
+) -> contextlib.AbstractContextManager[distributed.Client]:
+    """The cluster that the options ask for.
+
+    Args:
+        workers: how many processes a cluster on this machine gets.
+
+    Raises:
+        OSError: on entering, if the scheduler of `chosen` cannot be used.
+    """
+    if chosen.scheduler is None:
+        return local_cluster(workers, chosen.dashboard)
+    assert chosen.tls_ca_file and chosen.tls_cert and chosen.tls_key
+    return existing_cluster(chosen.scheduler, chosen.tls_ca_file, chosen.tls_cert, chosen.tls_key)
+
+
 @contextlib.contextmanager
 def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed.Client]:
-    """Starts processes on this machine that speak TLS with certificates made for this one use.
+    """Starts processes on this machine that talk by TLS, with certificates made for this one use.
 
-    They listen on 127.0.0.1 alone. A worker that dies is replaced.
+    They listen only on 127.0.0.1. A worker that dies is replaced.
 
     Args:
         workers: how many processes, one thread each.
@@ -51,13 +69,13 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
     """
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
-        # A busy worker is no dead one: TensorFlow's import holds Python for seconds.
+        # A busy worker is not dead: importing TensorFlow blocks Python for seconds.
         "distributed.comm.timeouts.connect": "60s",
-        # Dask would look at every thread's stack a hundred times a second.
+        # Otherwise Dask would inspect the stack of every thread a hundred times a second.
         "distributed.worker.profile.enabled": False,
     }
     if not dashboard:
-        # Dask always opens its HTTP ports, without TLS; this way nothing answers there.
+        # Dask always opens its HTTP ports, without TLS; without routes, they serve nothing.
         settings["distributed.scheduler.http.routes"] = []
         settings["distributed.worker.http.routes"] = []
     with (
@@ -71,7 +89,7 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
             security=distributed.Security.temporary(),
             dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
             scheduler_kwargs={"dashboard": dashboard},
-            memory_limit=0,  # Dask would kill a worker near its share of the memory.
+            memory_limit=0,  # No limit: Dask would kill a worker that nears its share.
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -84,10 +102,10 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
 def existing_cluster(
     address: str, ca_file: Path, cert: Path, key: Path
 ) -> Iterator[distributed.Client]:
-    """Connects to a scheduler that runs already, by TLS.
+    """Connects by TLS to a scheduler that is already running.
 
     Raises:
-        OSError: there is none at the address, or it does not accept the certificate.
+        OSError: there is no scheduler at the address, or it does not accept the certificate.
     """
     security = distributed.Security(
         tls_ca_file=str(ca_file),
@@ -109,46 +127,46 @@ def train_all(
     """Makes runs on a cluster, one per worker at a time.
 
     Args:
-        stop: once it says so, no further run is begun and those under way save a checkpoint.
+        stop: once it is set, no further run starts, and running ones save a checkpoint.
 
     Yields:
-        What came of each run, as it ends; nothing for those never begun.
+        The outcome of each run as it ends; nothing for runs that never started.
     """
-    # Handed out one by one, so that a worker that dies takes no waiting run with it, and so
-    # that whichever worker is free first gets the next.
+    # Handed out one by one, so that a worker that dies affects no waiting run, and the first
+    # free worker gets the next run.
     waiting = collections.deque(jobs)
-    under_way: dict[distributed.Future, Job] = {}
+    running: dict[distributed.Future, Job] = {}
     deadline = float("inf")
-    while waiting or under_way:
+    while waiting or running:
         if stop.signal and deadline == float("inf"):
             waiting.clear()
             deadline = time.monotonic() + STOP_SECONDS
             ask_to_stop(jobs)
         if time.monotonic() > deadline:
             return
-        free = max(1, count_workers(client)) - len(under_way)
+        free = max(1, count_workers(client)) - len(running)
         for job in [waiting.popleft() for _ in range(min(free, len(waiting)))]:
             future = client.submit(train_one, job, pure=False, key=_key(job))
-            under_way[future] = job
-        if not under_way:
+            running[future] = job
+        if not running:
             continue
         with contextlib.suppress(TimeoutError):
-            distributed.wait(list(under_way), timeout=ANSWER_SECONDS, return_when="FIRST_COMPLETED")
-        for future in [future for future in under_way if future.done()]:
-            outcome = _outcome(future, under_way.pop(future))
-            # Else, were the worker to die now, Dask would make the run again for its result.
+            distributed.wait(list(running), timeout=ANSWER_SECONDS, return_when="FIRST_COMPLETED")
+        for future in [future for future in running if future.done()]:
+            outcome = _outcome(future, running.pop(future))
+            # Otherwise Dask would repeat the run for its result if the worker died now.
             future.release()
             yield outcome
 
 
 def count_workers(client: distributed.Client) -> int:
-    """How many workers there are at this moment."""
+    """How many workers there are now."""
     threads: Any = client.nthreads()
     return len(threads)
 
 
 def ask_to_stop(jobs: Sequence[Job]) -> None:
-    """Leaves word in the shared folder, where workers of any kind look for it."""
+    """Creates the stop files, which all workers can see, on this machine or another."""
     for path in {job.stop_file for job in jobs if job.stop_file is not None}:
         path.touch()
 
@@ -162,7 +180,7 @@ def _outcome(future: distributed.Future, job: Job) -> Outcome:
         return future.result()
     error = future.exception() if future.status == "error" else None
     if isinstance(error, distributed.scheduler.KilledWorker):
-        reason = f"its worker died, {ALLOWED_FAILURES + 1} times in a row"
+        reason = f"its worker died {ALLOWED_FAILURES + 1} times"
     else:
         reason = f"the cluster gave it up ({error or future.status})"
-    return Outcome(job.config, "failed", notes=(f"{reason}. Start the grid again to go on.",))
+    return Outcome(job.config, "failed", notes=(f"{reason}. To continue, start the grid again.",))

@@ -1,175 +1,149 @@
-"""The grid's command line: TrainConfig's options, those that can be compared as lists."""
+"""The grid's command line: TrainConfig's options, with lists for those that can be compared."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from experiments.combinations import DEFAULT_LISTS, VARIABLE, as_word, from_word, plural
+from lenet import cli
 from lenet.config import TrainConfig
+from lenet.options import FOLDER_NAME, option
 
-# The grid itself says where each run goes, and what is drawn and printed.
+# The grid itself decides where each run is written, and what is drawn and printed.
 LEFT_OUT = ("run_name", "resume", "figures", "quiet")
+GRID = "grid"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridOptions:
-    """What a grid is asked for, beside the options of its runs.
+class GridOnly:
+    """The options that only a grid has.
+
+    Attributes:
+        workers: how many processes.
+    """
+
+    name: str = option(
+        "grid",
+        GRID,
+        "The grid's folder inside --logdir. The same command with the same name continues the grid.",
+    )
+    tune: bool = option(
+        False,
+        GRID,
+        "First try five learning rates for each combination, on validation images taken from the "
+        "training images. Then train with the best one.",
+    )
+    workers: Literal["auto"] | int = option(
+        "auto",
+        GRID,
+        "Number of processes that train in parallel; auto: one per processor; 0: train one run "
+        "after the other in this process. The weights do not depend on it.",
+    )
+    dashboard: bool = option(
+        False, GRID, "Show Dask's dashboard on http://127.0.0.1:8787 (needs the package bokeh)."
+    )
+    scheduler: str | None = option(
+        None,
+        GRID,
+        "Use the running Dask scheduler at this address, tls://host:port. Its workers need this "
+        "package and one thread each, and must share --logdir and --data-dir.",
+        shown_default="none",
+    )
+    tls_ca_file: Path | None = option(
+        None, GRID, "For --scheduler: the authority's certificate.", shown_default="none"
+    )
+    tls_cert: Path | None = option(
+        None, GRID, "For --scheduler: this client's certificate.", shown_default="none"
+    )
+    tls_key: Path | None = option(
+        None, GRID, "For --scheduler: this client's key.", shown_default="none"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions(GridOnly):
+    """Everything the user asks of a grid.
 
     Attributes:
         lists: the values of each option that can be compared.
-        shared: the options that hold for all runs.
-        workers: processes; None for as many as there are processors.
+        shared: the options that are the same for all runs.
     """
 
     lists: dict[str, tuple[Any, ...]]
     shared: TrainConfig
-    name: str
-    tune: bool
-    workers: int | None
-    dashboard: bool
-    scheduler: str | None
-    tls_ca_file: Path | None
-    tls_cert: Path | None
-    tls_key: Path | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Grid:
-    # The lines under the options are what `--help` shows.
-    name: str = "grid"
-    """The grid's folder inside --logdir. The same command again finishes what is not done."""
-    tune: bool = False
-    """First try five learning rates for each combination, on validation images taken from the training images, and train with the best."""
-    workers: Literal["auto"] | int = "auto"
-    """Processes that train side by side; auto: one per processor; 0: one run after the other in this process. They change the speed, never the bits."""
-    dashboard: bool = False
-    """Show Dask's dashboard on http://127.0.0.1:8787 (needs the package bokeh)."""
-    scheduler: str | None = None
-    """The address tls://… of a running Dask scheduler to use instead. Its workers must have this package, one thread each, and share --logdir and --data-dir."""
-    tls_ca_file: Path | None = None
-    """For --scheduler: the certificate of the authority."""
-    tls_cert: Path | None = None
-    """For --scheduler: the certificate of this client."""
-    tls_key: Path | None = None
-    """For --scheduler: the key of this client."""
 
 
 def parse(arguments: Sequence[str], prog: str, description: str) -> GridOptions:
     """Reads a grid's options from a command line.
 
     Raises:
-        ValueError: options are out of their range or do not go together.
+        ValueError: options are out of their range or cannot be combined.
         SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
     """
-    import tyro
-
-    parsed = tyro.cli(
-        _options_class(),
-        prog=prog,
-        description=description,
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
-    values = {
-        name: value
-        for group in dataclasses.fields(parsed)
-        for name, value in vars(getattr(parsed, group.name)).items()
-    }
+    hints, own = get_type_hints(GridOnly), dataclasses.fields(GridOnly)
+    entries = [cli.entry(f, hints[f.name], f.default) for f in own]
+    groups = {GRID: dataclasses.make_dataclass(GRID, entries)}
+    groups |= cli.config_groups(_entry, LEFT_OUT)
+    values = cli.parse_groups(arguments, prog, description, groups)
+    grid = {f.name: values.pop(f.name) for f in own}
     lists = {name: values.pop(name) for name in VARIABLE}
     lists["augment"] = tuple(map(from_word, lists["augment"]))
-    grid = {f.name: values.pop(f.name) for f in dataclasses.fields(_Grid)}
-    grid["workers"] = None if grid["workers"] == "auto" else grid["workers"]
     shared = TrainConfig(**values, figures=False, quiet=True)
-    options = GridOptions(lists=lists, shared=shared, **grid)
-    _check(options)
-    return options
+    chosen = GridOptions(lists=lists, shared=shared, **grid)
+    _check(chosen)
+    return chosen
 
 
-def _options_class() -> Any:
-    """A class with one nested dataclass per group of options, of which tyro makes titled groups."""
-    hints = get_type_hints(TrainConfig)
-    groups: dict[str, list[tuple[str, Any, Any]]] = {}
-    for option in dataclasses.fields(TrainConfig):
-        if option.name in LEFT_OUT:
-            continue
-        entry = _list_entry if option.name in VARIABLE else _single_entry
-        groups.setdefault(option.metadata["group"], []).append(entry(option, hints[option.name]))
-    made = {name: dataclasses.make_dataclass(name, entries) for name, entries in groups.items()}
-    classes = {"grid": _Grid, **made}
-    return dataclasses.make_dataclass(
-        "Options",
-        [(name, cls, field(default_factory=cls)) for name, cls in classes.items()],
-    )
-
-
-def _single_entry(option: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, Any]:
-    import tyro
-
-    shown = option.metadata["shown_default"] or str(option.default)
-    argument = tyro.conf.arg(help=option.metadata["help"], help_behavior_hint=f"(default: {shown})")
-    return option.name, Annotated[hint, argument], field(default=option.default)
-
-
-def _list_entry(option: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, Any]:
-    import tyro
-
+def _entry(option: dataclasses.Field[Any], hint: Any) -> cli.Entry:
+    """An option of TrainConfig; one that can be compared takes a list, by its plural name too."""
+    if option.name not in VARIABLE:
+        return cli.entry(option, hint, option.default)
     values = DEFAULT_LISTS.get(option.name, (option.default,))
-    if isinstance(option.default, tuple):
-        values, hint = (as_word(option.default),), str
-    shown = " ".join(map(str, values))
+    more: dict[str, Any] = {}
+    if plural(option.name) != option.name:
+        singular = f"--{option.name.replace('_', '-')}"
+        more |= {"name": plural(option.name), "aliases": [singular]}
+    if isinstance(option.default, tuple):  # A list of lists: one word for each inner list.
+        hint, values = str, (as_word(option.default),)
+        more["metavar"] = "{none,shift,shift+flip,…} …"
     if values == (None,):
-        shown = option.metadata["shown_default"]
-    name = plural(option.name)
-    argument = tyro.conf.arg(
-        name=name,
-        aliases=[f"--{option.name.replace('_', '-')}"] if name != option.name else None,
-        metavar="WORD+WORD …" if hint is str else f"{_metavar(hint)} …",
-        help=option.metadata["help"],
-        help_behavior_hint=f"(default: {shown})",
-    )
-    return option.name, Annotated[tuple[hint, ...], argument], field(default=values)
+        more["shown_default"] = option.metadata["shown_default"]
+    return cli.entry(option, tuple[hint, ...], values, **more)
 
 
-def _metavar(hint: Any) -> str:
-    """What one value may be: `{sgd,adam}` or `FLOAT`."""
-    if get_origin(hint) is Literal:
-        return "{" + ",".join(get_args(hint)) + "}"
-    members = [member for member in get_args(hint) if member is not type(None)]
-    return _metavar(members[0]) if members else hint.__name__.upper()
-
-
-def _check(options: GridOptions) -> None:
-    """Refuses what does not go together."""
-    if options.name != Path(options.name).name or options.name in ("", ".", ".."):
-        raise ValueError(
-            "Expected --name to be the name of one folder, without slashes. "
-            f"Received: {options.name!r}"
-        )
-    if options.workers is not None and options.workers < 0:
-        raise ValueError(f"Expected --workers auto, 0 or more. Received: {options.workers}")
-    if options.dashboard and importlib.util.find_spec("bokeh") is None:
+def _check(chosen: GridOptions) -> None:
+    """Refuses values out of range and options that cannot be combined."""
+    if not FOLDER_NAME.holds(chosen.name):
+        raise ValueError(f"Expected --name to be {FOLDER_NAME.expected}. Received: {chosen.name!r}")
+    if chosen.workers != "auto" and chosen.workers < 0:
+        raise ValueError(f"Expected --workers to be auto, 0 or more. Received: {chosen.workers}")
+    if chosen.dashboard and importlib.util.find_spec("bokeh") is None:
         raise ValueError("--dashboard needs one more package: pip install bokeh")
-    if options.tune and options.lists["learning_rate"] != (None,):
+    if chosen.tune and chosen.lists["learning_rate"] != (None,):
         raise ValueError("Expected either --tune or --learning-rates, not both.")
+    _check_scheduler(chosen)
+
+
+def _check_scheduler(chosen: GridOptions) -> None:
     files = {
-        "--tls-ca-file": options.tls_ca_file,
-        "--tls-cert": options.tls_cert,
-        "--tls-key": options.tls_key,
+        "--tls-ca-file": chosen.tls_ca_file,
+        "--tls-cert": chosen.tls_cert,
+        "--tls-key": chosen.tls_key,
     }
-    if options.scheduler is None:
+    if chosen.scheduler is None:
         given = [name for name, path in files.items() if path is not None]
         if given:
-            raise ValueError(f"Expected --scheduler beside {', '.join(given)}.")
+            raise ValueError(f"Expected --scheduler together with {', '.join(given)}.")
         return
-    if not options.scheduler.startswith("tls://"):
+    if not chosen.scheduler.startswith("tls://"):
         raise ValueError(
-            "Expected --scheduler to be an address tls://host:port: without TLS anybody on the "
-            f"network could run programs here. Received: {options.scheduler!r}"
+            "Expected --scheduler to be an address tls://host:port: without TLS, anybody on the "
+            f"network could run programs here. Received: {chosen.scheduler!r}"
         )
     for name, path in files.items():
         if path is None or not path.is_file():

@@ -1,4 +1,4 @@
-"""Chooses a learning rate for each combination, without ever looking at the test images."""
+"""Chooses a learning rate for each combination, without using the test images."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from experiments.combinations import without_seed
-from experiments.grid.run_one import Outcome
+from experiments.grid.jobs import Outcome
 from lenet.config import TrainConfig
 
-FOLDER = "tuning"
 HELD_OUT = 0.1
 FACTORS = (0.1, 0.3, 1, 3, 10)
 
 
 def candidates(configs: Sequence[TrainConfig], folder: Path) -> list[TrainConfig]:
-    """The runs that try five rates around the default one, for the first seed of each combination.
+    """The runs that try five rates around the default rate, with the first seed of each combination.
 
     Args:
-        configs: resolved.
-        folder: where the runs are to go.
+        configs: the grid's, resolved.
+        folder: where the runs are written.
     """
     first_seed = configs[0].seed
-    tried = []
+    configs_to_try = []
     for config in configs:
         if config.seed != first_seed:
             continue
@@ -32,22 +31,22 @@ def candidates(configs: Sequence[TrainConfig], folder: Path) -> list[TrainConfig
         for factor in FACTORS:
             rate = float(f"{config.learning_rate * factor:.6g}")  # 0.03, not 0.03000…04.
             name = f"{without_seed(config)}-learning_rate{rate}-seed{config.seed}"
-            tried.append(
+            configs_to_try.append(
                 replace(config, learning_rate=rate, logdir=folder, run_name=name, inspect_every=0)
             )
-    return tried
+    return configs_to_try
 
 
 def choose(configs: Sequence[TrainConfig], outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Picks the rate with the best validation accuracy; of equal ones, the least loss.
+    """Picks the learning rate with the best validation accuracy, or the lower loss if they are equal.
 
     Args:
         configs: the grid's, resolved.
         outcomes: of the runs of `candidates`.
 
     Returns:
-        JSON values: by combination, every rate tried with what came of it, the best one, and
-        whether that is the least or the greatest tried, so that a better one may lie beyond.
+        JSON values by combination: every rate tried with its results, the best rate, and whether
+        that is the lowest or highest rate tried, so that a better one may be outside the range.
     """
     tried: dict[str, list[dict[str, Any]]] = {without_seed(config): [] for config in configs}
     for outcome in outcomes:
@@ -66,7 +65,7 @@ def choose(configs: Sequence[TrainConfig], outcomes: Iterable[Outcome]) -> dict[
 
 
 def tuned(configs: Sequence[TrainConfig], choice: dict[str, Any]) -> list[TrainConfig]:
-    """The same runs, each at its combination's best rate."""
+    """The same runs, each with the best learning rate of its combination."""
     return [
         replace(config, learning_rate=choice[without_seed(config)]["best"]) for config in configs
     ]

@@ -1,0 +1,179 @@
+"""A grid from its options to its outcome: which runs it has, training them, and reporting."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.combinations import combine, hyperparameter_values
+from experiments.grid import live, record, tuning
+from experiments.grid.executor import Executor
+from experiments.grid.jobs import STOP_FILE, Job, Outcome, finished, images
+from experiments.grid.leader_board import leader_board
+from experiments.grid.options import GridOptions
+from experiments.report.data import TUNING
+from lenet import cli
+from lenet.config import TrainConfig
+from lenet.data.datasets import Dataset
+from lenet.recording import runs
+from lenet.registry import KNOWN_DATASETS
+from lenet.training.interrupts import StopRequest, stop_on_signals
+
+
+class Grid:
+    """One grid.
+
+    Args:
+        chosen: what the user asked for.
+        arguments: the same as the user typed it, to be repeated in messages and in `grid.json`.
+
+    Raises:
+        FileNotFoundError, ValueError: the images cannot be loaded, an option is out of its range
+            or has no effect on one of the networks, or there are too few images to tune on.
+        OSError: the grid's folder cannot be created.
+    """
+
+    def __init__(self, chosen: GridOptions, arguments: Sequence[str]) -> None:
+        self.chosen = chosen
+        self.command = f"{cli.python_command()} -m experiments.grid {shlex.join(arguments)}".strip()
+        self.folder = (chosen.shared.logdir / chosen.name).resolve()
+        self.dataset = images(chosen.shared)
+        if self.dataset.note:
+            print(f"Note: {self.dataset.note}", file=sys.stderr)
+        shared = _with_fixed_images(chosen.shared, self.dataset)
+        configs = combine(chosen.lists, shared, self.folder)
+        self.configs = [config.resolved(self.dataset.name) for config in configs]
+        if chosen.tune:
+            self.tuning_dataset = images(self.configs[0], tuning.HELD_OUT)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> tuple[bool, int]:
+        """Trains the runs that are not finished, and prints and reports the results of all.
+
+        Returns:
+            Whether all went well, and the number of the signal that interrupted the grid, or 0.
+
+        Raises:
+            RunError: another process uses the folder, or it contains other runs with these names.
+            OSError: the folder cannot be written, or the cluster cannot be used.
+        """
+        with runs.locked(self.folder), stop_on_signals() as stop:
+            configs, outcomes = self._train_all(stop)
+            if stop.signal:
+                print("Interrupted: every run that has started keeps its checkpoints. To continue:")
+                print(f"  {self.command}")
+                return False, stop.signal
+            return self._finish(configs, outcomes), 0
+
+    def _train_all(self, stop: StopRequest) -> tuple[list[TrainConfig], list[Outcome]]:
+        """Tunes where asked for, then trains; returns the final configs and all outcomes."""
+        configs, choice = self.configs, None
+        with contextlib.ExitStack() as stack:
+            (self.folder / STOP_FILE).unlink(missing_ok=True)
+            stack.callback((self.folder / STOP_FILE).unlink, missing_ok=True)
+            executor = Executor(self.chosen, stop, stack)
+            if self.chosen.tune:
+                choice = self._tune(executor, stop)
+                configs = tuning.tuned(configs, choice)
+            if stop.signal:
+                return configs, []
+            record.write(
+                self.folder, self.command, self.dataset, self.chosen.lists, configs, choice
+            )
+            jobs = self._jobs(configs, self.dataset)
+            overview = hyperparameter_values(configs)
+            return configs, self._train(executor, jobs, self.dataset, overview)
+
+    def _jobs(
+        self, configs: Sequence[TrainConfig], dataset: Dataset, held_out: float = 0.0
+    ) -> list[Job]:
+        stop_file = self.folder / STOP_FILE
+        return [Job(config, dataset.sha256, held_out, stop_file) for config in configs]
+
+    def _tune(self, executor: Executor, stop: StopRequest) -> dict[str, Any]:
+        """Tries several learning rates on held-out training images; see `tuning.choose`."""
+        dataset = self.tuning_dataset
+        print(
+            f"Tuning the learning rate on {len(dataset.test):,} of the training images; the test "
+            "images are not used."
+        )
+        candidates = tuning.candidates(self.configs, self.folder / TUNING)
+        jobs = self._jobs(candidates, dataset, tuning.HELD_OUT)
+        choice = tuning.choose(self.configs, self._train(executor, jobs, dataset))
+        if not stop.signal:
+            for name, rates in choice.items():
+                edge = " (at the edge of the rates tried)" if rates["at_edge"] else ""
+                print(f"{name}: learning rate {rates['best']:g}{edge}")
+        return choice
+
+    def _train(
+        self,
+        executor: Executor,
+        jobs: Sequence[Job],
+        dataset: Dataset,
+        overview: dict[str, list[Any]] | None = None,
+    ) -> list[Outcome]:
+        """Makes the runs that are not finished, and shows the progress.
+
+        Args:
+            dataset: the images of these runs.
+            overview: what the HParams page needs; it is written once the first run has ended.
+
+        Returns:
+            The outcome of every run that is finished, earlier ones first.
+        """
+        before = {job.folder.name: finished(job) for job in jobs}
+        outcomes = [outcome for outcome in before.values() if outcome is not None]
+        todo = [job for job in jobs if before[job.folder.name] is None]
+        table = live.LiveTable(jobs, dataset)
+        for outcome in outcomes:
+            table.end(outcome)
+        folder = cli.short_path(jobs[0].config.logdir)
+        print(f"{len(jobs)} runs in {folder}, {len(outcomes)} of them finished before")
+        with live.shown(table) as console:
+            for outcome in executor.run(todo):
+                if overview:
+                    executor.write_overview(self.folder, overview)
+                    overview = None
+                outcomes.append(outcome)
+                table.end(outcome)
+                live.say(console, table.line(outcome))
+                if outcome.state != "failed":
+                    for note in outcome.notes:
+                        live.say(console, f"{outcome.name}: {note}", warning=True)
+        return outcomes
+
+    def _finish(self, configs: Sequence[TrainConfig], outcomes: Sequence[Outcome]) -> bool:
+        """Prints the results and writes the report; returns whether all went well."""
+        position = {config.run_name: index for index, config in enumerate(configs)}
+        outcomes = sorted(outcomes, key=lambda outcome: position[outcome.name])
+        print(f"\n{leader_board(outcomes, len(self.dataset.test))}\n")
+        failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+        for outcome in failed:
+            print(f"Failed: {outcome.name}: {' '.join(outcome.notes)}", file=sys.stderr)
+        reported = self._report()
+        print(f"TensorBoard    {cli.tensorboard_command(Path(cli.short_path(self.folder)))}")
+        return reported and not failed
+
+    def _report(self) -> bool:
+        """Writes the report. If that fails, says why: all runs are complete anyway."""
+        from experiments.report import page  # Matplotlib takes a while, so only now.
+
+        try:
+            print(f"Report         {cli.short_path(page.write_report(self.folder))}")
+        except (ValueError, OSError) as error:
+            print(f"The report could not be written: {cli.describe(error)}", file=sys.stderr)
+            return False
+        return True
+
+
+def _with_fixed_images(shared: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """The options with the data set by name or absolute path, so that all workers find it."""
+    if shared.data_dir is not None:
+        return replace(shared, data_dir=shared.data_dir.resolve())
+    return replace(shared, dataset=dataset.name) if dataset.name in KNOWN_DATASETS else shared

@@ -1,0 +1,64 @@
+"""`grid.json`: how a grid was made, for its report and for whoever repeats it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.combinations import VARIABLE
+from experiments.grid import tuning
+from experiments.report.data import GRID
+from lenet import files
+from lenet.config import TrainConfig
+from lenet.data.datasets import Dataset
+from lenet.training.runtime import cpu_model
+
+PACKAGES = ("tensorflow", "keras", "numpy", "tensorboard", "distributed")
+
+
+def write(
+    folder: Path,
+    command: str,
+    dataset: Dataset,
+    lists: Mapping[str, Sequence[Any]],
+    configs: Sequence[TrainConfig],
+    choice: dict[str, Any] | None,
+) -> None:
+    """Writes a grid's `grid.json`.
+
+    Args:
+        folder: the grid's.
+        command: what repeats the grid.
+        lists: the values of each option that can be compared.
+        configs: one per run, resolved, with tuned learning rates.
+        choice: what `tuning.choose` returned, or None without tuning.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    shared = {name: value for name, value in configs[0].to_json().items() if name not in VARIABLE}
+    del shared["run_name"], shared["resume"]
+    tuned = {"held_out": tuning.HELD_OUT, "seed": configs[0].seed, "combinations": choice}
+    content = {
+        "command": command,
+        "when": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256},
+        "options": {**{name: list(values) for name, values in lists.items()}, **shared},
+        "combinations": [
+            {"folder": config.run_name, **{name: getattr(config, name) for name in VARIABLE}}
+            for config in configs
+        ],
+        "tuning": choice and tuned,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "cpu_model": cpu_model(),
+        "cpus": os.cpu_count(),
+    }
+    files.write_json(folder / GRID, content)
