@@ -263,11 +263,11 @@ MISTAKES: dict[str, tuple[Callable[[Path, Dataset], list[Any]], str]] = {
     ),
     "fewer bytes than promised": (
         lambda folder, tiny: ["--data-dir", images_raw(folder, tiny, lambda c: c[:-1])],
-        r"hold 10,080 bytes of data.*Received: 10,079",
+        r"contain 10,080 bytes of data.*Received: 10,079",
     ),
     "more bytes than promised": (
         lambda folder, tiny: ["--data-dir", images_raw(folder, tiny, lambda c: c + b"x")],
-        r"hold 10,080 bytes of data.*Received: 10,081",
+        r"contain 10,080 bytes of data.*Received: 10,081",
     ),
     "labels outside the classes": (
         lambda folder, tiny: [
