@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,23 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def check_folder(folder: Path, what: str, remedy: str) -> None:
+    """Checks that files could be written to a folder, without making it if it does not exist.
+
+    Args:
+        what, remedy: see `make_folder`.
+
+    Raises:
+        OSError: they could not; the message names the folder, the reason and the remedy.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise _cannot_write(folder, what, remedy, error) from error
+
+
 def make_folder(folder: Path, what: str, remedy: str) -> None:
     """Makes a folder if need be, and tries whether files can be written to it.
 
@@ -67,4 +85,8 @@ def make_folder(folder: Path, what: str, remedy: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OSError(f"Cannot write {what} to {folder} ({error.strerror}): {remedy}.") from error
+        raise _cannot_write(folder, what, remedy, error) from error
+
+
+def _cannot_write(folder: Path, what: str, remedy: str, error: OSError) -> OSError:
+    return OSError(f"Cannot write {what} to {folder} ({error.strerror}): {remedy}.")

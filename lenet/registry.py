@@ -32,6 +32,9 @@ MODELS: dict[str, str] = {
     "mlp": "three fully connected layers, no convolution",
 }
 
+# The layer before the logits, whose outputs are the features: known without TensorFlow.
+FEATURE_LAYERS: dict[str, str] = {"lenet": "fc2", "conv3": "fc1", "conv4": "fc1", "mlp": "fc2"}
+
 # Options that have no effect on some networks: which networks, and why.
 WITHOUT_EFFECT: dict[str, tuple[tuple[str, ...], str]] = {
     "fc2_activation": (("conv3", "conv4"), "fc2 computes the logits"),

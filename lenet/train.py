@@ -145,16 +145,15 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
 
 
 def _draw(trainer: Trainer, run: Path) -> str:
-    """Draws the quick part of the figures; returns the page or, where that failed, why."""
-    from lenet import visualize
-    from lenet.gallery.groups import Gallery
+    """Draws the quick groups of figures; returns the page or, if that failed, why."""
+    from lenet.gallery import groups, writing
+    from lenet.gallery.run_data import RunData
 
-    gallery = Gallery(trainer.trained(run), trainer.dataset)
-    rest = visualize.command(run)
+    data = RunData(trainer.trained(run), trainer.dataset)
+    quick = [group for group in groups.groups_of(data.feature_layer) if group.quick]
+    rest = writing.drawing_command(run)
     try:
-        page = visualize.write(
-            gallery, run / runs.FIGURES, gallery.quick, hint=f"To draw everything: {rest}"
-        )
+        page = writing.write(data, run / runs.FIGURES, quick, hint=f"To draw everything: {rest}")
     except OSError as error:
         return f"not drawn: {cli.describe(error)}"
     except KeyboardInterrupt:

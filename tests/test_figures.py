@@ -24,6 +24,8 @@ CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
 CONV1 = RNG.normal(size=(5, 5, 1, 6)).astype(np.float32)
 CONV2 = RNG.normal(size=(5, 5, 6, 16)).astype(np.float32)
 DENSE = RNG.normal(size=(84, 10)).astype(np.float32)
+UNITS = RNG.normal(size=(28, 28, 1, 300)).astype(np.float32)
+PHOTO_UNITS = RNG.normal(size=(64, 64, 3, 300)).astype(np.float32)
 MAPS = RNG.normal(size=(10, 10, 16)).astype(np.float32)
 FEATURES = RNG.normal(size=(100, 84)).astype(np.float32)
 IMAGES = RNG.integers(0, 255, (50, 28, 28, 1), dtype=np.uint8)
@@ -44,6 +46,9 @@ ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
     "kernels of six channels": lambda ax: weights.kernels(CONV2, "conv2", ax),
     "kernels by channel": lambda ax: weights.kernels_by_channel(CONV2, "conv2", ax),
     "kernels that are all zero": lambda ax: weights.kernels_by_channel(0 * CONV2, "conv2", ax),
+    "units of gray images": lambda ax: weights.unit_images(UNITS, "fc1", ax),
+    "units of photos": lambda ax: weights.unit_images(PHOTO_UNITS, "fc1", ax),
+    "units that are all zero": lambda ax: weights.unit_images(0 * UNITS, "fc1", ax),
     "a matrix": lambda ax: weights.matrix(DENSE, "fc3", ax),
     "a matrix of zeros": lambda ax: weights.matrix(0 * DENSE, "fc3", ax),
     "feature maps": lambda ax: activity.feature_maps(MAPS, "conv2", ax),
@@ -240,6 +245,24 @@ class TestWeights:
         low, high = ax.images[0].get_clim()
         assert -low == high == np.abs(CONV2).max(), "zero is the middle of the colours"
 
+    def test_units_are_images_of_their_weights_as_many_as_there_is_room_for(self) -> None:
+        ax = weights.unit_images(UNITS, "fc1")
+        canvas = shown(ax)
+        for unit in (0, 20, 299):
+            top, left = unit // 20 * 30, unit % 20 * 30
+            np.testing.assert_array_equal(
+                canvas[top : top + 28, left : left + 28], UNITS[:, :, 0, unit]
+            )
+        assert "300 units, 28×28" in ax.get_title()
+        assert [text.get_text() for text in ax.texts] == [str(n) for n in range(0, 300, 20)]
+        low, high = ax.images[0].get_clim()
+        assert low == -high
+        ax = weights.unit_images(PHOTO_UNITS, "fc1")
+        assert "the first 225 of 300 units" in ax.get_title()
+        reach = np.quantile(np.abs(PHOTO_UNITS), 0.998)
+        scaled = (PHOTO_UNITS[..., 0] / reach + 1) / 2
+        np.testing.assert_allclose(shown(ax)[:64, :64], scaled.clip(0, 1), atol=1e-6)
+
     def test_a_matrix_lies_with_its_inputs_along_the_width(self) -> None:
         ax = weights.matrix(DENSE, "fc3")
         np.testing.assert_array_equal(shown(ax), DENSE.T)
@@ -431,6 +454,10 @@ class TestAnimation:
         assert pixels[:head].min() < 100, "a title above"
         assert pixels[head:-head].min() == 255
         assert pixels[-head:].min() < 100, "a stamp below"
+
+    def test_only_the_first_units_are_animated(self) -> None:
+        (frame,) = animation.unit_image_frames([UNITS])
+        np.testing.assert_array_equal(frame, animation.kernel_frames([UNITS[..., :32]])[0])
 
     @pytest.mark.parametrize("channels", [1, 2, 3])
     def test_kernels_of_any_number_of_channels_are_drawn(self, channels: int) -> None:

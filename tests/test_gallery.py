@@ -20,7 +20,9 @@ from lenet.analysis import embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
 from lenet.figures import animation
-from lenet.gallery.groups import Gallery, Picture
+from lenet.gallery import groups, history, layers
+from lenet.gallery.captioned import CaptionedFigure
+from lenet.gallery.run_data import RunData
 from lenet.recording import events, inspections
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 CONVOLUTIONS, DENSE = ("conv1", "conv2"), ("fc1", "fc2", "fc3")
 LAYERS = (*CONVOLUTIONS, *DENSE)
 INSPECTIONS = [0, 30, 60, 90, 120, 150]
-PICTURES = {
+FIGURES = {
     "inputs": ["inputs"],
     "learning_curves": ["learning_curves"],
     "diagnostics": ["diagnostics"],
@@ -55,21 +57,22 @@ PICTURES = {
 
 
 class Drawn:
-    """A gallery whose groups are drawn once, with what it warned of."""
+    """The groups of a run, each drawn once, with what was warned of."""
 
     def __init__(self, run: TrainedRun, dataset: Dataset, **options: Any) -> None:
         self.warnings: list[str] = []
         self.run, self.dataset = run, dataset
-        self.gallery = Gallery(run, dataset, warn=self.warnings.append, **options)
-        self._groups: dict[str, list[Picture]] = {}
+        self.data = RunData(run, dataset, warn=self.warnings.append, **options)
+        self.groups = {group.name: group for group in groups.groups_of(self.data.feature_layer)}
+        self._figures: dict[str, list[CaptionedFigure]] = {}
 
-    def __getitem__(self, group: str) -> list[Picture]:
-        if group not in self._groups:
-            self._groups[group] = list(self.gallery.groups()[group]())
-        return self._groups[group]
+    def __getitem__(self, group: str) -> list[CaptionedFigure]:
+        if group not in self._figures:
+            self._figures[group] = list(self.groups[group].draw(self.data))
+        return self._figures[group]
 
-    def figure(self, group: str, place: int = 0) -> Figure:
-        content = self[group][place].content
+    def figure(self, group: str, index: int = 0) -> Figure:
+        content = self[group][index].content
         assert isinstance(content, Figure)
         return content
 
@@ -95,17 +98,29 @@ def words(figure: Figure) -> str:
 
 
 def test_groups_come_in_the_order_of_the_page(drawn: Drawn) -> None:
-    assert list(drawn.gallery.groups()) == ["architecture", *PICTURES]
-    assert set(drawn.gallery.quick) < set(PICTURES)
+    expected = ["architecture", *FIGURES]
+    expected.insert(expected.index("feature_maps"), "weight_images")
+    assert list(drawn.groups) == expected
+    left_out = [name for name, group in drawn.groups.items() if not group.applies(drawn.data)]
+    assert left_out == ["weight_images"]
+    assert [name for name, group in drawn.groups.items() if group.arrays] == ["fc2_maps"]
 
 
-@pytest.mark.parametrize("group", PICTURES)
+def test_a_name_that_no_group_has_is_refused() -> None:
+    chosen = groups.select(["fc1_maps", "kernels"], "fc1")
+    assert [group.name for group in chosen] == ["kernels", "fc1_maps"]
+    assert [group.heading for group in chosen] == ["Kernels", "fc1, all classes"]
+    with pytest.raises(ValueError, match="name some of architecture, .*fc1_map.*: fc2_maps"):
+        groups.select(["kernels", "fc2_maps"], "fc1")
+
+
+@pytest.mark.parametrize("group", FIGURES)
 def test_each_group_draws_its_figures_with_words_to_read(
     drawn: Drawn, group: str, check_legible: Callable[..., None]
 ) -> None:
-    pictures = drawn[group]
-    assert [picture.name for picture in pictures] == PICTURES[group]
-    for picture in pictures:
+    figures = drawn[group]
+    assert [figure.name for figure in figures] == FIGURES[group]
+    for picture in figures:
         assert re.fullmatch(r"[A-Z].{30,}[.?]", picture.caption), "a caption for a student"
         if isinstance(picture.content, Figure):
             check_legible(picture.content, "0123456789" if group == "embeddings" else ())
@@ -113,7 +128,7 @@ def test_each_group_draws_its_figures_with_words_to_read(
 
 def test_feature_maps_of_classes_are_the_very_outputs_of_the_network(drawn: Drawn) -> None:
     _, features = predict(drawn.run.model, drawn.dataset.test.images)
-    maps = drawn.gallery.maps_by_class()
+    maps = layers.features_by_class(drawn.data)
     assert len(maps) == 10
     for label, values in enumerate(maps):
         assert values.dtype == np.float32
@@ -170,7 +185,7 @@ def test_the_confusion_matrix_counts_every_test_image_once(drawn: Drawn) -> None
     (counts,) = shown(drawn.figure("confusion_matrix"))
     assert counts.sum() == 1000
     right = np.mean(logits.argmax(1) == labels)
-    assert counts.trace() / 1000 == right == drawn.gallery.accuracy
+    assert counts.trace() / 1000 == right == drawn.data.accuracy
     assert f"{100 * right:.2f} %" in words(drawn.figure("confusion_matrix"))
 
 
@@ -197,7 +212,7 @@ def test_stamps_tell_step_and_test_accuracy(drawn: Drawn) -> None:
     steps, accuracies = events.read_scalars(drawn.run.path / "test")["accuracy"]
     known = {step: accuracies[steps <= step][-1] for step in INSPECTIONS}
     expected = [f"step {s:,}   test accuracy {100 * known[s]:.1f} %" for s in INSPECTIONS]
-    assert drawn.gallery._stamps() == expected
+    assert history.step_stamps(drawn.data) == expected
 
 
 def test_titles_of_embeddings_carry_the_two_numbers_of_the_layers_own_space(
@@ -227,7 +242,7 @@ class TestUnusualRuns:
     """Not every run is a textbook example."""
 
     def test_few_images_of_a_class_are_used_and_said(self, few: Drawn) -> None:
-        assert [len(values) for values in few.gallery.maps_by_class()] == [10, 10, 10]
+        assert [len(values) for values in layers.features_by_class(few.data)] == [10, 10, 10]
         assert "10 test images of each class (there are no more)" in words(few.figure("fc2_maps"))
         assert "10 test images, all there are" in words(few.figure("fc2_map"))
 
@@ -280,3 +295,58 @@ class TestUnusualRuns:
         drawn = Drawn(few.run, dataclasses.replace(few.dataset, test=test))
         assert drawn["embeddings"] == []
         assert "no embeddings" in drawn.warnings[0]
+
+
+@pytest.fixture(scope="module")
+def mlp(fit: Callable[..., Trainer], tiny: Dataset) -> Drawn:
+    """The figures of a network without convolutions."""
+    trainer = fit(model="mlp", epochs=2, inspect_every=1)
+    return Drawn(load_run(trainer.history.run), tiny, samples=30)
+
+
+class TestFullyConnected:
+    """A network without convolutions has its own figures, and no empty ones."""
+
+    def test_groups_about_convolutions_do_not_apply(self, mlp: Drawn) -> None:
+        names = [name for name, group in mlp.groups.items() if not group.applies(mlp.data)]
+        assert names == ["kernels", "feature_maps"]
+
+    def test_all_others_are_drawn_without_a_warning(
+        self, mlp: Drawn, check_legible: Callable[..., None]
+    ) -> None:
+        for name, group in mlp.groups.items():
+            if name == "architecture" or not group.applies(mlp.data):
+                continue
+            assert mlp[name], name
+            for figure in mlp[name]:
+                if isinstance(figure.content, Figure):
+                    check_legible(figure.content, "abc" if name == "embeddings" else ())
+        assert mlp.warnings == []
+
+    def test_weights_are_shown_in_the_shape_of_the_images(self, mlp: Drawn) -> None:
+        assert [f.name for f in mlp["weight_images"]] == ["weight_images_fc1", "weight_changes_fc1"]
+        kernel = np.asarray(mlp.run.model.weight_layers["fc1"].kernel)
+        start = mlp.data.recorded[0]["fc1/kernel"]
+        for index, weights in enumerate((kernel, kernel - start)):
+            canvas = shown(mlp.figure("weight_images", index))[0]
+            for unit in (0, 19, 20, 299):
+                top, left = unit // 20 * 14, unit % 20 * 14
+                tile = canvas[top : top + 12, left : left + 12]
+                np.testing.assert_array_equal(tile, weights[:, unit].reshape(12, 12))
+
+    def test_they_are_animated(self, mlp: Drawn) -> None:
+        (figure,) = mlp["evolution"]
+        assert (figure.name, figure.suffix) == ("weight_images_evolution_fc1", ".gif")
+        assert isinstance(figure.content, bytes)
+        with Image.open(io.BytesIO(figure.content)) as moving:
+            assert getattr(moving, "n_frames", 1) == len(mlp.data.recorded) > 2
+
+    def test_a_kernel_too_large_to_be_recorded_is_not_animated(
+        self, fit: Callable[..., Trainer], make_dataset: Callable[..., Dataset]
+    ) -> None:
+        photos = make_dataset(pixels=34, channels=3)
+        trainer = fit(photos, model="mlp", epochs=1, inspect_every=1)
+        drawn = Drawn(load_run(trainer.history.run), photos)
+        assert [figure.name for figure in drawn["weight_images"]] == ["weight_images_fc1"]
+        assert drawn["evolution"] == []
+        assert drawn.warnings == ["no animation of fc1: its kernel is too large to be recorded"]

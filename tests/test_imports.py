@@ -39,7 +39,7 @@ WITHOUT_TENSORFLOW = sorted(
     if name in TOP - {"lenet.analysis", "lenet.gallery", "lenet.networks", "lenet.training"}
     or name.startswith(("lenet.data", "lenet.figures", "lenet.recording"))
     or name in ("lenet.training.schedule", "lenet.training.interrupts", "lenet.training.progress")
-    or name in ("lenet.analysis.embeddings", "lenet.gallery.page")
+    or name in ("lenet.analysis.embeddings", "lenet.gallery.page", "lenet.gallery.groups")
     if name not in ("lenet.recording.summaries", "lenet.recording.recorder")
 )
 

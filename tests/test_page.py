@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet.gallery.page import PagePicture, Section, data_address, render
+from lenet.gallery.page import PageFigure, Section, data_address, render
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -35,8 +35,8 @@ def gif() -> bytes:
     return buffer.getvalue()
 
 
-def picture(name: str, caption: str = "What to look for.", moving: bool = False) -> PagePicture:
-    return PagePicture(
+def picture(name: str, caption: str = "What to look for.", moving: bool = False) -> PageFigure:
+    return PageFigure(
         name,
         caption,
         data_address(png(len(name)), "image/png"),
@@ -50,7 +50,7 @@ def page() -> str:
     sections = [
         Section("evolution", "Through training", [picture("kernels", moving=True)]),
         Section("fc2_map", "Class by class", [picture(f"fc2_map_{n}") for n in range(10)]),
-        Section("embeddings", NASTY, [picture(NASTY, NASTY)]),
+        Section("embeddings", NASTY, [picture(NASTY, NASTY)], "pairs"),
     ]
     return render(f"What it learned: {NASTY}", {"run": NASTY, "seed": "0"}, sections, NASTY)
 
@@ -91,6 +91,10 @@ class TestHtml:
         links = [attributes["href"] for attributes in reader.all("a")]
         ids = [f"#{attributes['id']}" for attributes in reader.all("section")]
         assert links == ids == ["#evolution", "#fc2_map", "#embeddings"]
+
+    def test_each_section_has_its_layout_and_many_figures_are_a_grid(self, page: str) -> None:
+        layouts = [attributes["class"] for attributes in Reader(page).all("div")]
+        assert layouts == ["column", "grid", "pairs"]
 
     def test_pictures_are_in_it_byte_for_byte(self, page: str) -> None:
         reader = Reader(page)

@@ -284,6 +284,32 @@ class TestMistakes:
         refused(*words, because="name some of architecture, .*, embeddings. Received: kernel")
         assert names(tmp_path) == set()
 
+    def test_mistakes_are_told_before_tensorflow_is_loaded(self, run: Path, root: Path) -> None:
+        program = (
+            "import sys\nfrom lenet import visualize\n"
+            "for option in (['--only', 'kernel'], ['--colormap', 'jett']):\n"
+            "    try:\n        visualize.main([sys.argv[1], *option])\n"
+            "    except SystemExit as end:\n        print('ended', end.code)\n"
+            "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program, run],
+            cwd=root, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.stdout.splitlines() == ["ended 2", "ended 2", "[]"]
+        assert result.stderr.count("\n") == 2
+
+    def test_a_group_that_the_network_cannot_have(
+        self, fit: Callable[..., Trainer], tiny: Dataset, tmp_path: Path,
+        save_npz: Callable[[Path, Dataset], Path], capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        file = save_npz(tmp_path / "tiny.npz", tiny)
+        run = fit(tiny, data_dir=file, model="mlp").history.run
+        assert visualize.main([str(run), "--only", "kernels", "weight_images"]) == 0
+        assert names(run / "figures") == {"weight_images_fc1.png", "index.html"}
+        error = capsys.readouterr().err
+        assert error == "Note: kernels is left out: mlp has nothing of this kind\n"
+
     def test_a_colour_map_that_does_not_exist(
         self, run: Path, tmp_path: Path, refused: Callable[..., None]
     ) -> None:

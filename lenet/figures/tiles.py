@@ -1,6 +1,6 @@
-"""Weights as small pictures: scaled to gray or colour, enlarged without smoothing, tiled.
+"""Arrays as small images: scaled to gray or colour, enlarged without smoothing, laid out in rows.
 
-NumPy only: it runs inside the training loop, where a matplotlib figure would cost too much.
+NumPy only: it runs inside the training loop, where a matplotlib figure would take too long.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Wide enough to still part the pictures when a page shows them at a third of their size.
+# Wide enough to separate the images when a page shows them at a third of their size.
 BORDER, BORDER_VALUE, MID_GRAY = 8, 255, 128
 TILE_PIXELS = 60
 COLUMNS = 8
 MATRIX_PIXELS = 300
-PNG_COMPRESSION = 1  # Of 9: these pictures are made while training waits.
+FASTEST, SMALLER = 1, 6  # Of PNG's compression levels, 1 to 9.
 TITLED_PIXELS, TITLE_HEIGHT, TITLE_GAP, TITLE_SIZE = 84, 22, 6, 13
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
-    """Scales values linearly so that the least becomes 0 and the greatest 255.
+    """Scales values linearly so that the minimum becomes 0 and the maximum 255.
 
-    Where all are equal, or some are not finite, everything is mid-gray.
+    If all are equal, or some are not finite, everything is mid-gray.
 
     Args:
         values: float, any shape.
@@ -30,64 +30,105 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     Returns:
         uint8 of the same shape.
     """
-    least, greatest = np.min(values), np.max(values)
-    with np.errstate(invalid="ignore", over="ignore"):  # Weights that ran away are no surprise.
-        span = greatest - least
+    minimum, maximum = np.min(values), np.max(values)
+    with np.errstate(invalid="ignore", over="ignore"):  # Weights that diverged are no surprise.
+        span = maximum - minimum
     if not np.isfinite(span) or span <= 0:
         return np.full(values.shape, MID_GRAY, np.uint8)
-    return np.round((values - least) * (255.0 / span)).astype(np.uint8)
+    return np.round((values - minimum) * (255.0 / span)).astype(np.uint8)
 
 
-def tile(pictures: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Lays small pictures out in rows, each enlarged by one whole factor, with a white border.
+def lay_out(
+    images: np.ndarray, columns: int, gap: int, background: float
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Lays images of one size out in rows, in one array.
 
     Args:
-        pictures: uint8 [n, height, width, channels].
-        columns: pictures per row, at most.
+        images: [n, height, width, …], of any type.
+        columns: images per row.
+        gap: pixels between two images.
+        background: the value of the gaps and of positions without an image.
 
     Returns:
-        uint8 [rows * (height * f + 8) + 8, columns * (width * f + 8) + 8, channels], where
-        f is such that a picture is at most 60 pixels high. Places left over are white.
+        The array, [h, w, …] of the same type, and the top left pixel of every image as row and
+        column.
     """
-    count, height, width, channels = pictures.shape
-    factor = enlargement(height)
-    columns = min(columns, count)
+    count, height, width = images.shape[:3]
     rows = -(-count // columns)
-    row_step, column_step = height * factor + BORDER, width * factor + BORDER
-    canvas = np.full(
-        (rows * row_step + BORDER, columns * column_step + BORDER, channels), BORDER_VALUE, np.uint8
-    )
-    enlarged = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
-    for place, picture in enumerate(enlarged):
-        row, column = divmod(place, columns)
-        top, left = row * row_step + BORDER, column * column_step + BORDER
-        canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return canvas
+    size = (rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:])
+    canvas = np.full(size, background, images.dtype)
+    corners = []
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+        corners.append((top, left))
+    return canvas, corners
+
+
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
+    """Repeats every pixel of images [..., height, width, channels], `factor` times each way."""
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
 def enlargement(height: int, pixels: int = TILE_PIXELS) -> int:
-    """How many screen pixels stand for one of a picture, so that it is at most `pixels` high."""
+    """The factor that makes an image as high as possible, but not higher than `pixels`."""
     return max(1, pixels // height)
 
 
-def png(picture: np.ndarray) -> bytes:
-    """A picture as the bytes of a PNG file.
+def tile(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
+    """Lays small images out in rows, each enlarged by one whole factor, with a white border.
 
     Args:
-        picture: uint8 [height, width, 1 or 3].
+        images: uint8 [n, height, width, channels].
+        columns: the maximum number of images per row.
+
+    Returns:
+        uint8 [rows * (height * f + 8) + 8, columns * (width * f + 8) + 8, channels], where
+        f is such that an image is at most 60 pixels high. Positions without an image are white.
+    """
+    enlarged = enlarge(images, enlargement(images.shape[1]))
+    canvas, _ = lay_out(enlarged, min(columns, len(images)), BORDER, BORDER_VALUE)
+    border = ((BORDER, BORDER), (BORDER, BORDER), (0, 0))
+    return np.pad(canvas, border, constant_values=BORDER_VALUE)
+
+
+def png(image: np.ndarray, compression: int = FASTEST) -> bytes:
+    """An image as the bytes of a PNG file.
+
+    Args:
+        image: uint8 [height, width, 1 or 3].
+        compression: from 1, fast, to 9; by default fast, because training waits.
     """
     from PIL import Image
 
     buffer = io.BytesIO()
-    flat = picture[..., 0] if picture.shape[-1] == 1 else picture
-    Image.fromarray(flat).save(buffer, "png", compress_level=PNG_COMPRESSION)
+    flat = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(flat).save(buffer, "png", compress_level=compression)
     return buffer.getvalue()
+
+
+def as_colours(kernel: np.ndarray) -> np.ndarray:
+    """The first three input channels of kernels, to be shown as red, green and blue.
+
+    One channel stays one, for gray. To two channels a blue one of zero weights is added.
+
+    Args:
+        kernel: float [..., inputs, outputs].
+
+    Returns:
+        float [..., 1 or 3, outputs].
+    """
+    shown = kernel[..., :3, :]
+    if shown.shape[-2] == 2:
+        shown = np.concatenate([shown, np.zeros_like(shown[..., :1, :])], axis=-2)
+    return shown
 
 
 def kernels_as_rgb(kernel: np.ndarray) -> np.ndarray:
     """All kernels of a convolution, the first three input channels as red, green and blue.
 
-    One range for the whole layer, so that kernels compare. With one input channel the picture
+    One range for the whole layer, so that kernels compare. With one input channel the result
     is gray; with two, blue stays at the value of a zero weight.
 
     Args:
@@ -96,10 +137,7 @@ def kernels_as_rgb(kernel: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [h, w, 1 or 3]: kernel 0 at the top left, then row by row.
     """
-    shown = kernel[:, :, :3, :]
-    if shown.shape[2] == 2:
-        shown = np.concatenate([shown, np.zeros_like(shown[:, :, :1])], axis=2)
-    return tile(to_uint8(shown).transpose(3, 0, 1, 2))
+    return tile(to_uint8(as_colours(kernel)).transpose(3, 0, 1, 2))
 
 
 def kernels_by_channel(kernel: np.ndarray) -> np.ndarray:
@@ -112,8 +150,8 @@ def kernels_by_channel(kernel: np.ndarray) -> np.ndarray:
         uint8 [h, w, 1], one range for the whole layer.
     """
     height, width, inputs, outputs = kernel.shape
-    pictures = to_uint8(kernel).transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1)
-    return tile(pictures, columns=outputs)
+    images = to_uint8(kernel).transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1)
+    return tile(images, columns=outputs)
 
 
 def maps(feature_maps: np.ndarray) -> np.ndarray:
@@ -133,60 +171,53 @@ def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
 
     Args:
         values: float [rows, columns].
-        pixels: how high it may become by enlarging.
+        pixels: the maximum height to enlarge to.
 
     Returns:
         uint8 [rows * f, columns * f, 1].
     """
-    factor = enlargement(values.shape[0], pixels)
-    return to_uint8(values).repeat(factor, axis=0).repeat(factor, axis=1)[..., None]
+    return enlarge(to_uint8(values)[..., None], enlargement(len(values), pixels))
 
 
-def titled_grid(pictures: np.ndarray, titles: Sequence[str], columns: int = 5) -> np.ndarray:
-    """Pictures in rows, each enlarged by a whole factor, with its title above it.
+def titled_grid(images: np.ndarray, titles: Sequence[str], columns: int = 5) -> np.ndarray:
+    """Images in rows, each enlarged by a whole factor, with its title above it.
 
     Args:
-        pictures: uint8 [n, height, width, 1 or 3].
-        titles: one for each.
+        images: uint8 [n, height, width, 1 or 3].
+        titles: one for each image.
 
     Returns:
         uint8 [h, w, 3], on white.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    count, height, width, channels = pictures.shape
-    factor = enlargement(height, TITLED_PIXELS)
-    tile_height, tile_width = height * factor + TITLE_HEIGHT, width * factor + 2 * TITLE_GAP
-    rows = -(-count // columns)
-    canvas = Image.new("RGB", (columns * tile_width, rows * tile_height + TITLE_GAP), "white")
+    enlarged = enlarge(images, enlargement(images.shape[1], TITLED_PIXELS))
+    width = enlarged.shape[2]
+    margins = ((0, 0), (TITLE_HEIGHT, 0), (TITLE_GAP, TITLE_GAP), (0, 0))
+    cells = np.pad(enlarged, margins, constant_values=BORDER_VALUE)
+    grid, corners = lay_out(cells, columns, 0, BORDER_VALUE)
+    grid = np.pad(grid, ((0, TITLE_GAP), (0, 0), (0, 0)), constant_values=BORDER_VALUE)
+    canvas = Image.fromarray(np.broadcast_to(grid, (*grid.shape[:2], 3)))
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(TITLE_SIZE)
-    for place, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        row, column = divmod(place, columns)
-        left, top = column * tile_width + TITLE_GAP, row * tile_height
+    for (top, left), title in zip(corners, titles, strict=True):
         fitting = title
-        while draw.textlength(fitting, font) > width * factor and len(fitting) > 2:
+        while draw.textlength(fitting, font) > width and len(fitting) > 2:
             fitting = fitting.rstrip("…")[:-1] + "…"
-        middle = left + width * factor // 2
-        draw.text((middle, top + TITLE_HEIGHT // 2), fitting, "black", font, anchor="mm")
-        enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-        if channels == 1:
-            enlarged = enlarged.repeat(3, axis=2)
-        canvas.paste(Image.fromarray(enlarged), (left, top + TITLE_HEIGHT))
+        middle = (left + TITLE_GAP + width // 2, top + TITLE_HEIGHT // 2)
+        draw.text(middle, fitting, "black", font, anchor="mm")
     return np.asarray(canvas)
 
 
-def sprite(pictures: np.ndarray) -> np.ndarray:
-    """Thumbnails side by side in a square, row by row, as TensorBoard's projector reads them.
+def sprite(images: np.ndarray) -> np.ndarray:
+    """Thumbnails next to each other in a square, row by row, as TensorBoard's projector reads them.
 
     Args:
-        pictures: uint8 [n, height, width, channels].
+        images: uint8 [n, height, width, channels].
 
     Returns:
-        uint8 [s * height, s * width, channels] for the least s with s * s >= n.
+        uint8 [s * height, s * width, channels] for the smallest s with s * s >= n.
     """
-    count, height, width, channels = pictures.shape
-    side = int(np.ceil(np.sqrt(count)))
-    padded = np.full((side * side, height, width, channels), BORDER_VALUE, np.uint8)
-    padded[:count] = pictures
-    rows = padded.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return rows.reshape(side * height, side * width, channels)
+    side = int(np.ceil(np.sqrt(len(images))))
+    padded = np.full((side * side, *images.shape[1:]), BORDER_VALUE, np.uint8)
+    padded[: len(images)] = images
+    return lay_out(padded, side, 0, BORDER_VALUE)[0]

@@ -1,19 +1,22 @@
-"""Kernels and matrices as pictures."""
+"""Kernels, the weights of single units, and whole matrices."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from lenet.figures import tiles
 from lenet.figures.style import DIVERGING, GRAY, mosaic, new_axes, show_matrix, without_ticks
 
 COLUMNS = 8
+# Of a figure of many units: the most and the fewest in a row, and its size in pixels of weights.
+UNIT_COLUMNS, FEWEST_UNIT_COLUMNS, UNIT_PIXELS, UNIT_GAP = 20, 4, 1_000, 2
 
 
 def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> Axes:
     """All kernels of a convolution, numbered.
 
-    In gray where they have one input channel, else the first three as red, green and blue.
+    In gray if they have one input channel, else the first three channels as red, green and blue.
 
     Args:
         kernel: float [height, width, inputs, outputs].
@@ -23,29 +26,61 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
     columns = min(COLUMNS, outputs)
     rows = -(-outputs // columns)
     ax = new_axes(ax, height=1.1 + 12.0 * rows / columns * 0.8)
-    shown = np.moveaxis(kernel, -1, 0)
     if inputs == 1:
-        canvas, places = mosaic(shown[..., 0], columns)
+        canvas, positions = mosaic(np.moveaxis(kernel[:, :, 0], -1, 0), columns)
         show_matrix(canvas, ax, colormap=GRAY, bar="weight")
         how = "gray is the weight: see the bar"
     else:
-        padded = np.zeros((outputs, height, width, 3))
-        padded[..., : min(inputs, 3)] = shown[..., :3]
-        least, greatest = padded.min(), padded.max()
-        scaled = (padded - least) / max(greatest - least, 1e-12)
-        canvas, places = mosaic(scaled, columns)
+        colours = np.moveaxis(tiles.as_colours(kernel), -1, 0)
+        minimum, maximum = float(colours.min()), float(colours.max())
+        scaled = (colours - minimum) / max(maximum - minimum, 1e-12)
+        canvas, positions = mosaic(scaled, columns)
         show_matrix(canvas, ax)
-        colours = f"its first {min(inputs, 3)} of {inputs} input channels as red, green, blue"
+        channels = f"its first {min(inputs, 3)} of {inputs} input channels as red, green, blue"
         how = (
-            f"{'in the colours they look for' if inputs == 3 else colours}; "
-            f"each from {least:.2f} (dark) to {greatest:.2f} (bright)"
+            f"{'in the colours they look for' if inputs == 3 else channels}; "
+            f"each from {minimum:.2f} (dark) to {maximum:.2f} (bright)"
         )
-    ax.set_aspect("equal")
-    without_ticks(ax)
-    for number, (x, y) in enumerate(places):
-        ax.text(x, y - 0.05, f"{number}", ha="center", va="bottom", fontsize=9)
-    ax.set_frame_on(False)
+    _bare(ax)
+    for index, (x, y) in enumerate(positions):
+        ax.text(x, y - 0.05, f"{index}", ha="center", va="bottom", fontsize=9)
     ax.set_title(f"{name}: {outputs} kernels of {height}×{width} ({how})", pad=16)
+    return ax
+
+
+def unit_images(weights: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes:
+    """The weights of every unit of a fully connected layer, each as an image of the pixels it reads.
+
+    For gray images, red raises and blue lowers the unit's output; for colour images, the weights
+    of the three channels are red, green and blue. If there are too many units for one figure, only
+    the first are shown.
+
+    Args:
+        weights: float [height, width, 1 or 3, units].
+        name: the layer's name, for the title.
+    """
+    height, width, channels, units = weights.shape
+    columns = min(units, max(FEWEST_UNIT_COLUMNS, UNIT_PIXELS // (width + UNIT_GAP)), UNIT_COLUMNS)
+    shown = min(units, columns * max(1, UNIT_PIXELS // (height + UNIT_GAP)), columns * UNIT_COLUMNS)
+    rows = -(-shown // columns)
+    ax = new_axes(ax, height=1.1 + 10.5 * rows / columns * height / width)
+    reach = _reach(weights)
+    if channels == 1:
+        canvas, positions = mosaic(np.moveaxis(weights[:, :, 0, :shown], -1, 0), columns, UNIT_GAP)
+        show_matrix(canvas, ax, colormap=DIVERGING, limits=(-reach, reach), bar="weight")
+        how = "red raises, blue lowers the output"
+    else:
+        scaled = np.clip(0.5 + np.moveaxis(weights[..., :shown], -1, 0) / (2 * reach), 0, 1)
+        canvas, positions = mosaic(scaled, columns, UNIT_GAP)
+        show_matrix(canvas, ax)
+        how = "red, green and blue weights; gray is a weight of zero"
+    _bare(ax)
+    for index, (x, y) in enumerate(positions):
+        if index % columns == 0:  # Only the first of each row has room for its number.
+            position = (x - width / 2 - UNIT_GAP, y + height / 2)
+            ax.text(*position, f"{index}", ha="right", va="center", fontsize=8)
+    which = f"{units} units" if shown == units else f"the first {shown} of {units} units"
+    ax.set_title(f"{name}: {which}, {height}×{width} weights each ({how})", pad=12)
     return ax
 
 
@@ -57,8 +92,8 @@ def kernels_by_channel(kernel: np.ndarray, name: str = "conv", ax: Axes | None =
     """
     height, width, inputs, outputs = kernel.shape
     ax = new_axes(ax, height=min(12.0, 1.4 + 10.5 * inputs / outputs))
-    pictures = kernel.transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width)
-    canvas, _ = mosaic(pictures, columns=outputs)
+    images = kernel.transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width)
+    canvas, _ = mosaic(images, columns=outputs)
     reach = float(np.abs(kernel).max()) or 1.0
     show_matrix(canvas, ax, colormap=DIVERGING, limits=(-reach, reach), bar="weight")
     ax.set_aspect("equal")
@@ -88,10 +123,20 @@ def matrix(kernel: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes
     """
     inputs, outputs = kernel.shape
     ax = new_axes(ax, height=4.0)
-    # A few large weights would wash out the rest.
-    reach = float(np.quantile(np.abs(kernel), 0.998)) or 1.0
+    reach = _reach(kernel)
     show_matrix(kernel.T, ax, colormap=DIVERGING, limits=(-reach, reach), bar="weight")
     ax.set_xlabel("input")
     ax.set_ylabel("output")
     ax.set_title(f"{name}: {inputs}×{outputs} weights (red raises, blue lowers an output)")
     return ax
+
+
+def _reach(kernel: np.ndarray) -> float:
+    """The weight at the end of the colours: a few large ones would make all others pale."""
+    return float(np.quantile(np.abs(kernel), 0.998)) or 1.0
+
+
+def _bare(ax: Axes) -> None:
+    ax.set_aspect("equal")
+    without_ticks(ax)
+    ax.set_frame_on(False)

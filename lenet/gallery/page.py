@@ -1,10 +1,11 @@
-"""One page with all of a run's figures: a single file that needs no network."""
+"""One page with all figures of a run: a single file that works offline."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -28,8 +29,8 @@ TEMPLATE = """<!doctype html>
            padding: .8rem; break-inside: avoid; }
   figcaption { margin-top: .5rem; color: #424a53; max-width: 75ch; }
   figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-  .small { display: grid; gap: 1rem;
-           grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); }
+  .grid, .pairs { display: grid; gap: 1rem; }
+  .grid { grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); }
   .pairs { grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); }
   .pairs figure:first-child { grid-column: 1 / -1; }
   .tall img { max-height: 900px; }
@@ -50,14 +51,13 @@ TEMPLATE = """<!doctype html>
 {% for section in sections %}
 <section id="{{ section.name }}">
   <h2>{{ section.heading }}</h2>
-  <div{% if section.name == "embeddings" %} class="small pairs"
-       {%- elif section.pictures|length > 5 %} class="small"{% endif %}>
-  {% for picture in section.pictures %}
-  <figure{% if section.name == "architecture" %} class="tall"{% endif %}>
-    {% if picture.animation %}<button type="button">Play</button>
-    <img src="{{ picture.source }}" data-other="{{ picture.animation }}" alt="{{ picture.name }}">
-    {% else %}<img src="{{ picture.source }}" alt="{{ picture.name }}">{% endif %}
-    <figcaption>{{ picture.caption }}</figcaption>
+  <div class="{{ section.arrangement }}">
+  {% for figure in section.figures %}
+  <figure>
+    {% if figure.animation %}<button type="button">Play</button>
+    <img src="{{ figure.still }}" data-other="{{ figure.animation }}" alt="{{ figure.name }}">
+    {% else %}<img src="{{ figure.still }}" alt="{{ figure.name }}">{% endif %}
+    <figcaption>{{ figure.caption }}</figcaption>
   </figure>
   {% endfor %}
   </div>
@@ -78,32 +78,54 @@ TEMPLATE = """<!doctype html>
 """
 
 
+Layout = Literal["column", "tall", "pairs"]
+LONGEST_COLUMN = 5
+
+
 @dataclass(frozen=True)
-class PagePicture:
-    """A picture as the page holds it.
+class PageFigure:
+    """A figure on the page.
 
     Attributes:
-        source: what is shown at first, as a data address.
+        still: what is shown at first, as a data address.
         animation: what plays on demand, as a data address, or "".
     """
 
     name: str
     caption: str
-    source: str
+    still: str
     animation: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with its pictures; `name` is where links lead."""
+    """A heading with its figures.
+
+    Attributes:
+        name: where links lead.
+        layout: "column", figures below each other, or a grid if there are more than five; "tall",
+            the same with a limit to their height; "pairs", the first across the page, the others
+            two side by side.
+    """
 
     name: str
     heading: str
-    pictures: Sequence[PagePicture]
+    figures: Sequence[PageFigure]
+    layout: Layout = "column"
+
+    @property
+    def arrangement(self) -> str:
+        """The layout, as the page's styles name it."""
+        is_grid = self.layout == "column" and len(self.figures) > LONGEST_COLUMN
+        return "grid" if is_grid else self.layout
 
 
 def data_address(content: bytes, kind: str) -> str:
-    """A file's bytes as an address that holds them all, e.g. kind "image/png"."""
+    """A file's bytes as an address that contains them all.
+
+    Args:
+        kind: of the file, e.g. "image/png".
+    """
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -8,6 +8,7 @@ import keras
 
 from lenet.config import TrainConfig
 from lenet.networks.classifier import Classifier
+from lenet.registry import FEATURE_LAYERS
 
 
 class LeNet(Classifier):
@@ -19,7 +20,7 @@ class LeNet(Classifier):
     images with ten classes it has 61,706 parameters. For the arguments see `Classifier`.
     """
 
-    feature_layer = "fc2"
+    feature_layer = FEATURE_LAYERS["lenet"]
     logits_layer = "fc3"
 
     def stack(self) -> list[keras.layers.Layer]:
@@ -47,7 +48,7 @@ class Conv3(Classifier):
     truncated at 0.2, and starts biases at 0.1. For the arguments see `Classifier`.
     """
 
-    feature_layer = "fc1"
+    feature_layer = FEATURE_LAYERS["conv3"]
     logits_layer = "fc2"
 
     def stack(self) -> list[keras.layers.Layer]:
@@ -75,7 +76,7 @@ class Conv4(Classifier):
     fully connected layers. For the arguments see `Classifier`.
     """
 
-    feature_layer = "fc1"
+    feature_layer = FEATURE_LAYERS["conv4"]
     logits_layer = "fc2"
     source_init = (0.1, 0.0, 1.0)
 
@@ -104,7 +105,7 @@ class MLP(Classifier):
     arguments see `Classifier`.
     """
 
-    feature_layer = "fc2"
+    feature_layer = FEATURE_LAYERS["mlp"]
     logits_layer = "fc3"
 
     def stack(self) -> list[keras.layers.Layer]:

@@ -1,0 +1,120 @@
+"""Figures of how the run trained: curves, diagnostics layer by layer, animations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lenet.diagnostics import DIAGNOSTICS
+from lenet.figures import animation, curves
+from lenet.gallery.captioned import CaptionedFigure
+from lenet.recording import events
+
+if TYPE_CHECKING:
+    from lenet.gallery.run_data import RunData
+
+
+def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
+    """Loss and accuracy over the steps."""
+    train, test = (events.read_scalars(data.run.path / split) for split in ("train", "test"))
+    title = f"Learning curves: {data.run.title}"
+    yield CaptionedFigure(
+        "learning_curves",
+        curves.learning_curves(train, test, len(data.class_names), title),
+        "Blue is each training batch, orange all test images. If both losses fall together, the "
+        "network learns. If blue falls while orange rises, it has begun to memorize the training "
+        "images. If both stay flat on the dotted line, it has not begun to learn.",
+    )
+
+
+def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:
+    """The four diagnostics of every layer over the steps, if the run recorded them."""
+    kinds = {
+        kind: {
+            name: curve
+            for name in data.kernels
+            if (curve := _recorded_curve(data, f"{name}/{kind}"))[0].size
+        }
+        for kind in DIAGNOSTICS
+    }
+    if not any(kinds.values()):
+        data.warn("no diagnostics: the run recorded no inspections (--inspect-every 0)")
+        return
+    yield CaptionedFigure(
+        "diagnostics",
+        curves.diagnostics(kinds, f"Layer by layer: {data.run.title}"),
+        "A gradient norm that falls by powers of ten from the last layer to the first is a "
+        "vanishing gradient. An update ratio near 1/1,000 is healthy. Dead units give the same "
+        "output for every image. Saturated outputs let hardly any gradient through (for ReLU: "
+        "every output at zero).",
+    )
+
+
+def evolution(data: RunData) -> Iterator[CaptionedFigure]:
+    """GIFs with a frame for each inspection, if the run recorded at least two."""
+    if len(data.recorded) < 2:
+        data.warn("no animations: the run recorded fewer than two inspections")
+        return
+    stamps = step_stamps(data)
+    for name in data.convolutions:
+        yield _animated(
+            f"kernel_evolution_{name}",
+            animation.kernel_frames(_recorded(data, f"{name}/kernel")),
+            stamps,
+            f"{name}: its kernels through training",
+            "From random noise to detectors: most of the change happens in the first steps.",
+        )
+        yield _animated(
+            f"feature_map_evolution_{name}",
+            animation.feature_map_frames(_recorded(data, f"{name}/feature_maps")),
+            stamps,
+            f"{name}: what it makes of one test image, after the activation",
+            "The same test image throughout: watch strokes and edges appear.",
+        )
+    if data.pixel_layer is not None:
+        yield from _weight_images_evolution(data, data.pixel_layer, stamps)
+
+
+def _weight_images_evolution(
+    data: RunData, name: str, stamps: list[str]
+) -> Iterator[CaptionedFigure]:
+    kernels = _recorded(data, f"{name}/kernel")
+    if len(kernels) < len(stamps):
+        data.warn(f"no animation of {name}: its kernel is too large to be recorded")
+        return
+    yield _animated(
+        f"weight_images_evolution_{name}",
+        animation.unit_image_frames([data.as_images(kernel) for kernel in kernels]),
+        stamps,
+        f"{name}: the weights of its first units through training",
+        "Strokes appear in the random noise where the images vary. The weights of pixels that are "
+        "always black do not change.",
+    )
+
+
+def step_stamps(data: RunData) -> list[str]:
+    """A line for each inspection: its step, and the last test accuracy measured by then."""
+    steps, accuracies = events.read_scalars(data.run.path / "test")["accuracy"]
+    stamps = []
+    for step in data.recorded:
+        known = accuracies[np.searchsorted(steps, step, side="right") - 1]
+        stamps.append(f"step {step:,}   test accuracy {100 * known:.1f} %")
+    return stamps
+
+
+def _animated(
+    name: str, frames: list[np.ndarray], stamps: list[str], title: str, caption: str
+) -> CaptionedFigure:
+    still = animation.still(frames[-1], stamps[-1], title)
+    return CaptionedFigure(name, animation.gif(frames, stamps, title), caption, ".gif", still)
+
+
+def _recorded(data: RunData, key: str) -> list[np.ndarray]:
+    return [arrays[key] for arrays in data.recorded.values() if key in arrays]
+
+
+def _recorded_curve(data: RunData, key: str) -> tuple[np.ndarray, np.ndarray]:
+    steps = [step for step, arrays in data.recorded.items() if key in arrays]
+    return np.array(steps, np.int64), np.array(_recorded(data, key), np.float64)

@@ -1,0 +1,146 @@
+"""What the figures of one run are drawn from: its network, its test images, what it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lenet.analysis.trained import TrainedRun, layer_outputs, predict, softmax
+from lenet.data.datasets import Dataset
+from lenet.figures import style
+from lenet.gallery import diagram
+from lenet.networks.inputs import to_float
+from lenet.recording import inspections, runs
+
+
+@dataclass
+class RunData:
+    """A trained run with its images; each array is computed when it is first asked for.
+
+    Only this class and `diagram` need TensorFlow: the functions that draw take what it returns.
+
+    Args:
+        run: the trained run.
+        dataset: its images.
+        samples: the maximum number of test images in the embeddings.
+        colormap: the colours of the lower row of the feature layer's maps.
+        warn: called with what the user should know.
+    """
+
+    run: TrainedRun
+    dataset: Dataset
+    samples: int = 5_000
+    colormap: str = style.PERCEPTUAL
+    warn: Callable[[str], None] = print
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The class names as figures write them: a bare dollar sign would start a formula."""
+        return tuple(name.replace("$", r"\$") for name in self.run.class_names)
+
+    @property
+    def feature_layer(self) -> str:
+        """The name of the layer before the logits, e.g. "fc2"."""
+        return self.run.model.feature_layer
+
+    @cached_property
+    def kernels(self) -> Mapping[str, np.ndarray]:
+        """The kernel of every layer with weights, by layer, in order.
+
+        Returns:
+            float32 [height, width, inputs, outputs] for a convolution, [inputs, outputs] for a
+            fully connected layer.
+        """
+        layers = self.run.model.weight_layers
+        return {name: np.asarray(layer.kernel) for name, layer in layers.items()}
+
+    @property
+    def convolutions(self) -> tuple[str, ...]:
+        """The names of the convolutions, in order; a fully connected network has none."""
+        return tuple(name for name, kernel in self.kernels.items() if kernel.ndim == 4)
+
+    @property
+    def pixel_layer(self) -> str | None:
+        """The first layer if it is fully connected: each unit then has one weight per pixel."""
+        name, kernel = next(iter(self.kernels.items()))
+        return name if kernel.ndim == 2 else None
+
+    def as_images(self, kernel: np.ndarray) -> np.ndarray:
+        """The kernel of `pixel_layer` in the shape of the images.
+
+        Args:
+            kernel: float [height * width * channels, units].
+
+        Returns:
+            float [height, width, channels, units].
+        """
+        return kernel.reshape(*self.run.image_shape, -1)
+
+    @cached_property
+    def outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits float32 [n, classes] and features float32 [n, d] of all test images."""
+        return predict(self.run.model, self.dataset.test.images)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of every test image, int64 [n]."""
+        return self.outputs[0].argmax(1)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probability of every class for every test image, float32 [n, classes]."""
+        return softmax(self.outputs[0])
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test images that the network classifies correctly, from 0 to 1."""
+        return float(np.mean(self.predicted == self.dataset.test.labels))
+
+    def feature_maps(
+        self, image: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What every convolution makes of one image, before and after its activation.
+
+        Args:
+            image: uint8 [height, width, channels].
+
+        Returns:
+            Twice, by convolution: float32 [height, width, channels].
+        """
+        after, before = self.run.model.forward(to_float(image[None]))
+        return (
+            {name: np.asarray(before[name])[0] for name in self.convolutions},
+            {name: np.asarray(after[name])[0] for name in self.convolutions},
+        )
+
+    def shown_outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What every layer with weights passes on: after its activation and its pooling.
+
+        Args:
+            images: uint8 [n, height, width, channels].
+
+        Returns:
+            By layer, in order: float32 [n, …].
+        """
+        model = self.run.model
+        return {
+            name: layer_outputs(model, images, source)
+            for name, source in model.shown_layers().items()
+        }
+
+    @cached_property
+    def recorded(self) -> dict[int, dict[str, np.ndarray]]:
+        """What the run's inspections recorded, by step, up to the checkpoint shown."""
+        everything = inspections.load_all(self.run.path / runs.INSPECTIONS)
+        return {step: arrays for step, arrays in everything.items() if step <= self.run.step}
+
+    def diagram(self) -> bytes | None:
+        """The diagram of the network, as the bytes of a PNG; None, with a warning, if it cannot be drawn."""
+        try:
+            return diagram.draw(self.run.model, self.run.image_shape)
+        except diagram.DiagramUnavailable as problem:
+            self.warn(str(problem))
+            return None
