@@ -1,12 +1,8 @@
-"""`python -m lenet.explain RUN PICTURE`: one's own picture, layer by layer, to the answer."""
+"""`python -m lenet.explain RUN PICTURE`: a picture of your own, layer by layer, to the answer."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from lenet import cli
+from lenet import cli, files
 from lenet.data.preparation import Prepared, Way, prepare, read_picture
 from lenet.recording import runs
 
-if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers in a blink.
+if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers at once.
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -28,30 +24,31 @@ if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answ
     from lenet.registry import Resize
 
 DESCRIPTION = (
-    "Shows a trained network one picture of your own, e.g. a photographed digit, and draws "
-    "what every layer makes of it."
+    "Shows a picture of your own, e.g. a photo of a digit, to a trained network and draws what "
+    "every layer makes of it."
 )
-LEAST_DPI, MOST_DPI = 10, 1000
+MINIMUM_DPI, MAXIMUM_DPI = 10, 1000
 FORMATS = ("png", "svg", "pdf")
-BAR = 30  # Characters, for a probability of 1.
-PATCHES = 4  # How many occluding patches side by side span an image.
+BAR_LENGTH = 30  # Characters, for a probability of 1.
+PATCHES = 4  # As many occluding patches next to each other are as wide as an image.
 NAME_LENGTH = 60
-WORTH_NAMING = 0.05  # From this probability on the second best answer is said too.
+SECOND_ANSWER = 0.05  # The second answer is named too if its probability is at least this.
+WHAT, REMEDY = "the figure", "name another file with --output"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `lenet.explain` can be told.
+    """The options of `lenet.explain`.
 
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
-        picture: A photograph or drawing: PNG, JPEG, WebP or BMP.
-        output: The figure's file. Default: RUN/figures/explain-<picture>.<format>.
-        occlusion: Also hide a part of the image at a time and draw what that does to the answer.
-        gradient: Also draw which pixels the answer's logit changes with.
-        prepare: How the picture becomes an image for the network: drawing, as MNIST was made;
-            photo, the middle, scaled; auto, by what the run was trained on.
-        format: The figure's format. Default: by the name of --output, else png.
+        picture: A photo or drawing: PNG, JPEG, WebP or BMP.
+        output: The file for the figure. Default: RUN/figures/explain-<picture>.<format>.
+        occlusion: Also hide one part of the image after another, and draw how the answer changes.
+        gradient: Also draw how much the logit of the answer changes with each pixel.
+        prepare: How the picture becomes an image for the network. drawing: the way MNIST was made;
+            photo: the middle of it, scaled; auto: whichever fits the images the run was trained on.
+        format: The format of the figure. Default: the suffix of --output, else png.
         dpi: Dots per inch; the figure is 12 inches wide.
     """
 
@@ -68,7 +65,7 @@ class Options:
         """The file to write.
 
         Raises:
-            ValueError: its name does not say its format, says another, or is the picture's own.
+            ValueError: its suffix is no format, or not `format`; or it is the picture itself.
         """
         if self.output is None:
             name = f"explain-{self.picture.stem}.{self.format or FORMATS[0]}"
@@ -105,24 +102,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explain(options: Options) -> Path:
-    """Says what the network takes the picture for, and draws why.
+    """Prints the network's answer, and draws how it comes about.
 
     Returns:
-        The figure's file.
+        The file of the figure.
 
     Raises:
         FileNotFoundError: there is no run, or no picture.
-        ValueError: an option, the run or the picture is of no use; the message says why.
+        ValueError: an option, the run or the picture cannot be used; the message says why.
         OSError: the figure cannot be written.
     """
-    if not MOST_DPI >= options.dpi >= LEAST_DPI:
+    if not MINIMUM_DPI <= options.dpi <= MAXIMUM_DPI:
         raise ValueError(
-            f"Expected dpi to be from {LEAST_DPI} to {MOST_DPI:,}. Received: dpi={options.dpi}"
+            f"Expected dpi to be from {MINIMUM_DPI} to {MAXIMUM_DPI:,}. Received: dpi={options.dpi}"
         )
     config, dataset = runs.read_config(options.run)
     prepared = _prepare(options, dataset, config.resize)
     target = options.target()
-    _check_writable(target.parent)
+    files.check_folder(target.parent, WHAT, REMEDY)
     from lenet.training.runtime import start_tensorflow
 
     print("Loading TensorFlow …", flush=True)
@@ -141,21 +138,21 @@ def explain(options: Options) -> Path:
 
 
 def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
-    """The probabilities of all classes as lines, aligned, with a bar each and a mark at the best."""
-    from lenet.figures.explanation import percentage
+    """A line with a bar for the probability of each class; the most probable class is marked."""
+    from lenet.figures.single_image import percentage
 
     width = max(map(len, class_names))
     best = int(probabilities.argmax())
     lines = []
-    for place, (name, probability) in enumerate(zip(class_names, probabilities, strict=True)):
-        mark = ">" if place == best else " "
-        bar = "█" * round(BAR * float(probability))
+    for label, (name, probability) in enumerate(zip(class_names, probabilities, strict=True)):
+        mark = ">" if label == best else " "
+        bar = "█" * round(BAR_LENGTH * float(probability))
         lines.append(f"{mark} {name:>{width}}  {percentage(float(probability)):>7}  {bar}".rstrip())
     return lines
 
 
 def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:
-    """Reads the picture and makes it fit the run's images, naming it where that cannot be."""
+    """Reads the picture and prepares it for the network; errors name the picture."""
     height, width, channels = dataset["image_shape"]
     picture = read_picture(options.picture)
     try:
@@ -165,21 +162,21 @@ def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepa
 
 
 def _short(name: str) -> str:
-    """A file's name, the middle of a long one left out."""
+    """The name of a file; if it is long, without its middle."""
     if len(name) <= NAME_LENGTH:
         return name
     return f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 3 :]}"
 
 
 def _headline(run: TrainedRun, insight: Insight) -> str:
-    """The answer in a few words, and the next best where that is not far behind."""
-    from lenet.figures.explanation import percentage
+    """The answer in a few words, with the second answer if that is probable too."""
+    from lenet.figures.single_image import percentage
 
     first, second = insight.probabilities.argsort()[::-1][:2].tolist()
     parts = [
-        f"{run.class_names[place]} ({percentage(float(insight.probabilities[place]))})"
-        for place in (first, second)
-        if place == first or insight.probabilities[place] >= WORTH_NAMING
+        f"{run.class_names[label]} ({percentage(float(insight.probabilities[label]))})"
+        for label in (first, second)
+        if label == first or insight.probabilities[label] >= SECOND_ANSWER
     ]
     return ", or ".join(parts)
 
@@ -198,57 +195,30 @@ def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insigh
         insight.probabilities,
         run.class_names,
         headline=f"The network says: {_headline(run, insight)}",
-        subtitle=f"{_short(options.picture.name)}, seen by {run.config.model} trained on {run.title}, for "
-        f"{run.step:,} steps",
+        subtitle=f"{_short(options.picture.name)}, seen by {run.config.model} after {run.step:,} "
+        f"steps on {run.title}",
         activations=insight.activations,
-        speaks=insight.speaks,
+        contributions=insight.contributions,
         occlusion=occlude(*seen, patch) if options.occlusion else None,
         patch=patch,
         saliency=saliency_of(*seen) if options.gradient else None,
     )
 
 
-def _check_writable(folder: Path) -> None:
-    """Makes sure a file can be put into a folder, which need not be there, without making it.
-
-    Raises:
-        OSError: it cannot; the message says what to do.
-    """
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
 def _write(figure: Figure, target: Path, dpi: int) -> None:
-    """Writes a figure's file, whole or not at all.
+    """Writes the file of a figure.
 
     Raises:
         OSError: it cannot be written; the message says what to do.
     """
-    buffer = io.BytesIO()
+    from lenet.figures.style import encode
+
     with warnings.catch_warnings():
-        # A file's name may have letters that matplotlib's font has not.
+        # A file name may have letters that matplotlib's font does not have.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format=target.suffix.removeprefix(".").lower(), dpi=dpi)
-    temporary = target.with_name(f".writing-{target.name}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(buffer.getvalue())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise _cannot_write(target.parent, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _cannot_write(folder: Path, error: OSError) -> OSError:
-    return OSError(
-        f"Cannot write the figure to {folder} ({error.strerror}): name another file with --output."
-    )
+        content = encode(figure, target.suffix.removeprefix(".").lower(), dpi)
+    files.make_folder(target.parent, WHAT, REMEDY)
+    files.write(target, content)
 
 
 if __name__ == "__main__":

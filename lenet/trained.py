@@ -1,4 +1,4 @@
-"""Reads a trained run back and runs its network over images: what scripts and notebooks import."""
+"""For scripts and notebooks: reads a trained run back and runs its network over images."""
 
 from lenet.analysis.trained import TrainedRun, layer_outputs, load_run, predict, softmax
 

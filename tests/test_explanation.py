@@ -12,7 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lenet.data.preparation import Stage
-from lenet.figures import explanation as figures
+from lenet.figures import single_image
+from lenet.figures.explanation import explanation
 
 RNG = np.random.default_rng(0)
 DIGITS = tuple("0123456789")
@@ -26,28 +27,32 @@ COLOURED = RNG.integers(0, 255, (32, 32, 3), dtype=np.uint8)
 LOGITS = np.array([-2.5, 1, 0, 0.5, 8, -3, -1, 2, 0.1, 4], np.float32)
 PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum()
 FC2 = np.maximum(0, RNG.normal(size=84)).astype(np.float32)
-SPEAKS = FC2 * RNG.normal(size=84).astype(np.float32)
+CONTRIBUTIONS = FC2 * RNG.normal(size=84).astype(np.float32)
 HEAT = RNG.random((28, 28)).astype(np.float32)
 
 # Every function that draws on given axes, with what it may be given.
 ON_AXES: dict[str, Callable[[Axes | None], Axes]] = {
-    "a stage": lambda ax: figures.stage(DIGIT, "Cropped", "to the drawing", ax),
-    "a stage with marks": lambda ax: figures.stage(
+    "a stage": lambda ax: single_image.stage(DIGIT, "Cropped", "to the drawing", ax),
+    "a stage with marks": lambda ax: single_image.stage(
         DIGIT, "Ink", "alone", ax, (4, 10, 24, 18), (14.0, 14.0)
     ),
-    "a coloured stage": lambda ax: figures.stage(COLOURED, "Your image", "a cat", ax),
-    "six maps": lambda ax: figures.layer_maps(RNG.random((28, 28, 6)), ax),
-    "forty maps": lambda ax: figures.layer_maps(RNG.random((10, 10, 40)), ax),
-    "dead maps": lambda ax: figures.layer_maps(np.zeros((10, 10, 16)), ax),
-    "units": lambda ax: figures.unit_bars(FC2, ax),
-    "units that speak": lambda ax: figures.unit_bars(FC2, ax, SPEAKS, "4"),
-    "dead units": lambda ax: figures.unit_bars(0 * FC2, ax, 0 * SPEAKS, "4"),
-    "logits": lambda ax: figures.class_bars(LOGITS, DIGITS, 4, ax),
-    "probabilities": lambda ax: figures.class_bars(PROBABILITIES, CLOTHES, 4, ax, percent=True),
-    "two classes": lambda ax: figures.class_bars(LOGITS[:2], ("cat", "dog"), 1, ax),
-    "heat over a digit": lambda ax: figures.heat_over(DIGIT, HEAT, ax, "probability"),
-    "heat over nothing": lambda ax: figures.heat_over(0 * DIGIT, 0 * HEAT, ax, "probability"),
-    "heat over colours": lambda ax: figures.heat_over(COLOURED, RNG.random((32, 32)), ax, "heat"),
+    "a coloured stage": lambda ax: single_image.stage(COLOURED, "Your image", "a cat", ax),
+    "six maps": lambda ax: single_image.layer_maps(RNG.random((28, 28, 6)), ax),
+    "forty maps": lambda ax: single_image.layer_maps(RNG.random((10, 10, 40)), ax),
+    "dead maps": lambda ax: single_image.layer_maps(np.zeros((10, 10, 16)), ax),
+    "units": lambda ax: single_image.unit_bars(FC2, ax),
+    "units with contributions": lambda ax: single_image.unit_bars(FC2, ax, CONTRIBUTIONS, "4"),
+    "dead units": lambda ax: single_image.unit_bars(0 * FC2, ax, 0 * CONTRIBUTIONS, "4"),
+    "logits": lambda ax: single_image.class_bars(LOGITS, DIGITS, 4, ax),
+    "probabilities": lambda ax: single_image.class_bars(
+        PROBABILITIES, CLOTHES, 4, ax, percent=True
+    ),
+    "two classes": lambda ax: single_image.class_bars(LOGITS[:2], ("cat", "dog"), 1, ax),
+    "heat over a digit": lambda ax: single_image.heat_over(DIGIT, HEAT, ax, "probability"),
+    "heat over nothing": lambda ax: single_image.heat_over(0 * DIGIT, 0 * HEAT, ax, "probability"),
+    "heat over colours": lambda ax: single_image.heat_over(
+        COLOURED, RNG.random((32, 32)), ax, "heat"
+    ),
 }
 
 
@@ -71,12 +76,12 @@ def whole(**changes: Any) -> Figure:
         "activations": dict.fromkeys(("conv1", "conv2", "conv3", "fc1", "fc2"), "leaky_relu"),
         "headline": "The network says: 4 (97.9 %)",
         "subtitle": "my_digit.png, seen by lenet trained on mnist, relu + adam, for 1,200 steps",
-        "speaks": SPEAKS,
+        "contributions": CONTRIBUTIONS,
         "occlusion": HEAT,
         "patch": 7,
         "saliency": 0.1 * HEAT,
     }
-    return figures.explanation(**(given | changes))
+    return explanation(**(given | changes))
 
 
 WHOLE: dict[str, Callable[[], Figure]] = {
@@ -96,7 +101,7 @@ WHOLE: dict[str, Callable[[], Figure]] = {
     "wide layers": lambda: whole(
         convolutions={"conv1": RNG.random((32, 32, 32)), "conv3": RNG.random((8, 8, 64))},
         dense={"fc1": RNG.random(300)},
-        speaks=RNG.normal(size=300),
+        contributions=RNG.normal(size=300),
     ),
     "colour, two classes": lambda: whole(
         stages=[
@@ -141,13 +146,13 @@ def test_its_words_say_what_is_shown() -> None:
         "fc1: 120 units",
         "fc2: 84 units",
         "The answer",
-        "What the answer 4 hangs on",
+        "What the answer 4 depends on",
     ):
         assert expected in words
     silent = np.count_nonzero(FC2 == 0)
-    assert f"after leaky_relu; {silent} of them silent, at 0" in words
-    assert any("7 × 7 pixels" in word and "at worst" in word for word in words)
-    assert not any("hangs on" in word for word in words_of(whole(occlusion=None, saliency=None)))
+    assert f"after leaky_relu; {silent} of them silent (output 0)" in words
+    assert any("7 × 7 pixels" in word and "at the lowest" in word for word in words)
+    assert not any("depends on" in word for word in words_of(whole(occlusion=None, saliency=None)))
 
 
 def words_of(figure: Figure) -> list[str]:
@@ -158,35 +163,35 @@ def words_of(figure: Figure) -> list[str]:
 
 def test_maps_share_one_scale_and_are_laid_out_in_rows() -> None:
     maps = RNG.random((10, 12, 20))
-    image = figures.layer_maps(maps).get_images()[0]
+    image = single_image.layer_maps(maps).get_images()[0]
     drawn = np.ma.getdata(image.get_array())
     assert image.get_clim() == (maps.min(), maps.max())
-    gap = round(figures.GAP * 10)
+    gap = round(single_image.GAP * 10)
     assert np.array_equal(drawn[:10, :12], maps[..., 0])
     assert np.array_equal(drawn[10 + gap :, 3 * (12 + gap) : 3 * (12 + gap) + 12], maps[..., 19])
 
 
 def test_bars_are_as_high_as_what_they_show() -> None:
-    ax = figures.unit_bars(FC2, None, SPEAKS, "4")
+    ax = single_image.unit_bars(FC2, None, CONTRIBUTIONS, "4")
     heights = {bar.get_x() + bar.get_width() / 2: bar for bar in ax.patches}
     for unit, output in enumerate(FC2):
-        if SPEAKS[unit] == 0:
+        if CONTRIBUTIONS[unit] == 0:
             assert pytest.approx(unit) not in list(heights)
             continue
         bar = next(bar for place, bar in heights.items() if abs(place - unit) < 0.1)
         assert bar.get_height() == pytest.approx(output)
-        color = figures.FOR if SPEAKS[unit] > 0 else figures.AGAINST
+        color = single_image.FOR if CONTRIBUTIONS[unit] > 0 else single_image.AGAINST
         assert to_hex(bar.get_facecolor()) == color.lower()
-    ax = figures.class_bars(LOGITS, DIGITS, 4)
+    ax = single_image.class_bars(LOGITS, DIGITS, 4)
     assert [bar.get_height() for bar in ax.patches] == pytest.approx(LOGITS.tolist())
-    assert [to_hex(bar.get_facecolor()) for bar in ax.patches].count(figures.FOR.lower()) == 1
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches].count(single_image.FOR.lower()) == 1
     assert [text.get_text() for text in ax.texts][:2] == ["−2.5", "1.0"]
 
 
 def test_heat_is_drawn_over_the_image() -> None:
-    ax = figures.heat_over(DIGIT, HEAT, None, "probability")
+    ax = single_image.heat_over(DIGIT, HEAT, None, "probability")
     assert np.array_equal(np.ma.getdata(ax.get_images()[0].get_array()), HEAT)
-    ax = figures.heat_over(COLOURED, HEAT, None)
+    ax = single_image.heat_over(COLOURED, HEAT, None)
     heat, behind = sorted(ax.get_images(), key=lambda image: -image.get_zorder())
     assert heat.get_alpha() is not None
     assert np.array_equal(np.ma.getdata(behind.get_array()), COLOURED.mean(-1))
@@ -208,4 +213,4 @@ def test_heat_is_drawn_over_the_image() -> None:
     ],
 )
 def test_a_probability_is_written_as_one_reads_it(probability: float, words: str) -> None:
-    assert figures.percentage(probability) == words
+    assert single_image.percentage(probability) == words

@@ -45,7 +45,7 @@ def test_what_units_say_adds_up_to_the_logit(model: Any, digits: Dataset) -> Non
     for image in digits.test.images[:5]:
         found = look_inside(model, image)
         bias = model.fc3.bias.numpy()[found.predicted]
-        assert found.speaks.sum() + bias == pytest.approx(found.logits.max(), rel=1e-4)
+        assert found.contributions.sum() + bias == pytest.approx(found.logits.max(), rel=1e-4)
 
 
 @pytest.mark.parametrize("patch", [1, 4, 7])

@@ -1,4 +1,4 @@
-"""Questions asked of a trained network: the run read back, one image inside it, how layers separate classes.
+"""Questions asked of a trained network: what one image does inside it, how layers separate classes.
 
 May import: data, networks, recording.
 """

@@ -1,4 +1,4 @@
-"""How well a layer keeps the classes apart: as a picture by PCA and t-SNE, and as two numbers."""
+"""How well a layer separates the classes: as points in a plane (PCA, t-SNE), and as two numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Separation:
-    """How far a layer has the classes apart, measured in the layer's own space.
+    """How well a layer separates the classes, measured on all its outputs.
 
     Attributes:
-        knn_accuracy: the share of images whose class is that of most of their 10 nearest
-            neighbours, the image itself left out; from 0 to 1.
-        silhouette: Rousseeuw's (1987) mean silhouette; from -1 to 1, above 0 where images lie
+        knn_accuracy: the share of images that have the same class as most of their 10 nearest
+            neighbours, not counting the image itself; from 0 to 1.
+        silhouette: the mean silhouette (Rousseeuw 1987); from -1 to 1, above 0 if images are
             nearer to their own class than to any other.
     """
 
@@ -28,22 +28,22 @@ class Separation:
 
 
 def flatten(outputs: np.ndarray) -> np.ndarray:
-    """A layer's outputs as one row per image: float32 [n, d] from [n, …]."""
+    """The outputs of a layer as one row per image: float32 [n, d] from [n, …]."""
     return np.ascontiguousarray(outputs.reshape(len(outputs), -1), np.float32)
 
 
 def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
-    """Measures how well nearness means sameness.
+    """Measures whether images that are near each other are of the same class.
 
     Args:
         outputs: float32 [n, d].
-        labels: int [n], of at least two classes and fewer than n.
+        labels: int [n]; at least two classes, but fewer than n.
     """
     from sklearn.metrics import silhouette_score
     from sklearn.neighbors import NearestNeighbors
 
     count = min(NEIGHBOURS, len(outputs) - 1)
-    # Asked without points, it leaves each point out of its own neighbours.
+    # Called without points, it does not count a point as its own neighbour.
     nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(outputs)
     voters = labels[nearest.kneighbors(return_distance=False)]
     votes = np.stack([(voters == c).sum(1) for c in range(labels.max() + 1)], axis=1)
@@ -54,10 +54,10 @@ def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
 
 
 def pca(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two directions in which the outputs vary most; zeros where they do not vary.
+    """The two directions in which the outputs vary most; zeros if they do not vary.
 
     Returns:
-        points float32 [n, 2], and the share of the variance along each of the two.
+        Points float32 [n, 2], and the share of the variance along each of the two directions.
     """
     from sklearn.decomposition import PCA
 
@@ -68,20 +68,20 @@ def pca(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tsne(outputs: np.ndarray) -> np.ndarray:
-    """t-SNE (van der Maaten & Hinton 2008), after PCA to 50 directions where there are more.
+    """t-SNE (van der Maaten & Hinton 2008), after PCA to 50 directions if there are more.
 
-    Perplexity 40, or a third of the images where there are few; a fixed seed. The Barnes-Hut
-    angle of 0.7 and 750 iterations take half the time of scikit-learn's 0.5 and 1,000 for a
-    divergence 4 % higher and the same neighbours (measured on 5,000 images of MNIST).
+    Perplexity 40, or a third of the images if there are few; a fixed seed. A Barnes-Hut angle of
+    0.7 and 750 iterations take half the time of scikit-learn's defaults, 0.5 and 1,000. The
+    divergence is 4 % higher, the neighbours are the same (measured on 5,000 images of MNIST).
 
     Returns:
-        points float32 [n, 2].
+        Points float32 [n, 2].
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    if _is_one_point(outputs):  # As of a dead network; scikit-learn crashes on that.
+    if _is_one_point(outputs):  # E.g. of a dead network: scikit-learn would crash.
         return np.zeros((len(outputs), 2), np.float32)
     directions = min(PCA_FIRST, *outputs.shape)
     if outputs.shape[1] > directions:
@@ -90,11 +90,11 @@ def tsne(outputs: np.ndarray) -> np.ndarray:
     reduction = TSNE(
         2, perplexity=perplexity, init="pca", angle=0.7, max_iter=750, random_state=SEED
     )
-    # One thread each: two layers side by side are faster than one on two threads.
+    # One thread each: two layers at the same time are faster than one layer on two threads.
     with threadpool_limits(1):
         return reduction.fit_transform(outputs)
 
 
 def _is_one_point(outputs: np.ndarray) -> bool:
-    """Whether a layer gives the same output for every image."""
+    """Whether a layer has the same output for every image."""
     return bool((outputs == outputs[:1]).all())

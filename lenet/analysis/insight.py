@@ -1,4 +1,4 @@
-"""What a network makes of one image: every layer's output, and what its answer hangs on."""
+"""What a network makes of one image: the output of every layer, and what its answer depends on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lenet.analysis.trained import predict, softmax
 from lenet.networks.classifier import Classifier
 from lenet.networks.inputs import to_float
 
-FINEST = 28  # At how many places along its shorter side the image is hidden, about.
+FINEST = 28  # The patch moves to about this many positions along the shorter side.
 PATCH_BRIGHTNESS = 128
 
 
@@ -21,17 +21,17 @@ class Insight:
 
     Attributes:
         convolutions: feature maps by layer, float32 [height, width, channels].
-        dense: outputs by fully connected layer, all but the last, float32 [units].
+        dense: outputs of the fully connected layers but the last, by layer, float32 [units].
         logits, probabilities: float32 [classes].
-        speaks: float32 [units]: what each feature adds to the predicted class's logit.
-        activations: the function behind each of those layers, by layer.
+        contributions: float32 [units]: what each feature adds to the logit of the predicted class.
+        activations: the activation function of each of these layers, by layer.
     """
 
     convolutions: dict[str, np.ndarray]
     dense: dict[str, np.ndarray]
     logits: np.ndarray
     probabilities: np.ndarray
-    speaks: np.ndarray
+    contributions: np.ndarray
     activations: dict[str, str]
 
     @property
@@ -41,7 +41,7 @@ class Insight:
 
 
 def look_inside(model: Classifier, image: np.ndarray) -> Insight:
-    """Runs a network on one image and keeps every layer's output, after its activation.
+    """Runs a network on one image and keeps the output of every layer, after its activation.
 
     Args:
         image: uint8 [height, width, channels].
@@ -64,36 +64,36 @@ def look_inside(model: Classifier, image: np.ndarray) -> Insight:
 
 
 def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.ndarray:
-    """How probable a class stays while a gray patch hides a part of the image, place by place.
+    """How probable a class remains while a gray patch hides a part of the image, for every position.
 
     After M. Zeiler & R. Fergus, Visualizing and understanding convolutional networks, 2014.
 
     Args:
         image: uint8 [height, width, channels].
-        patch: the patch's side, in pixels; at the edges a part of it falls off the image.
+        patch: the side of the patch, in pixels; at the edges, a part of it is outside the image.
 
     Returns:
-        float32 [height, width], from 0 to 1: with the patch's middle there.
+        float32 [height, width], from 0 to 1: the probability with the patch centred on each pixel.
     """
     height, width, _ = image.shape
-    # Images much larger than MNIST's need not be hidden pixel by pixel.
+    # For images much larger than MNIST's, moving the patch pixel by pixel would take too long.
     stride = max(1, min(height, width) // FINEST)
     rows, columns = np.arange(stride // 2, height, stride), np.arange(stride // 2, width, stride)
-    found = []
+    probabilities = []
     for row in rows:
         top = max(0, row - patch // 2)
         hidden = np.repeat(image[None], len(columns), axis=0)
-        for picture, column in zip(hidden, columns, strict=True):
+        for copy, column in zip(hidden, columns, strict=True):
             left = max(0, column - patch // 2)
             bottom, right = row - patch // 2 + patch, column - patch // 2 + patch
-            picture[top:bottom, left:right] = PATCH_BRIGHTNESS
-        found.append(softmax(predict(model, hidden)[0])[:, label])
-    heat = np.stack(found)
+            copy[top:bottom, left:right] = PATCH_BRIGHTNESS
+        probabilities.append(softmax(predict(model, hidden)[0])[:, label])
+    heat = np.stack(probabilities)
     return heat.repeat(stride, axis=0).repeat(stride, axis=1)[:height, :width]
 
 
 def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
-    """How much a class's logit changes with each pixel: the gradient's absolute value.
+    """How much the logit of a class changes with each pixel: the absolute value of the gradient.
 
     After K. Simonyan, A. Vedaldi & A. Zisserman, Deep inside convolutional networks, 2013.
 
@@ -101,7 +101,7 @@ def saliency_of(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
         image: uint8 [height, width, channels].
 
     Returns:
-        float32 [height, width], the greatest over the channels, for pixels from 0 to 1.
+        float32 [height, width], the maximum over the channels, for pixels from 0 to 1.
     """
     pixels = to_float(tf.constant(image[None]))
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""A trained run, read back: its options, its network, and what that makes of images."""
+"""A trained run, read back: its options, its network, and the outputs of the network for images."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from lenet.recording import checkpoints, runs
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run as its newest whole checkpoint has it.
+    """A run at its newest intact checkpoint.
 
     Attributes:
         path: the run's folder.
         config: its options.
-        dataset_name, class_names, image_shape: of the images it was trained on.
-        dataset_sha256: of those images.
+        dataset_name, class_names, image_shape, dataset_sha256: of the images it was trained on.
         step: updates made when the checkpoint was saved.
         model: the network, with its trained weights.
-        skipped: newer checkpoints that are damaged, each with the reason.
+        skipped: newer checkpoints that are damaged, each with what is wrong with it.
     """
 
     path: Path
@@ -43,24 +42,24 @@ class TrainedRun:
 
     @property
     def title(self) -> str:
-        """What was trained on what, in a few words."""
+        """The data set, the activation and the optimizer, in a few words."""
         return f"{self.dataset_name}, {self.config.activation} + {self.config.optimizer}"
 
     def load_dataset(self, data_dir: Path | None = None) -> Dataset:
         """The images the run was trained on.
 
         Args:
-            data_dir: where they lie now, if not where they did.
+            data_dir: where they are now, if they have moved.
 
         Raises:
             FileNotFoundError: they are not there.
-            ValueError: what is there are other images.
+            ValueError: there are other images.
         """
         dataset = load_dataset_for(self.config, data_dir)
         if dataset.sha256 != self.dataset_sha256:
             raise ValueError(
-                f"{self.path} was trained on other images ({self.dataset_name}) than these "
-                f"({dataset.name}): name its own with --data-dir."
+                f"{self.path} was trained on other images ({self.dataset_name}), not on these "
+                f"({dataset.name}): give the folder of its own images with --data-dir."
             )
         return dataset
 
@@ -70,15 +69,15 @@ def load_run(path: Path) -> TrainedRun:
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        RunError: the run has no whole checkpoint.
+        RunError: the run has no intact checkpoint.
         ValueError: its config.json is damaged.
     """
     config, dataset = runs.read_config(path)
     checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
     if checkpoint is None:
         raise runs.RunError(
-            f"{path} has no checkpoint yet: let it train to the end of an epoch, or go on with "
-            f"it by --resume {path}."
+            f"{path} has no checkpoint yet: let it train to the end of an epoch, or resume it with "
+            f"--resume {path}."
         )
     height, width, channels = dataset["image_shape"]
     class_names = tuple(dataset["class_names"])
@@ -99,7 +98,7 @@ def load_run(path: Path) -> TrainedRun:
 
 
 def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs a network over images, as many at a time as memory is sure to hold.
+    """Runs a network over images, in batches that fit into memory.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -113,7 +112,7 @@ def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarray:
-    """One layer's output, after its activation, for many images.
+    """The output of one layer, after its activation, for many images.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -126,8 +125,8 @@ def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarr
 
 
 def _batches(images: np.ndarray) -> Iterator[tf.Tensor]:
-    step = images_at_once(images)
-    return (to_float(images[i : i + step]) for i in range(0, len(images), step))
+    size = images_at_once(images)
+    return (to_float(images[i : i + size]) for i in range(0, len(images), size))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
