@@ -1,4 +1,4 @@
-"""How well a layer keeps classes apart, against formulas written out in NumPy."""
+"""How well a layer separates classes, compared with formulas written out in NumPy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def clusters(count: int, dimensions: int, apart: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points around three corners, the farther apart the clearer; float32 [n, d], int [n]."""
+    """Points around three corners, the farther apart, the clearer; float32 [n, d], int [n]."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(count) % 3)
     corners = apart * np.eye(3, dimensions)
@@ -31,7 +31,7 @@ def distances(points: np.ndarray) -> np.ndarray:
 
 
 def knn_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int) -> float:
-    """Each point is taken for what most of the others nearest to it are; ties go to the lesser."""
+    """Each point gets the class of most of its nearest neighbours; ties go to the lower class."""
     right = 0
     for place, row in enumerate(distances(points)):
         others = [index for index in np.argsort(row) if index != place][:neighbours]
@@ -41,7 +41,7 @@ def knn_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int) -> flo
 
 
 def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
-    """The mean of (b - a) / max(a, b): a to one's own class, b to the nearest other one."""
+    """The mean of (b - a) / max(a, b): a is the distance to the own class, b to the nearest other."""
     scores = []
     for place, row in enumerate(distances(points)):
         own = (labels == labels[place]) & (np.arange(len(points)) != place)
@@ -56,14 +56,14 @@ class TestSeparation:
 
     @pytest.mark.parametrize("apart", [0.0, 1.5, 4.0])
     @pytest.mark.parametrize("count", [4, 8, 60])
-    def test_both_numbers_are_those_of_their_formulas(self, count: int, apart: float) -> None:
+    def test_both_numbers_agree_with_their_formulas(self, count: int, apart: float) -> None:
         points, labels = clusters(count, 5, apart)
         found = embeddings.separation(points, labels)
         expected = knn_accuracy(points, labels, min(10, count - 1))
         assert found.knn_accuracy == pytest.approx(expected, abs=1e-9)
         assert found.silhouette == pytest.approx(silhouette(points, labels), abs=1e-5)
 
-    def test_they_tell_clear_classes_from_a_muddle(self) -> None:
+    def test_they_distinguish_clear_classes_from_mixed_ones(self) -> None:
         muddle, clear = (embeddings.separation(*clusters(60, 5, apart)) for apart in (0.0, 20.0))
         assert clear.knn_accuracy == 1.0
         assert clear.silhouette > 0.8
@@ -75,16 +75,16 @@ class TestSeparation:
         with_gap = embeddings.separation(points, labels * 3)
         assert with_gap == embeddings.separation(points, labels)
 
-    def test_a_layer_that_says_the_same_of_all_images_is_worth_a_guess(self) -> None:
+    def test_a_layer_with_one_output_for_all_images_is_no_better_than_guessing(self) -> None:
         found = embeddings.separation(np.ones((30, 4), np.float32), np.arange(30) % 3)
         assert found.silhouette == 0.0
         assert found.knn_accuracy <= 0.4
 
 
 class TestPca:
-    """The plane in which outputs vary most."""
+    """The plane in which the outputs vary most."""
 
-    def test_it_is_that_of_the_singular_values(self) -> None:
+    def test_it_agrees_with_the_singular_values(self) -> None:
         points, _ = clusters(40, 6, 5.0)
         found, shares = embeddings.pca(points)
         centred = points.astype(np.float64) - points.mean(0)
@@ -100,7 +100,7 @@ class TestPca:
 
 
 class TestTsne:
-    """t-SNE with what was decided for it."""
+    """t-SNE with the settings chosen for it."""
 
     def test_it_keeps_clear_classes_apart_the_same_way_each_time(self) -> None:
         points, labels = clusters(60, 60, 30.0)
@@ -120,7 +120,7 @@ class TestTsne:
 
 @pytest.mark.parametrize("value", [0.0, 3.5])
 def test_a_dead_layer_is_one_point(value: float) -> None:
-    """scikit-learn's t-SNE would end the whole process on it."""
+    """scikit-learn's t-SNE would crash the process."""
     outputs = np.full((60, 84), value, np.float32)
     points, shares = embeddings.pca(outputs)
     np.testing.assert_array_equal(points, np.zeros((60, 2)))

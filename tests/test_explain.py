@@ -41,11 +41,11 @@ def files(run: Path) -> Callable[[], set[Path]]:
     return lambda: set(run.rglob("*"))
 
 
-def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """What is said of a mistake: one line."""
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line printed about a mistake."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as caught:
-        explain.main([str(word) for word in words])
+        explain.main([str(argument) for argument in arguments])
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
@@ -76,15 +76,15 @@ def test_it_says_the_answer_and_draws_one_figure(
 
 def test_overlays_are_further_panels_of_it(run: Path, picture: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "a.png"
-    words = ["--output", str(target), "--occlusion", "--gradient"]
-    assert explain.main([str(run), str(picture), *words]) == 0
+    arguments = ["--output", str(target), "--occlusion", "--gradient"]
+    assert explain.main([str(run), str(picture), *arguments]) == 0
     with Image.open(target) as image:
         assert image.size[1] > 1500
     assert list(target.parent.iterdir()) == [target]
 
 
 @pytest.mark.parametrize(
-    ("words", "name", "start"),
+    ("arguments", "name", "start"),
     [
         (["--format", "svg"], "explain-my one.svg", b"<?xml"),
         (["--output", "a.PDF", "--format", "pdf", "--dpi", "50"], "a.PDF", b"%PDF"),
@@ -95,13 +95,13 @@ def test_the_format_can_be_chosen(
     picture: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: list[str],
+    arguments: list[str],
     name: str,
     start: bytes,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert explain.main([str(run), str(picture), *words]) == 0
-    target = Path(name) if "--output" in words else run / runs.FIGURES / name
+    assert explain.main([str(run), str(picture), *arguments]) == 0
+    target = Path(name) if "--output" in arguments else run / runs.FIGURES / name
     assert target.read_bytes().startswith(start)
     target.unlink()
 
@@ -117,8 +117,8 @@ def test_colour_and_other_sizes_work_too(
     names = ("a cat", "$dog_$", "7" * 30)
     trainer = fit(dataclasses.replace(dataset, class_names=names), epochs=1)
     target = tmp_path / "a.png"
-    words = [str(trainer.history.run), str(picture), "--output", str(target), "--gradient"]
-    assert explain.main([*words, "--prepare", "photo"]) == 0
+    arguments = [str(trainer.history.run), str(picture), "--output", str(target), "--gradient"]
+    assert explain.main([*arguments, "--prepare", "photo"]) == 0
     assert target.stat().st_size > 10_000
     out = capsys.readouterr().out
     assert all(name in out for name in names)
@@ -202,7 +202,7 @@ class TestMistakes:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
-        ("words", "message"),
+        ("arguments", "message"),
         [
             (["--output", "a.gif"], "Expected output to be a file ending in .png, .svg, .pdf"),
             (["--output", "a.png", "--format", "pdf"], "ending in .pdf. Received: output='a.png'"),
@@ -215,10 +215,10 @@ class TestMistakes:
         run: Path,
         picture: Path,
         capsys: pytest.CaptureFixture[str],
-        words: list[str],
+        arguments: list[str],
         message: str,
     ) -> None:
-        assert message in refused(capsys, run, picture, *words)
+        assert message in refused(capsys, run, picture, *arguments)
 
     def test_the_picture_is_not_written_over(
         self, run: Path, picture: Path, capsys: pytest.CaptureFixture[str]
@@ -232,8 +232,8 @@ def test_mistakes_and_help_need_no_tensorflow(run: Path, root: Path, tmp_path: P
     Image.new("RGB", (30, 20)).save(tmp_path / "black.png")
     program = (
         "import sys\nfrom lenet import explain\n"
-        "for words in (['--help'], sys.argv[1:]):\n"
-        "    try:\n        explain.main(words)\n"
+        "for arguments in (['--help'], sys.argv[1:]):\n"
+        "    try:\n        explain.main(arguments)\n"
         "    except SystemExit as end:\n        print('ended', end.code)\n"
         "print([name for name in ('tensorflow', 'matplotlib') if name in sys.modules])"
     )

@@ -1,4 +1,4 @@
-"""The figure of one picture's way through a network: what is drawn is what was given."""
+"""The figure of one picture on its way through a network: what is drawn is what was given."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def test_the_whole_figure_can_be_read(name: str, check_legible: Callable[..., No
     check_legible(figure)
 
 
-def test_its_words_say_what_is_shown() -> None:
-    words = words_of(whole())
+def test_its_text_says_what_is_shown() -> None:
+    texts = texts_of(whole())
     for expected in (
         "The network says: 4 (97.9 %)",
         "Preparation",
@@ -148,14 +148,14 @@ def test_its_words_say_what_is_shown() -> None:
         "The answer",
         "What the answer 4 depends on",
     ):
-        assert expected in words
+        assert expected in texts
     silent = np.count_nonzero(FC2 == 0)
-    assert f"after leaky_relu; {silent} of them silent (output 0)" in words
-    assert any("7 × 7 pixels" in word and "at the lowest" in word for word in words)
-    assert not any("depends on" in word for word in words_of(whole(occlusion=None, saliency=None)))
+    assert f"after leaky_relu; {silent} of them silent (output 0)" in texts
+    assert any("7 × 7 pixels" in text and "at the lowest" in text for text in texts)
+    assert not any("depends on" in text for text in texts_of(whole(occlusion=None, saliency=None)))
 
 
-def words_of(figure: Figure) -> list[str]:
+def texts_of(figure: Figure) -> list[str]:
     from matplotlib.text import Text
 
     return [text.get_text() for text in figure.findobj(Text)]  # type: ignore[attr-defined]
@@ -178,7 +178,7 @@ def test_bars_are_as_high_as_what_they_show() -> None:
         if CONTRIBUTIONS[unit] == 0:
             assert pytest.approx(unit) not in list(heights)
             continue
-        bar = next(bar for place, bar in heights.items() if abs(place - unit) < 0.1)
+        bar = next(bar for position, bar in heights.items() if abs(position - unit) < 0.1)
         assert bar.get_height() == pytest.approx(output)
         color = single_image.FOR if CONTRIBUTIONS[unit] > 0 else single_image.AGAINST
         assert to_hex(bar.get_facecolor()) == color.lower()
@@ -198,7 +198,7 @@ def test_heat_is_drawn_over_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "words"),
+    ("probability", "text"),
     [
         (1.0, "100 %"),
         (0.99996, "100 %"),
@@ -212,5 +212,5 @@ def test_heat_is_drawn_over_the_image() -> None:
         (0.0, "0 %"),
     ],
 )
-def test_a_probability_is_written_as_one_reads_it(probability: float, words: str) -> None:
-    assert single_image.percentage(probability) == words
+def test_a_probability_has_as_many_digits_as_it_needs(probability: float, text: str) -> None:
+    assert single_image.percentage(probability) == text

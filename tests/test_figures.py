@@ -103,19 +103,19 @@ def probabilities(count: int, classes: int) -> np.ndarray:
 def overview() -> Figure:
     layers = ("conv1", "conv2", "fc1", "fc2", "fc3")
     planes = {(method, layer): POINTS for method in ("pca", "tsne") for layer in layers}
-    numbers = {layer: Separation(0.913, 0.25) for layer in layers}
+    separations = {layer: Separation(0.913, 0.25) for layer in layers}
     methods = {"pca": "PCA", "tsne": "t-SNE"}
-    return scatter.overview(planes, numbers, LABELS, DIGITS, methods, "Layer by layer")
+    return scatter.overview(planes, separations, LABELS, DIGITS, methods, "Layer by layer")
 
 
 def shown(ax: Axes) -> np.ndarray:
-    """The array of the first picture on an Axes."""
-    picture = ax.images[0]
-    assert isinstance(picture, AxesImage)
-    return np.ma.getdata(picture.get_array())
+    """The array of the first image on an Axes."""
+    image = ax.images[0]
+    assert isinstance(image, AxesImage)
+    return np.ma.getdata(image.get_array())
 
 
-def words(figure: Figure | Axes) -> str:
+def text_of(figure: Figure | Axes) -> str:
     """All that is written on a figure or Axes."""
     from matplotlib.text import Text
 
@@ -153,7 +153,7 @@ class TestEveryFunction:
         check_legible(figure, DIGITS if name == "overview" else ())
 
     @pytest.mark.parametrize(
-        ("x", "words", "size", "problem"),
+        ("x", "text", "size", "problem"),
         [
             (0.9, "leaves the figure", 30, "leaves the figure"),
             (0.5, "over the other", 12, "the other"),
@@ -161,12 +161,12 @@ class TestEveryFunction:
         ],
     )
     def test_what_cannot_be_read_is_seen(
-        self, x: float, words: str, size: int, problem: str, check_legible: Callable[..., None]
+        self, x: float, text: str, size: int, problem: str, check_legible: Callable[..., None]
     ) -> None:
         figure = Figure(figsize=(4, 3))
         figure.text(0.5, 0.5, "the other")
         check_legible(figure)
-        figure.text(x, 0.5, words, fontsize=size)
+        figure.text(x, 0.5, text, fontsize=size)
         with pytest.raises(AssertionError, match=problem):
             check_legible(figure)
 
@@ -180,8 +180,8 @@ class TestImages:
     """Pictures of the data set."""
 
     def test_an_image_is_as_dark_as_it_is(self) -> None:
-        for picture in (np.full((4, 4, 1), 100, np.uint8), np.full((4, 4, 1), 100 / 255)):
-            drawn = activity.image(picture).images[0]
+        for pixels in (np.full((4, 4, 1), 100, np.uint8), np.full((4, 4, 1), 100 / 255)):
+            drawn = activity.image(pixels).images[0]
             assert isinstance(drawn, AxesImage)
             np.testing.assert_allclose(
                 drawn.to_rgba(drawn.get_array())[0, 0, :3], 100 / 255, atol=0.01
@@ -190,9 +190,9 @@ class TestImages:
     def test_inputs_are_in_order_with_their_classes(self) -> None:
         figure = activity.inputs(COLOURED[:12], [f"class {n}" for n in range(12)], title="first")
         assert len(figure.axes) == 12
-        for place, ax in enumerate(figure.axes):
-            np.testing.assert_array_equal(shown(ax), COLOURED[place])
-            assert ax.get_title() == f"class {place}"
+        for index, ax in enumerate(figure.axes):
+            np.testing.assert_array_equal(shown(ax), COLOURED[index])
+            assert ax.get_title() == f"class {index}"
 
     def test_the_surest_mistakes_come_first(self) -> None:
         chances = probabilities(50, 10)
@@ -210,7 +210,7 @@ class TestImages:
             )
 
     def test_without_mistakes_it_says_so(self) -> None:
-        assert "no mistakes" in words(FIGURES["no mistakes"]())
+        assert "no mistakes" in text_of(FIGURES["no mistakes"]())
 
 
 class TestWeights:
@@ -219,9 +219,9 @@ class TestWeights:
     def test_a_kernel_of_one_channel_is_shown_by_its_very_weights(self) -> None:
         canvas = shown(weights.kernels(CONV1, "conv1"))
         assert canvas.shape == (5, 6 * 6 - 1)
-        for place in range(6):
+        for index in range(6):
             np.testing.assert_array_equal(
-                canvas[:, place * 6 : place * 6 + 5], CONV1[:, :, 0, place]
+                canvas[:, index * 6 : index * 6 + 5], CONV1[:, :, 0, index]
             )
         assert np.isnan(canvas[:, 5::6]).all(), "between kernels is nothing"
 
@@ -230,18 +230,18 @@ class TestWeights:
         assert canvas.shape == (11, 8 * 6 - 1, 3)
         first = CONV2[:, :, :3]
         scaled = (first - first.min()) / np.ptp(first)
-        for place in range(16):
-            top, left = place // 8 * 6, place % 8 * 6
-            found = canvas[top : top + 5, left : left + 5]
-            np.testing.assert_allclose(found, scaled[..., place], atol=1e-6)
+        for index in range(16):
+            top, left = index // 8 * 6, index % 8 * 6
+            result = canvas[top : top + 5, left : left + 5]
+            np.testing.assert_allclose(result, scaled[..., index], atol=1e-6)
 
     def test_every_channel_of_every_kernel_has_its_place(self) -> None:
         ax = weights.kernels_by_channel(CONV2, "conv2")
         canvas = shown(ax)
         for channel in range(6):
-            for place in range(16):
-                found = canvas[channel * 6 : channel * 6 + 5, place * 6 : place * 6 + 5]
-                np.testing.assert_array_equal(found, CONV2[:, :, channel, place])
+            for index in range(16):
+                result = canvas[channel * 6 : channel * 6 + 5, index * 6 : index * 6 + 5]
+                np.testing.assert_array_equal(result, CONV2[:, :, channel, index])
         low, high = ax.images[0].get_clim()
         assert -low == high == np.abs(CONV2).max(), "zero is the middle of the colours"
 
@@ -277,13 +277,13 @@ class TestActivity:
         maps = MAPS.copy()
         maps[..., 3] = 7.0
         canvas = shown(activity.feature_maps(maps, "conv2"))
-        for place in range(16):
-            top, left = place // 4 * 12, place % 4 * 12
-            found, given = canvas[top : top + 10, left : left + 10], maps[..., place]
+        for index in range(16):
+            top, left = index // 4 * 12, index % 4 * 12
+            result, given = canvas[top : top + 10, left : left + 10], maps[..., index]
             expected = np.full((10, 10), 0.5)
-            if place != 3:
+            if index != 3:
                 expected = (given - given.min()) / np.ptp(given)
-            np.testing.assert_allclose(found, expected, atol=1e-6)
+            np.testing.assert_allclose(result, expected, atol=1e-6)
 
     def test_maps_say_whether_they_are_before_or_after_the_activation(self) -> None:
         figure = activity.all_feature_maps(IMAGES[0], {"conv2": MAPS}, {"conv2": MAPS + 1})
@@ -297,18 +297,18 @@ class TestActivity:
         np.testing.assert_array_equal(shown(ax), FEATURES)
         assert ax.images[0].get_clim() == (FEATURES.min(), FEATURES.max())
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("unit", "test image")
-        assert "activation" in words(style.figure_of(ax)), "the colour bar says what it measures"
+        assert "activation" in text_of(style.figure_of(ax)), "the colour bar says what it measures"
 
     def test_all_classes_share_one_scale_in_gray_and_in_colour(self) -> None:
         maps = {"a": FEATURES[:30], "b": 5 * FEATURES[30:60]}
         figure = activity.feature_maps_of_classes(maps, colormap="jet", title="fc2")
         drawn = [ax.images[0] for ax in figure.axes if ax.images]
         assert len(drawn) == 4
-        for picture, given in zip(drawn, [*maps.values()] * 2, strict=True):
-            assert isinstance(picture, AxesImage)
-            np.testing.assert_array_equal(picture.get_array(), given)
-            assert picture.get_clim() == (maps["b"].min(), maps["b"].max())
-        assert [picture.get_cmap().name for picture in drawn] == ["gray", "gray", "jet", "jet"]
+        for image, given in zip(drawn, [*maps.values()] * 2, strict=True):
+            assert isinstance(image, AxesImage)
+            np.testing.assert_array_equal(image.get_array(), given)
+            assert image.get_clim() == (maps["b"].min(), maps["b"].max())
+        assert [image.get_cmap().name for image in drawn] == ["gray", "gray", "jet", "jet"]
 
     def test_means_are_shown_with_the_distances_between_them(self) -> None:
         means = FEATURES[:5]
@@ -316,7 +316,7 @@ class TestActivity:
         np.testing.assert_array_equal(shown(figure.axes[0]), means)
         expected = [[np.linalg.norm(a - b) for b in means] for a in means]
         np.testing.assert_allclose(shown(figure.axes[1]), expected, rtol=1e-5, atol=1e-6)
-        assert f"{expected[0][1]:.1f}" in words(figure.axes[1])
+        assert f"{expected[0][1]:.1f}" in text_of(figure.axes[1])
 
 
 class TestCurves:
@@ -355,9 +355,9 @@ class TestConfusion:
 
     def test_counts_are_true_by_predicted(self) -> None:
         labels, predicted = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 0])
-        found = outcomes.confusion_counts(labels, predicted, 4)
+        result = outcomes.confusion_counts(labels, predicted, 4)
         expected = [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(result, expected)
 
     def test_every_count_is_written_in_its_cell(self) -> None:
         ax = outcomes.confusion_matrix(COUNTS * 100, DIGITS)
@@ -410,15 +410,15 @@ class TestScatter:
         for ax in figure.axes[:5]:
             assert "91.3 %" in ax.get_title()
             assert "0.25" in ax.get_title()
-        assert [figure.axes[place].get_ylabel() for place in (0, 5)] == ["PCA", "t-SNE"]
+        assert [figure.axes[index].get_ylabel() for index in (0, 5)] == ["PCA", "t-SNE"]
 
 
 def frames_of(content: bytes) -> tuple[list[np.ndarray], list[int]]:
     """The frames of a GIF, uint8 [h, w, 3], and how long each stays, in milliseconds."""
     frames, durations = [], []
     with Image.open(io.BytesIO(content)) as moving:
-        for place in range(getattr(moving, "n_frames", 1)):
-            moving.seek(place)
+        for index in range(getattr(moving, "n_frames", 1)):
+            moving.seek(index)
             frames.append(np.asarray(moving.convert("RGB")))
             durations.append(moving.info["duration"])
     return frames, durations
@@ -430,9 +430,9 @@ class TestAnimation:
     def test_frames_that_are_all_equal_stay_frames_of_their_own(self) -> None:
         frame = animation.kernel_frames([CONV1])[0]
         stamps = [f"step {n}" for n in range(6)]
-        found, durations = frames_of(animation.gif([frame] * 6, stamps, "conv1"))
-        assert len(found) == 6
-        assert all((one != other).any() for one, other in itertools.pairwise(found))
+        result, durations = frames_of(animation.gif([frame] * 6, stamps, "conv1"))
+        assert len(result) == 6
+        assert all((one != other).any() for one, other in itertools.pairwise(result))
         assert durations[-1] > 4 * durations[0], "it rests on the last"
 
     def test_kernels_share_one_range_over_all_steps(self) -> None:

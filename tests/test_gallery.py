@@ -1,4 +1,4 @@
-"""Every figure of a trained run: that all are there, true to what was recorded, and can be read."""
+"""Every figure of a trained run: all are there, show what was recorded, and can be read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FIGURES = {
     "feature_maps": ["feature_maps"],
     "fc_matrices": ["fc_matrices"],
     "fc2_maps": ["fc2_maps"],
-    "fc2_map": [f"fc2_map_{place}" for place in range(10)],
+    "fc2_map": [f"fc2_map_{label}" for label in range(10)],
     "fc2_means": ["fc2_means"],
     "confusion_matrix": ["confusion_matrix"],
     "mistakes": ["mistakes"],
@@ -84,16 +84,16 @@ def drawn(learned: Trainer, digits: Dataset) -> Drawn:
 
 
 def shown(figure: Figure) -> list[np.ndarray]:
-    """The arrays of all pictures in a figure but the colour bars."""
+    """The arrays of all images in a figure except the colour bars."""
     return [
-        np.ma.getdata(picture.get_array())
+        np.ma.getdata(figure.get_array())
         for ax in figure.axes
-        for picture in ax.images
-        if isinstance(picture, AxesImage)
+        for figure in ax.images
+        if isinstance(figure, AxesImage)
     ]
 
 
-def words(figure: Figure) -> str:
+def text_of(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
 
 
@@ -115,18 +115,18 @@ def test_a_name_that_no_group_has_is_refused() -> None:
 
 
 @pytest.mark.parametrize("group", FIGURES)
-def test_each_group_draws_its_figures_with_words_to_read(
+def test_each_group_draws_its_figures_with_legible_text(
     drawn: Drawn, group: str, check_legible: Callable[..., None]
 ) -> None:
     figures = drawn[group]
     assert [figure.name for figure in figures] == FIGURES[group]
-    for picture in figures:
-        assert re.fullmatch(r"[A-Z].{30,}[.?]", picture.caption), "a caption for a student"
-        if isinstance(picture.content, Figure):
-            check_legible(picture.content, "0123456789" if group == "embeddings" else ())
+    for figure in figures:
+        assert re.fullmatch(r"[A-Z].{30,}[.?]", figure.caption), "a caption for a student"
+        if isinstance(figure.content, Figure):
+            check_legible(figure.content, "0123456789" if group == "embeddings" else ())
 
 
-def test_feature_maps_of_classes_are_the_very_outputs_of_the_network(drawn: Drawn) -> None:
+def test_feature_maps_of_classes_are_exactly_the_outputs_of_the_network(drawn: Drawn) -> None:
     _, features = predict(drawn.run.model, drawn.dataset.test.images)
     maps = layers.features_by_class(drawn.data)
     assert len(maps) == 10
@@ -137,12 +137,14 @@ def test_feature_maps_of_classes_are_the_very_outputs_of_the_network(drawn: Draw
         np.testing.assert_array_equal(values, features[rows])
         alone = drawn.run.model(drawn.dataset.test.images[rows] / np.float32(255))[1]
         np.testing.assert_allclose(values, alone, rtol=1e-4, atol=1e-5)
-        (picture,) = shown(drawn.figure("fc2_map", label))
-        np.testing.assert_array_equal(picture, values)
-        assert f"class {label}: 100 test images × 84 units" in words(drawn.figure("fc2_map", label))
+        (figure,) = shown(drawn.figure("fc2_map", label))
+        np.testing.assert_array_equal(figure, values)
+        assert f"class {label}: 100 test images × 84 units" in text_of(
+            drawn.figure("fc2_map", label)
+        )
     together = shown(drawn.figure("fc2_maps"))
-    for picture, values in zip(together, [*maps, *maps], strict=True):
-        np.testing.assert_array_equal(picture, values)
+    for figure, values in zip(together, [*maps, *maps], strict=True):
+        np.testing.assert_array_equal(figure, values)
 
 
 def test_class_means_are_means(drawn: Drawn) -> None:
@@ -152,7 +154,7 @@ def test_class_means_are_means(drawn: Drawn) -> None:
     np.testing.assert_allclose(shown(drawn.figure("fc2_means"))[0], expected, rtol=1e-5)
 
 
-def test_curves_are_what_the_event_files_hold(drawn: Drawn) -> None:
+def test_curves_are_what_the_event_files_contain(drawn: Drawn) -> None:
     figure = drawn.figure("learning_curves")
     for ax, tag in zip(figure.axes, ("loss", "accuracy"), strict=True):
         train, test = (
@@ -162,7 +164,7 @@ def test_curves_are_what_the_event_files_hold(drawn: Drawn) -> None:
         np.testing.assert_array_equal(ax.lines[2].get_xydata(), np.transpose(test))
 
 
-def test_diagnostics_are_what_the_inspections_hold(drawn: Drawn) -> None:
+def test_diagnostics_are_what_the_inspections_contain(drawn: Drawn) -> None:
     recorded = inspections.load_all(drawn.run.path / "inspections")
     kinds = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
     for ax, kind in zip(drawn.figure("diagnostics").axes, kinds, strict=True):
@@ -174,9 +176,9 @@ def test_diagnostics_are_what_the_inspections_hold(drawn: Drawn) -> None:
 
 
 def test_matrices_are_the_networks_weights(drawn: Drawn) -> None:
-    for picture, layer in zip(shown(drawn.figure("fc_matrices")), DENSE, strict=True):
+    for figure, layer in zip(shown(drawn.figure("fc_matrices")), DENSE, strict=True):
         kernel = np.asarray(drawn.run.model.weight_layers[layer].kernel)
-        np.testing.assert_array_equal(picture, kernel.T)
+        np.testing.assert_array_equal(figure, kernel.T)
 
 
 def test_the_confusion_matrix_counts_every_test_image_once(drawn: Drawn) -> None:
@@ -186,48 +188,48 @@ def test_the_confusion_matrix_counts_every_test_image_once(drawn: Drawn) -> None
     assert counts.sum() == 1000
     right = np.mean(logits.argmax(1) == labels)
     assert counts.trace() / 1000 == right == drawn.data.accuracy
-    assert f"{100 * right:.2f} %" in words(drawn.figure("confusion_matrix"))
+    assert f"{100 * right:.2f} %" in text_of(drawn.figure("confusion_matrix"))
 
 
 def test_animations_have_a_frame_for_each_inspection(drawn: Drawn) -> None:
     inside = slice(animation.STAMP_HEIGHT, -animation.STAMP_HEIGHT)
-    for picture in drawn["evolution"]:
-        assert picture.suffix == ".gif"
-        assert isinstance(picture.content, bytes)
-        with Image.open(io.BytesIO(picture.content)) as moving:
+    for figure in drawn["evolution"]:
+        assert figure.suffix == ".gif"
+        assert isinstance(figure.content, bytes)
+        with Image.open(io.BytesIO(figure.content)) as moving:
             frames = []
-            for place in range(moving.n_frames):
-                moving.seek(place)
+            for index in range(moving.n_frames):
+                moving.seek(index)
                 frames.append(np.asarray(moving.convert("RGB"))[inside])
         assert len(frames) == len(INSPECTIONS)
         for one, other in itertools.pairwise(frames):
-            assert (one != other).any(), "the picture itself moves, not its stamp alone"
-        with Image.open(io.BytesIO(picture.still)) as still:
+            assert (one != other).any(), "the image itself moves, not only its stamp"
+        with Image.open(io.BytesIO(figure.still)) as still:
             last = np.asarray(still.convert("RGB"))[inside]
         difference = np.abs(last.astype(int) - frames[-1])
         assert difference.mean() < 8, "the last frame, but for a GIF's 256 colours"
 
 
-def test_stamps_tell_step_and_test_accuracy(drawn: Drawn) -> None:
+def test_stamps_are_step_and_test_accuracy(drawn: Drawn) -> None:
     steps, accuracies = events.read_scalars(drawn.run.path / "test")["accuracy"]
     known = {step: accuracies[steps <= step][-1] for step in INSPECTIONS}
     expected = [f"step {s:,}   test accuracy {100 * known[s]:.1f} %" for s in INSPECTIONS]
     assert history.step_stamps(drawn.data) == expected
 
 
-def test_titles_of_embeddings_carry_the_two_numbers_of_the_layers_own_space(
+def test_titles_of_embeddings_have_the_two_numbers_measured_on_all_outputs(
     drawn: Drawn,
 ) -> None:
     chosen = np.arange(60) * 1000 // 60
     labels = drawn.dataset.test.labels[chosen]
     passed_on = {"conv1": "pool1", "conv2": "pool2", "fc1": "fc1", "fc2": "fc2", "fc3": "fc3"}
-    for place, picture in enumerate(drawn["embeddings"][1:], 1):
-        layer = picture.name.split("_")[1]
+    for index, figure in enumerate(drawn["embeddings"][1:], 1):
+        layer = figure.name.split("_")[1]
         outputs = layer_outputs(
             drawn.run.model, drawn.dataset.test.images[chosen], passed_on[layer]
         )
         numbers = embeddings.separation(outputs.reshape(60, -1), labels)
-        title = words(drawn.figure("embeddings", place))
+        title = text_of(drawn.figure("embeddings", index))
         assert f"accuracy {100 * numbers.knn_accuracy:.1f} %" in title
         assert f"silhouette {numbers.silhouette:.2f}" in title
 
@@ -241,10 +243,10 @@ def few(fit: Callable[..., Trainer], tiny: Dataset) -> Drawn:
 class TestUnusualRuns:
     """Not every run is a textbook example."""
 
-    def test_few_images_of_a_class_are_used_and_said(self, few: Drawn) -> None:
+    def test_fewer_images_of_a_class_are_used_and_mentioned(self, few: Drawn) -> None:
         assert [len(values) for values in layers.features_by_class(few.data)] == [10, 10, 10]
-        assert "10 test images of each class (there are no more)" in words(few.figure("fc2_maps"))
-        assert "10 test images, all there are" in words(few.figure("fc2_map"))
+        assert "10 test images of each class (there are no more)" in text_of(few.figure("fc2_maps"))
+        assert "10 test images, all there are" in text_of(few.figure("fc2_map"))
 
     def test_without_inspections_it_says_what_is_missing(self, few: Drawn) -> None:
         assert (few["diagnostics"], few["evolution"]) == ([], [])
@@ -258,7 +260,7 @@ class TestUnusualRuns:
         kept = test.labels != 1
         dataset = dataclasses.replace(few.dataset, test=Split(test.images[kept], test.labels[kept]))
         drawn = Drawn(few.run, dataset, samples=50)
-        assert [picture.name for picture in drawn["fc2_map"]] == ["fc2_map_0", "fc2_map_2"]
+        assert [figure.name for figure in drawn["fc2_map"]] == ["fc2_map_0", "fc2_map_2"]
         assert drawn.warnings == ["no fc2 map of class b: it has no test images"]
         for group in ("fc2_maps", "fc2_means", "confusion_matrix", "mistakes"):
             check_legible(drawn.figure(group))
@@ -269,15 +271,15 @@ class TestUnusualRuns:
         names = (r"$\frac$ and $x", "<b>$5</b>", "100 %$_")
         drawn = Drawn(dataclasses.replace(few.run, class_names=names), few.dataset)
         for group in ("fc2_map", "confusion_matrix"):
-            for picture in drawn[group]:
-                assert isinstance(picture.content, Figure)
-                picture.content.savefig(io.BytesIO(), dpi=20)
+            for figure in drawn[group]:
+                assert isinstance(figure.content, Figure)
+                figure.content.savefig(io.BytesIO(), dpi=20)
         assert names[0] in drawn["fc2_map"][0].caption
 
     def test_a_dead_network_is_drawn_and_a_sorted_test_set_shows_all_its_classes(
         self, fit: Callable[..., Trainer], tiny: Dataset, check_legible: Callable[..., None]
     ) -> None:
-        """A dead network's features are one and the same: the case that ends t-SNE's process."""
+        """A dead network has the same features for all images: scikit-learn's t-SNE would crash."""
         run = load_run(fit().history.run)
         for layer in run.model.weight_layers.values():
             layer.set_weights([0 * weights for weights in layer.get_weights()])
@@ -287,7 +289,7 @@ class TestUnusualRuns:
         for group in ("kernels", "feature_maps", "fc2_maps", "fc2_means"):
             check_legible(drawn.figure(group))
         assert len(drawn["embeddings"]) == 11
-        assert set("abc") <= set(words(drawn.figure("embeddings", 1)).split("\n"))
+        assert set("abc") <= set(text_of(drawn.figure("embeddings", 1)).split("\n"))
 
     def test_images_of_one_class_alone_have_no_embeddings(self, few: Drawn) -> None:
         kept = few.dataset.test.labels == 0

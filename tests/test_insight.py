@@ -1,4 +1,4 @@
-"""What a network makes of one image is what the network computes, and its overlays are right."""
+"""Insight into one image is what the network computes, and its heat maps are correct."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ def model(learned: Any) -> Any:
     return learned.model
 
 
-def test_every_layer_is_there_with_what_it_puts_out(model: Any, digits: Dataset) -> None:
+def test_every_layer_is_there_with_its_output(model: Any, digits: Dataset) -> None:
     from lenet.analysis.insight import look_inside
     from lenet.analysis.trained import layer_outputs, predict
 
     images = digits.test.images[:1]
-    found = look_inside(model, images[0])
-    assert {name: maps.shape for name, maps in found.convolutions.items()} == {
+    insight = look_inside(model, images[0])
+    assert {name: maps.shape for name, maps in insight.convolutions.items()} == {
         "conv1": (28, 28, 6),
         "conv2": (10, 10, 16),
     }
-    assert {name: values.shape for name, values in found.dense.items()} == {
+    assert {name: values.shape for name, values in insight.dense.items()} == {
         "fc1": (120,),
         "fc2": (84,),
     }
-    for name, values in (found.convolutions | found.dense).items():
+    for name, values in (insight.convolutions | insight.dense).items():
         assert np.array_equal(values, layer_outputs(model, images, name)[0])
-    assert np.allclose(found.logits, predict(model, images)[0][0], atol=1e-5)
-    assert found.probabilities.sum() == pytest.approx(1)
-    assert found.predicted == found.logits.argmax()
-    assert found.activations == dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), "relu")
+    assert np.allclose(insight.logits, predict(model, images)[0][0], atol=1e-5)
+    assert insight.probabilities.sum() == pytest.approx(1)
+    assert insight.predicted == insight.logits.argmax()
+    assert insight.activations == dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), "relu")
 
 
-def test_what_units_say_adds_up_to_the_logit(model: Any, digits: Dataset) -> None:
+def test_contributions_add_up_to_the_logit(model: Any, digits: Dataset) -> None:
     from lenet.analysis.insight import look_inside
 
     for image in digits.test.images[:5]:
-        found = look_inside(model, image)
-        bias = model.fc3.bias.numpy()[found.predicted]
-        assert found.contributions.sum() + bias == pytest.approx(found.logits.max(), rel=1e-4)
+        insight = look_inside(model, image)
+        bias = model.fc3.bias.numpy()[insight.predicted]
+        assert insight.contributions.sum() + bias == pytest.approx(insight.logits.max(), rel=1e-4)
 
 
 @pytest.mark.parametrize("patch", [1, 4, 7])
@@ -82,16 +82,16 @@ def test_saliency_is_how_fast_the_logit_changes(model: Any, digits: Dataset) -> 
         assert saliency[row, column] == pytest.approx(slope, rel=0.05, abs=0.02)
 
 
-def test_large_images_in_colour_are_hidden_at_fewer_places() -> None:
+def test_large_images_in_colour_are_hidden_at_fewer_positions() -> None:
     from lenet.analysis.insight import look_inside, occlude, saliency_of
     from lenet.networks.architectures import build_model
 
     config = TrainConfig(activation="tanh", fc2_activation="sigmoid").resolved("pets")
     model = build_model(config, (58, 58, 3), 3)
     image = np.random.default_rng(0).integers(0, 255, (58, 58, 3), dtype=np.uint8)
-    found = look_inside(model, image)
-    assert found.activations["fc1"] == "tanh"
-    assert found.activations["fc2"] == "sigmoid"
+    insight = look_inside(model, image)
+    assert insight.activations["fc1"] == "tanh"
+    assert insight.activations["fc2"] == "sigmoid"
     heat = occlude(model, image, 1, 15)
     assert heat.shape == saliency_of(model, image, 1).shape == (58, 58)
     assert np.array_equal(heat[::2], heat[1::2])

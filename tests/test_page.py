@@ -1,4 +1,4 @@
-"""The page with all figures: one file that needs nothing else, read as HTML and in Chromium."""
+"""The page with all figures: one file that needs no other, read as HTML and in Chromium."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NASTY = "<b>\"bold\"</b> & 'more' <script>document.title = 'hacked'</script>"
 
 
 def png(shade: int) -> bytes:
-    """A small gray picture."""
+    """A small gray image."""
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 60), shade, np.uint8)).save(buffer, "png")
     return buffer.getvalue()
@@ -35,7 +35,7 @@ def gif() -> bytes:
     return buffer.getvalue()
 
 
-def picture(name: str, caption: str = "What to look for.", moving: bool = False) -> PageFigure:
+def figure(name: str, caption: str = "What to look for.", moving: bool = False) -> PageFigure:
     return PageFigure(
         name,
         caption,
@@ -46,22 +46,22 @@ def picture(name: str, caption: str = "What to look for.", moving: bool = False)
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    """Three sections; one with an animation, one with many pictures, one with nasty texts."""
+    """Three sections; one with an animation, one with many figures, one with nasty texts."""
     sections = [
-        Section("evolution", "Through training", [picture("kernels", moving=True)]),
-        Section("fc2_map", "Class by class", [picture(f"fc2_map_{n}") for n in range(10)]),
-        Section("embeddings", NASTY, [picture(NASTY, NASTY)], "pairs"),
+        Section("evolution", "Through training", [figure("kernels", moving=True)]),
+        Section("fc2_map", "Class by class", [figure(f"fc2_map_{n}") for n in range(10)]),
+        Section("embeddings", NASTY, [figure(NASTY, NASTY)], "pairs"),
     ]
     return render(f"What it learned: {NASTY}", {"run": NASTY, "seed": "0"}, sections, NASTY)
 
 
 class Reader(HTMLParser):
-    """Collects tags with their attributes, and the words outside scripts and styles."""
+    """Collects tags with their attributes, and the text outside scripts and styles."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
+        self.texts: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -69,10 +69,10 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1][0] not in ("script", "style"):
-            self.words.append(data.strip())
+            self.texts.append(data.strip())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for found, attributes in self.tags if found == tag]
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
 class TestHtml:
@@ -96,7 +96,7 @@ class TestHtml:
         layouts = [attributes["class"] for attributes in Reader(page).all("div")]
         assert layouts == ["column", "grid", "pairs"]
 
-    def test_pictures_are_in_it_byte_for_byte(self, page: str) -> None:
+    def test_figures_are_in_it_byte_for_byte(self, page: str) -> None:
         reader = Reader(page)
         sources = [str(attributes["src"]) for attributes in reader.all("img")]
         assert len(sources) == 12
@@ -106,14 +106,14 @@ class TestHtml:
         assert moving.startswith("data:image/gif;base64,")
         assert base64.b64decode(moving.split(",", 1)[1]) == gif()
 
-    def test_every_picture_says_what_it_is_to_those_who_cannot_see_it(self, page: str) -> None:
+    def test_every_figure_has_a_text_for_those_who_cannot_see_it(self, page: str) -> None:
         assert all(attributes["alt"] for attributes in Reader(page).all("img"))
 
-    def test_texts_are_texts_whatever_they_hold(self, page: str) -> None:
+    def test_texts_are_escaped(self, page: str) -> None:
         reader = Reader(page)
         assert reader.all("b") == []
         assert len(reader.all("script")) == 1, "the page's own"
-        said = [word for word in reader.words if NASTY in word]
+        said = [text for text in reader.texts if NASTY in text]
         # Title, heading, fact, link, hint, heading of the section, caption.
         assert len(said) == 7
 
@@ -142,7 +142,7 @@ class TestInChromium:
         assert browser.get_log("browser") == []
         assert browser.title.startswith("What it learned: <b>")
 
-    def test_every_picture_is_shown(self, browser: Chrome) -> None:
+    def test_every_figure_is_shown(self, browser: Chrome) -> None:
         script = "return [...document.images].map(image => [image.naturalWidth, image.width])"
         sizes = browser.execute_script(script)
         assert [width for width, _ in sizes] == [60] * 12

@@ -1,4 +1,4 @@
-"""`python -m lenet.visualize` as a user meets it: files, options, mistakes."""
+"""`python -m lenet.visualize` as a user sees it: files, options, mistakes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Draw = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def run(learned: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on the bundled digits that has ended, and of which nothing is drawn yet."""
+    """A finished run on the bundled digits without any figures yet."""
     folder = tmp_path_factory.mktemp("runs") / learned.history.run.name
     undrawn = shutil.ignore_patterns("figures")
     return Path(shutil.copytree(learned.history.run, folder, ignore=undrawn))
@@ -63,8 +63,8 @@ def figures(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def draw(run: Path, tmp_path: Path) -> Draw:
     """Draws some of the run's figures into a folder of the test's own."""
 
-    def main(*words: str) -> Path:
-        assert visualize.main([str(run), "--output", str(tmp_path / "drawn"), *words]) == 0
+    def main(*arguments: str) -> Path:
+        assert visualize.main([str(run), "--output", str(tmp_path / "drawn"), *arguments]) == 0
         return tmp_path / "drawn"
 
     return main
@@ -76,9 +76,9 @@ def names(folder: Path) -> set[str]:
 
 
 def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
 
 
 class TestEverything:
@@ -89,7 +89,7 @@ class TestEverything:
         assert names(figures) == files
 
     @pytest.mark.parametrize("name", sorted(PICTURES))
-    def test_each_is_a_picture_with_something_on_it(self, figures: Path, name: str) -> None:
+    def test_each_is_an_image_with_something_on_it(self, figures: Path, name: str) -> None:
         shown = pixels(figures / name)
         assert 800 <= shown.shape[1] <= 1200
         edges = (shown[0], shown[-1], shown[:, 0], shown[:, -1])
@@ -104,22 +104,22 @@ class TestEverything:
         with np.load(figures / "fc2_maps.npz", allow_pickle=False) as maps:
             assert sorted(maps) == [f"map_{label}" for label in range(10)]
             for label in range(10):
-                found = maps[f"map_{label}"]
-                assert (found.dtype, found.shape) == (np.float32, (100, 84))
+                saved = maps[f"map_{label}"]
+                assert (saved.dtype, saved.shape) == (np.float32, (100, 84))
                 chosen = np.flatnonzero(digits.test.labels == label)[:100]
-                np.testing.assert_array_equal(found, features[chosen])
+                np.testing.assert_array_equal(saved, features[chosen])
 
     @pytest.mark.parametrize("name", sorted(ANIMATIONS))
     def test_animations_have_a_frame_for_each_inspection(self, figures: Path, name: str) -> None:
         with Image.open(figures / name) as moving:
             assert moving.format == "GIF"
             frames = set()
-            for place in range(moving.n_frames):
-                moving.seek(place)
+            for index in range(moving.n_frames):
+                moving.seek(index)
                 frames.add(moving.convert("RGB").tobytes())
         assert len(frames) == NUM_INSPECTIONS
 
-    def test_the_page_holds_every_picture_and_the_facts(self, figures: Path, run: Path) -> None:
+    def test_the_page_contains_every_figure_and_the_facts(self, figures: Path, run: Path) -> None:
         page = (figures / "index.html").read_text()
         alternatives = re.findall(r'alt="([^"]+)"', page)
         files = PICTURES | ANIMATIONS | DIAGRAM
@@ -130,7 +130,7 @@ class TestEverything:
         assert not re.search(r"(src|href)=\"(?!data:|#)", page)
 
     @pytest.mark.browser
-    def test_the_page_opens_in_a_browser_with_all_its_pictures(
+    def test_the_page_opens_in_a_browser_with_all_its_figures(
         self, figures: Path, browser: Chrome, artifacts: Path
     ) -> None:
         browser.get_log("browser")
@@ -149,7 +149,7 @@ class TestEverything:
 
 
 class TestOptions:
-    """What a user may ask for."""
+    """What a user can choose."""
 
     def test_only_some_are_drawn(self, draw: Draw) -> None:
         folder = draw("--only", "kernels", "mistakes")
@@ -178,14 +178,14 @@ class TestOptions:
         folder = draw("--only", "learning_curves", "--dpi", str(dpi))
         assert pixels(folder / "learning_curves.png").shape[1] == width
 
-    def test_the_colour_map_is_that_of_the_lower_row(self, draw: Draw, figures: Path) -> None:
+    def test_the_colour_map_is_for_the_lower_row(self, draw: Draw, figures: Path) -> None:
         jet = pixels(draw("--only", "fc2_maps", "--colormap", "jet") / "fc2_maps.png")
         usual = pixels(figures / "fc2_maps.png")
         half = len(jet) // 2
         np.testing.assert_array_equal(jet[40 : half - 20], usual[40 : half - 20])
 
-        def pure_blue(picture: np.ndarray) -> int:
-            red, green, blue = np.moveaxis(picture.astype(int), -1, 0)
+        def pure_blue(pixels: np.ndarray) -> int:
+            red, green, blue = np.moveaxis(pixels.astype(int), -1, 0)
             return int(np.count_nonzero((blue > 120) & (red + green < 10)))
 
         assert pure_blue(jet[half:]) > 1_000
@@ -210,9 +210,9 @@ class TestOptions:
     def test_as_a_program_it_prints_the_page_and_disturbs_nobody(
         self, run: Path, root: Path, tmp_path: Path
     ) -> None:
-        words = [str(run), "--only", "learning_curves", "--output", str(tmp_path / "drawn")]
+        arguments = [str(run), "--only", "learning_curves", "--output", str(tmp_path / "drawn")]
         result = subprocess.run(
-            [sys.executable, "-m", "lenet.visualize", *words],
+            [sys.executable, "-m", "lenet.visualize", *arguments],
             cwd=root, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (result.returncode, result.stderr) == (0, "")
@@ -232,11 +232,11 @@ class TestMistakes:
 
     @pytest.fixture
     def refused(self, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-        """Holds that the program refuses its words in one line that says what is expected."""
+        """Checks that the program refuses its arguments in one line that says what is expected."""
 
-        def check(*words: str | Path, because: str) -> None:
+        def check(*arguments: str | Path, because: str) -> None:
             with pytest.raises(SystemExit) as ended:
-                visualize.main([str(word) for word in words])
+                visualize.main([str(argument) for argument in arguments])
             assert ended.value.code == 2
             assert re.fullmatch(f"Error: .*{because}.*\n", capsys.readouterr().err)
 
@@ -280,11 +280,11 @@ class TestMistakes:
     def test_a_figure_that_does_not_exist(
         self, run: Path, tmp_path: Path, refused: Callable[..., None]
     ) -> None:
-        words = [run, "--only", "kernels", "kernel", "--output", tmp_path / "drawn"]
-        refused(*words, because="name some of architecture, .*, embeddings. Received: kernel")
+        arguments = [run, "--only", "kernels", "kernel", "--output", tmp_path / "drawn"]
+        refused(*arguments, because="name some of architecture, .*, embeddings. Received: kernel")
         assert names(tmp_path) == set()
 
-    def test_mistakes_are_told_before_tensorflow_is_loaded(self, run: Path, root: Path) -> None:
+    def test_mistakes_are_reported_before_tensorflow_is_loaded(self, run: Path, root: Path) -> None:
         program = (
             "import sys\nfrom lenet import visualize\n"
             "for option in (['--only', 'kernel'], ['--colormap', 'jett']):\n"
@@ -313,44 +313,44 @@ class TestMistakes:
     def test_a_colour_map_that_does_not_exist(
         self, run: Path, tmp_path: Path, refused: Callable[..., None]
     ) -> None:
-        words = [run, "--colormap", "jett", "--output", tmp_path / "drawn"]
-        refused(*words, because="colormap to be a colour map of matplotlib.*Received: .*'jett'")
+        arguments = [run, "--colormap", "jett", "--output", tmp_path / "drawn"]
+        refused(*arguments, because="colormap to be a colour map of matplotlib.*Received: .*'jett'")
         assert names(tmp_path) == set()
 
-    @pytest.mark.parametrize("words", ["--samples 49", "--dpi 9", "--dpi -1"])
+    @pytest.mark.parametrize("arguments", ["--samples 49", "--dpi 9", "--dpi -1"])
     def test_numbers_out_of_range(
-        self, run: Path, words: str, refused: Callable[..., None]
+        self, run: Path, arguments: str, refused: Callable[..., None]
     ) -> None:
-        refused(run, *words.split(), because="to be at least")
+        refused(run, *arguments.split(), because="to be at least")
 
-    @pytest.mark.parametrize("words", ["--format gif", "--dpi many", "--onyl kernels"])
-    def test_a_slip_in_an_option_is_explained(
-        self, run: Path, words: str, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize("arguments", ["--format gif", "--dpi many", "--onyl kernels"])
+    def test_a_misspelled_option_is_explained(
+        self, run: Path, arguments: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as ended:
-            visualize.main([str(run), *words.split()])
+            visualize.main([str(run), *arguments.split()])
         assert ended.value.code == 2
         explained = capsys.readouterr().err
-        assert words.split()[-1] in explained or words.split()[0] in explained
+        assert arguments.split()[-1] in explained or arguments.split()[0] in explained
         assert "Traceback" not in explained
 
-    @pytest.mark.parametrize("place", ["figures", "figures/deeper"])
+    @pytest.mark.parametrize("path", ["figures", "figures/deeper"])
     def test_a_folder_that_cannot_be_written(
-        self, run: Path, tmp_path: Path, place: str, refused: Callable[..., None]
+        self, run: Path, tmp_path: Path, path: str, refused: Callable[..., None]
     ) -> None:
         (tmp_path / "figures").write_text("a file in the way")
         because = "Cannot write figures to .*: name another folder with --output"
-        refused(run, "--output", tmp_path / place, because=because)
+        refused(run, "--output", tmp_path / path, because=because)
         assert (tmp_path / "figures").read_text() == "a file in the way"
 
-    def test_a_disk_that_is_full_leaves_only_whole_files(
+    def test_a_disk_that_is_full_leaves_only_complete_files(
         self, run: Path, tmp_path: Path, refused: Callable[..., None]
     ) -> None:
-        words = [run, "--only", "kernels", "fc2_maps", "--output", tmp_path / "drawn"]
+        arguments = [run, "--only", "kernels", "fc2_maps", "--output", tmp_path / "drawn"]
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
         try:
-            refused(*words, because="fc2_maps.png: File too large")
+            refused(*arguments, because="fc2_maps.png: File too large")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         left = names(tmp_path / "drawn")

@@ -1,6 +1,7 @@
-"""Arrays in, pictures out: matplotlib Axes, small pixel pictures and animations.
+"""Arrays in, figures out: matplotlib Axes, small pixel images and animations.
 
-Every drawing function takes arrays and an optional Axes, draws on it or on a new figure, and
-returns the Axes. None of them knows about runs or files. Needs no TensorFlow.
+Most drawing functions take arrays and an optional Axes, draw on it or on a new figure, and
+return the Axes; those for several Axes return the figure. None of them knows about runs or files,
+and none needs TensorFlow.
 May import: nothing but the top modules.
 """

@@ -1,4 +1,4 @@
-"""What goes in and what layers make of it: input grids, feature maps, fc2 maps of each class."""
+"""What goes into a network and what its layers make of it: images, feature maps, features by class."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from lenet.figures.style import (
     without_ticks,
 )
 
-CROWDED = 5  # More maps in a row than this are numbered row by row.
+CROWDED = 5  # With more maps than this in a row, only the first of each row is numbered.
 
 
-def image(picture: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
-    """One image of a data set, gray or in colour, as dark or bright as it is.
+def image(pixels: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
+    """One image of a data set, gray or in colour, with its own brightness.
 
     Args:
-        picture: uint8 or float from 0 to 1, [height, width, 1 or 3].
+        pixels: uint8 or float from 0 to 1, [height, width, 1 or 3].
     """
     ax = new_axes(ax, width=3.0, height=3.2)
-    white = 255 if picture.dtype == np.uint8 else 1
-    ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap=GRAY, vmin=0, vmax=white)
+    white = 255 if pixels.dtype == np.uint8 else 1
+    ax.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap=GRAY, vmin=0, vmax=white)
     without_ticks(ax)
     ax.set_title(title, fontsize=10)
     return ax
 
 
 def inputs(images: np.ndarray, labels: Sequence[str], columns: int = 10, title: str = "") -> Figure:
-    """A grid of images, the class of each above it.
+    """A grid of images, each with its class above it.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -46,15 +46,15 @@ def inputs(images: np.ndarray, labels: Sequence[str], columns: int = 10, title: 
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(WIDTH, 0.6 + 1.45 * rows), layout="constrained")
     figure.suptitle(title)
-    for place, (picture, label) in enumerate(zip(images, labels, strict=True)):
-        image(picture, figure.add_subplot(rows, columns, place + 1), label)
+    for index, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        image(pixels, figure.add_subplot(rows, columns, index + 1), label)
     return figure
 
 
 def feature_maps(
     maps: np.ndarray, name: str = "conv", ax: Axes | None = None, when: str = "after the activation"
 ) -> Axes:
-    """The feature maps of one image, numbered, each over its own range as a picture is.
+    """The feature maps of one image, numbered, each scaled over its own range.
 
     Args:
         maps: float [height, width, channels].
@@ -66,19 +66,19 @@ def feature_maps(
     ax = new_axes(ax, width=8.0, height=0.7 + 8.0 * rows / columns)
     low, high = maps.min((0, 1)), maps.max((0, 1))
     scaled = np.where(high > low, (maps - low) / np.maximum(high - low, 1e-12), 0.5)
-    crowded = columns > CROWDED  # Then only the first of each row has room for its number.
+    crowded = columns > CROWDED
     gap = max(1, height // 12) if crowded else max(2, height // 5)
-    canvas, places = mosaic(np.moveaxis(scaled, -1, 0), columns, gap)
+    canvas, positions = mosaic(np.moveaxis(scaled, -1, 0), columns, gap)
     show_matrix(canvas, ax, limits=(0, 1))
     ax.set_aspect("equal")
     without_ticks(ax)
     ax.set_frame_on(False)
-    for number, (x, y) in enumerate(places):
+    for index, (x, y) in enumerate(positions):
         if not crowded:
-            ax.text(x, y, f"{number}", ha="center", va="bottom", fontsize=8)
-        elif number % columns == 0:
-            place = (x - width / 2 - gap, y + height / 2)
-            ax.text(*place, f"{number}", ha="right", va="center", fontsize=8)
+            ax.text(x, y, f"{index}", ha="center", va="bottom", fontsize=8)
+        elif index % columns == 0:
+            position = (x - width / 2 - gap, y + height / 2)
+            ax.text(*position, f"{index}", ha="right", va="center", fontsize=8)
     ax.set_title(f"{name}: {channels} maps of {height}×{width}, {when}", pad=12)
     return ax
 
@@ -96,7 +96,7 @@ def all_feature_maps(
         before, after: by layer: float [height, width, channels].
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 4.2 * len(after)), layout="constrained")
-    figure.suptitle(f"{title}\neach map from black (its least) to white (its greatest value)")
+    figure.suptitle(f"{title}\neach map from black (its minimum) to white (its maximum)")
     grid = figure.add_gridspec(len(after), 3, width_ratios=[1, 2, 2])
     image(shown, figure.add_subplot(grid[0, 0]), "input")
     for row, name in enumerate(after):
@@ -117,11 +117,11 @@ def feature_map_of_class(
 ) -> Axes:
     """The features of many images of one class: a row per image, a column per unit.
 
-    Columns that stay the same from row to row are what the network says of the whole class.
+    A column with the same brightness in all rows is what these images have in common for the network.
 
     Args:
         features: float [images, units].
-        limits: the activations shown black and white; default the least and the greatest.
+        limits: the activations shown in black and in white; default the minimum and the maximum.
     """
     ax = new_axes(ax, width=8.0, height=8.0)
     show_matrix(features, ax, colormap=colormap, limits=limits, bar=bar)
@@ -134,11 +134,11 @@ def feature_map_of_class(
 def feature_maps_of_classes(
     maps: Mapping[str, np.ndarray], colormap: str = PERCEPTUAL, title: str = ""
 ) -> Figure:
-    """All classes side by side over one scale, in gray above and in colour below.
+    """All classes next to each other over one scale, in gray above and in colour below.
 
     Args:
         maps: by class name: float [images, units].
-        colormap: of the lower row.
+        colormap: the colours of the lower row.
     """
     limits = (
         float(min(m.min() for m in maps.values())),

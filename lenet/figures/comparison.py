@@ -1,4 +1,4 @@
-"""Many trainings beside each other: curves with a band over seeds, layers over depth, weights."""
+"""Many runs compared: curves with a band over seeds, diagnostics of every layer, weights."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, Percent
 from lenet.figures.curves import Curve, smooth
 from lenet.figures.style import COLORS, figure_of, new_axes
 
-PANEL_WIDTH = 3.5  # inches; three stand side by side on a page.
-POINTS = 160  # Along a curve: more than a screen shows in a small panel.
+PANEL_WIDTH = 3.5  # inches; three are next to each other on a page.
+POINTS = 160  # Of a curve: more than a screen shows in a small panel.
 START_COLOR = "#8a929b"
 DASHES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One combination in a panel: its colour, and a curve for each seed.
+    """One combination in a panel: its colour and dash, and a curve for each seed.
 
     Attributes:
         train, test: by seed: steps and values.
@@ -34,9 +34,9 @@ class Line:
     test: Sequence[Curve]
 
 
-def look(place: int) -> tuple[str, str]:
-    """Colour and dash of the n-th line: eight colours, then the same with other dashes."""
-    return COLORS[place % len(COLORS)], DASHES[place // len(COLORS) % len(DASHES)]
+def look(index: int) -> tuple[str, str]:
+    """Colour and dash of a line: eight colours, then the same colours with other dashes."""
+    return COLORS[index % len(COLORS)], DASHES[index // len(COLORS) % len(DASHES)]
 
 
 def framed(
@@ -46,7 +46,7 @@ def framed(
     hspace: float = 0.0,
     wspace: float = 0.0,
 ) -> Figure:
-    """A small figure with margins of fixed size: a layout found by trying takes twice as long.
+    """A small figure with fixed margins: an automatic layout would take twice as long.
 
     Args:
         height, left, top: inches; there is room for tick labels and the name of each axis.
@@ -66,19 +66,20 @@ def framed(
 
 def layer_colors(count: int) -> list[tuple[float, float, float, float]]:
     """One colour per layer, from dark at the input to light at the output."""
-    return [colormaps["viridis"](0.9 * place / max(1, count - 1)) for place in range(count)]
+    return [colormaps["viridis"](0.9 * index / max(1, count - 1)) for index in range(count)]
 
 
 def band(curves: Sequence[Curve], window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and standard deviation over seeds, where all of them have values.
+    """Mean and standard deviation over seeds, at the steps that the curves of all seeds cover.
 
     Args:
-        curves: steps and values of each seed; steps may differ, values lie between them linearly.
-        window: of the running mean drawn before.
+        curves: steps and values of each seed; if the steps differ, values are interpolated
+            linearly.
+        window: values are first smoothed by a running mean over so many.
 
     Returns:
-        Steps, means and (sample) standard deviations, float [n], n at most 160; the deviations
-        are 0 for one seed.
+        Steps, means and (sample) standard deviations, float [n] with n of at most 160; the
+        deviations are 0 if there is one seed.
     """
     last = min(float(steps[-1]) for steps, _ in curves)
     first = max(float(steps[0]) for steps, _ in curves)
@@ -104,7 +105,7 @@ def panel(
 
     Args:
         name: "loss" (nats) or "accuracy" (0 to 1).
-        guess: the value of guessing, drawn as a dotted line.
+        guess: the value that random guessing has, drawn as a dotted line.
         limits: of the y axis.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
@@ -152,18 +153,18 @@ def learning_panels(
     accuracy: Sequence[Line],
     num_classes: int,
     last_step: float,
-    most_loss: float,
+    maximum_loss: float,
     zoom_from: float | None,
 ) -> Figure:
-    """Loss, accuracy and, from `zoom_from` up, accuracy once more, one above the other.
+    """Loss, accuracy, and accuracy again from `zoom_from` up, below each other.
 
     Args:
-        last_step, most_loss: where the axes end, the same for all panels of a page.
+        last_step, maximum_loss: the ends of the axes, the same for all panels of a page.
     """
     rows = 3 if zoom_from is not None else 2
     figure = framed(2.1 * rows, top=0.1, hspace=0.09)
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True))
-    panel(loss, "loss", axes[0], float(np.log(num_classes)), (0, most_loss))
+    panel(loss, "loss", axes[0], float(np.log(num_classes)), (0, maximum_loss))
     axes[0].set_ylabel("loss (nats)")
     panel(accuracy, "accuracy", axes[1], 1 / num_classes, (0, 1.02))
     axes[1].set_ylabel("accuracy")
@@ -184,14 +185,14 @@ def by_layer(
     legend: bool = True,
     last_step: float | None = None,
 ) -> Axes:
-    """One number per layer over the steps, mean over seeds, layers from dark to light.
+    """One number per layer over the steps, mean over seeds; the first layer is the darkest.
 
     Args:
         layers: by layer, in order of depth: steps and values of each seed.
         label: of the y axis.
         limits: of the y axis.
-        log: a logarithmic y axis (values of 0 are left out); else percent.
-        last_step: where the x axis ends; default: with the curves.
+        log: a logarithmic y axis (values of 0 are left out); otherwise percent.
+        last_step: the end of the x axis; default: the end of the curves.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
@@ -229,7 +230,7 @@ def activity(
     dead: Mapping[str, Sequence[Curve]],
     last_step: float | None = None,
 ) -> Figure:
-    """Saturated outputs above, dead units below, by layer over the steps."""
+    """Saturated outputs above, dead units below, by layer, over the steps."""
     figure = framed(3.4, hspace=0.1)
     above, below = figure.subplots(2, 1, sharex=True)
     limits = (-0.03, 1.03)
@@ -246,16 +247,16 @@ def weight_histograms(
     limits: Mapping[str, float] | None = None,
     columns: int = 3,
 ) -> Figure:
-    """How the weights of each layer are spread, before training (gray) and at its end.
+    """How the weights of each layer are distributed, before training (outline) and after it (filled).
 
     Args:
-        start, end: by layer, the kernels.
-        limits: by layer, the greatest size of a weight to show.
+        start, end: the kernels, by layer.
+        limits: the absolute value at the ends of the x axis, by layer.
     """
     rows = -(-len(end) // columns)
     figure = framed(1.05 * rows + 0.4, left=0.3, top=0.22, hspace=0.55, wspace=0.14)
-    for place, (name, kernel) in enumerate(end.items()):
-        ax = figure.add_subplot(rows, columns, place + 1)
+    for index, (name, kernel) in enumerate(end.items()):
+        ax = figure.add_subplot(rows, columns, index + 1)
         both = [k.ravel()[np.isfinite(k.ravel())] for k in (start[name], kernel)]
         reach = (limits or {}).get(name) or max(float(np.abs(k).max(initial=1e-6)) for k in both)
         edges = np.linspace(-reach, reach, min(41, 5 + int(np.sqrt(kernel.size))))

@@ -1,4 +1,4 @@
-"""Numbers over the steps of a training: loss, accuracy, and the diagnostics of each layer."""
+"""Numbers over the steps of a run: loss, accuracy, and the diagnostics of each layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """The running mean over `window` values, the window cut at both ends; float [n]."""
+    """The running mean over `window` values, fewer at both ends; float [n]."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     first = np.maximum(np.arange(len(values)) - window // 2, 0)
     last = np.minimum(np.arange(len(values)) + window - window // 2, len(values))
@@ -31,13 +31,13 @@ def learning_curve(
     ax: Axes | None = None,
     guess: float | None = None,
 ) -> Axes:
-    """One quantity on the training batches and on the test images, over the steps.
+    """Loss or accuracy on the training batches and on the test images, over the steps.
 
     Args:
-        train: steps and the value of each batch; drawn pale, with its running mean.
+        train: steps and the value of each batch; drawn in a pale colour, with the running mean.
         test: steps and the value over the whole test set.
         name: "loss" (in nats) or "accuracy" (from 0 to 1).
-        guess: the value of guessing, drawn as a dotted line.
+        guess: the value that random guessing has, drawn as a dotted line.
     """
     ax = new_axes(ax, width=WIDTH / 2, height=4.5)
     steps, values = train
@@ -45,7 +45,7 @@ def learning_curve(
     ax.plot(steps, values, color=TRAIN_COLOR, alpha=0.25, linewidth=0.7)
     label = "training batches" if window == 1 else f"training, mean of {window} batches"
     ax.plot(steps, smooth(values, window), color=TRAIN_COLOR, linewidth=1.6, label=label)
-    # Dashed where the line only joins a few measurements.
+    # Dashed if the line only connects a few measurements.
     looks: dict[str, Any] = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
     ax.plot(*test, color=TEST_COLOR, markersize=5, label="all test images", **looks)
     if guess is not None:
@@ -66,7 +66,7 @@ def learning_curve(
 def learning_curves(
     train: Mapping[str, Curve], test: Mapping[str, Curve], num_classes: int, title: str = ""
 ) -> Figure:
-    """Loss and accuracy side by side.
+    """Loss and accuracy next to each other.
 
     Args:
         train, test: by tag, "loss" and "accuracy".
@@ -74,8 +74,8 @@ def learning_curves(
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     figure.suptitle(title)
     guesses = {"loss": float(np.log(num_classes)), "accuracy": 1 / num_classes}
-    for place, (name, guess) in enumerate(guesses.items()):
-        ax = figure.add_subplot(1, 2, place + 1)
+    for index, (name, guess) in enumerate(guesses.items()):
+        ax = figure.add_subplot(1, 2, index + 1)
         learning_curve(train[name], test[name], name, ax, guess)
     return figure
 
@@ -91,9 +91,9 @@ def diagnostic(
     """
     ax = new_axes(ax, width=WIDTH / 2, height=3.8)
     shown = DIAGNOSTICS[kind]
-    for place, (name, (steps, values)) in enumerate(layers.items()):
+    for index, (name, (steps, values)) in enumerate(layers.items()):
         ax.plot(
-            steps, values, color=COLORS[place % len(COLORS)], marker=".", markersize=5, label=name
+            steps, values, color=COLORS[index % len(COLORS)], marker=".", markersize=5, label=name
         )
     if shown.is_fraction:
         ax.set_ylim(-0.03, 1.03)

@@ -14,7 +14,7 @@ from lenet.figures.style import PERCEPTUAL, WIDTH, figure_of, new_axes
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often each class (row) was taken for each (column); int64 [classes, classes]."""
+    """How often each class (row) was predicted as each class (column); int64 [classes, classes]."""
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -22,7 +22,7 @@ def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int
 def confusion_matrix(
     counts: np.ndarray, class_names: Sequence[str], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """How often each class was taken for each other one.
+    """How often each class was predicted as each other class.
 
     Args:
         counts: int [classes, classes], rows the true, columns the predicted class.
@@ -30,11 +30,11 @@ def confusion_matrix(
     ax = new_axes(ax, width=9.0, height=8.0)
     # On a linear scale the diagonal would hide every mistake.
     shown = np.ma.masked_equal(counts, 0)
-    picture = ax.imshow(shown, cmap=PERCEPTUAL, norm=LogNorm(1, max(2, counts.max())))
-    figure_of(ax).colorbar(picture, ax=ax, label="test images (logarithmic)", fraction=0.045)
-    places = range(len(class_names))
-    ax.set_xticks(places, class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
-    ax.set_yticks(places, class_names)
+    drawn = ax.imshow(shown, cmap=PERCEPTUAL, norm=LogNorm(1, max(2, counts.max())))
+    figure_of(ax).colorbar(drawn, ax=ax, label="test images (logarithmic)", fraction=0.045)
+    positions = range(len(class_names))
+    ax.set_xticks(positions, class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
+    ax.set_yticks(positions, class_names)
     if len(class_names) <= 20:
         for (row, column), count in np.ndenumerate(counts):
             if count:
@@ -56,13 +56,13 @@ def mistakes(
     count: int = 24,
     title: str = "",
 ) -> Figure:
-    """The wrong answers the network was surest of, the surest first.
+    """The wrong answers with the highest probability, in descending order.
 
     Args:
         images: uint8 [n, height, width, channels].
         labels: int [n].
         probabilities: float [n, classes].
-        count: how many to show at most.
+        count: the maximum number to show.
     """
     predicted = probabilities.argmax(1)
     wrong = np.flatnonzero(predicted != labels)
@@ -71,11 +71,11 @@ def mistakes(
     rows = max(1, -(-len(wrong) // columns))
     figure = Figure(figsize=(WIDTH, 0.7 + 1.95 * rows), layout="constrained")
     figure.suptitle(title)
-    for place, index in enumerate(wrong):
+    for position, index in enumerate(wrong):
         guess, truth = int(predicted[index]), int(labels[index])
         image(
             images[index],
-            figure.add_subplot(rows, columns, place + 1),
+            figure.add_subplot(rows, columns, position + 1),
             f"says {class_names[guess]} ({100 * probabilities[index, guess]:.0f} %)\n"
             f"is {class_names[truth]} ({100 * probabilities[index, truth]:.0f} %)",
         ).title.set_fontsize(9)

@@ -1,4 +1,4 @@
-"""Points in a plane: what PCA and t-SNE make of a layer's outputs."""
+"""Points in a plane: the outputs of a layer by PCA or t-SNE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from lenet.figures.style import CLASS_COLORS, WIDTH, new_axes, without_ticks
 
-if TYPE_CHECKING:  # A figure takes the numbers; it does not compute them.
+if TYPE_CHECKING:  # A figure is given the numbers; it does not compute them.
     from lenet.analysis.embeddings import Separation
 
 OUTLINE = (patheffects.withStroke(linewidth=4, foreground="white"),)
@@ -33,24 +33,24 @@ def scatter(
     size: float = 6.0,
     name_size: float = 16.0,
 ) -> Axes:
-    """Points coloured by class, each class named at its median.
+    """Points coloured by class, with the name of each class at its median.
 
     Args:
         points: float [n, 2].
         labels: int [n].
-        wrong: bool [n]: points to ring in black, the misclassified ones.
-        thumbnails: uint8 [n, height, width, channels], drawn at the points of `shown`.
-        shown: indices into the points.
-        axis_names: what the two directions are; without them the axes have no ticks, since
-            t-SNE's have no unit.
+        wrong: bool [n]: the misclassified points, which get a black ring.
+        thumbnails: uint8 [n, height, width, channels], the images.
+        shown: the indices of the points to draw with their images.
+        axis_names: what the two directions are. Without them the axes have no ticks: the directions
+            of t-SNE mean nothing.
         size: of the points, in square typographic points.
         name_size: of the class names, in typographic points.
     """
     ax = new_axes(ax, width=10.0, height=9.0)
-    for place, name in enumerate(class_names):
-        of_class = points[labels == place]
+    for label, name in enumerate(class_names):
+        of_class = points[labels == label]
         if len(of_class):
-            color = CLASS_COLORS[place % len(CLASS_COLORS)]
+            color = CLASS_COLORS[label % len(CLASS_COLORS)]
             ax.scatter(*of_class.T, s=size, color=color, alpha=0.6, linewidths=0, label=name)
     if wrong is not None and wrong.any():
         ax.scatter(
@@ -60,8 +60,8 @@ def scatter(
     for index in shown:
         assert thumbnails is not None
         _thumbnail(ax, points[index], thumbnails[index], bool(wrong is not None and wrong[index]))
-    for place, name in enumerate(class_names):
-        of_class = points[labels == place]
+    for label, name in enumerate(class_names):
+        of_class = points[labels == label]
         if len(of_class):
             x, y = np.median(of_class, axis=0)
             text = ax.text(
@@ -78,10 +78,10 @@ def scatter(
     return ax
 
 
-def _thumbnail(ax: Axes, point: np.ndarray, picture: np.ndarray, wrong: bool) -> None:
-    shown = 255 - picture[..., 0] if picture.shape[-1] == 1 else picture
+def _thumbnail(ax: Axes, point: np.ndarray, image: np.ndarray, wrong: bool) -> None:
+    shown = 255 - image[..., 0] if image.shape[-1] == 1 else image
     box = AnnotationBbox(
-        OffsetImage(shown, zoom=26 / picture.shape[0], cmap="gray"),
+        OffsetImage(shown, zoom=26 / image.shape[0], cmap="gray"),
         (float(point[0]), float(point[1])),
         xybox=(22, 22),
         boxcoords="offset points",
@@ -95,31 +95,31 @@ def _thumbnail(ax: Axes, point: np.ndarray, picture: np.ndarray, wrong: bool) ->
 
 def overview(
     planes: Mapping[tuple[str, str], np.ndarray],
-    numbers: Mapping[str, Separation],
+    separations: Mapping[str, Separation],
     labels: np.ndarray,
     class_names: Sequence[str],
     methods: Mapping[str, str],
     title: str = "",
 ) -> Figure:
-    """Every layer, a column each, by every method, a row each.
+    """A column for each layer, a row for each method.
 
     Args:
         planes: by method and layer: points float [n, 2].
-        numbers: by layer: how well it separates.
-        methods: the methods' names as people write them.
+        separations: by layer: how well it separates the classes.
+        methods: the names of the methods in the figure, by their names in `planes`.
     """
     layers = list(dict.fromkeys(layer for _, layer in planes))
     figure = Figure(figsize=(WIDTH, 1.0 + 2.6 * len(methods)), layout="constrained")
     figure.suptitle(title)
-    for place, ((method, layer), points) in enumerate(planes.items()):
-        ax = figure.add_subplot(len(methods), len(layers), place + 1)
+    for index, ((method, layer), points) in enumerate(planes.items()):
+        ax = figure.add_subplot(len(methods), len(layers), index + 1)
         scatter(points, labels, class_names, ax, size=1.5, name_size=9)
-        if place < len(layers):
+        if index < len(layers):
             ax.set_title(
-                f"{layer}\nneighbours {100 * numbers[layer].knn_accuracy:.1f} %\n"
-                f"silhouette {numbers[layer].silhouette:.2f}",
+                f"{layer}\nneighbours {100 * separations[layer].knn_accuracy:.1f} %\n"
+                f"silhouette {separations[layer].silhouette:.2f}",
                 fontsize=10,
             )
-        if place % len(layers) == 0:
+        if index % len(layers) == 0:
             ax.set_ylabel(methods[method], fontsize=12)
     return figure

@@ -77,7 +77,7 @@ def enlargement(height: int, pixels: int = TILE_PIXELS) -> int:
 
 
 def tile(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Lays small images out in rows, each enlarged by one whole factor, with a white border.
+    """Lays small images out in rows, each enlarged by one integer factor, with a white border.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -167,7 +167,7 @@ def maps(feature_maps: np.ndarray) -> np.ndarray:
 
 
 def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
-    """A whole matrix in gray, over its own range, enlarged by a whole factor.
+    """A matrix in gray, over its own range, enlarged by an integer factor.
 
     Args:
         values: float [rows, columns].
@@ -180,7 +180,7 @@ def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
 
 
 def titled_grid(images: np.ndarray, titles: Sequence[str], columns: int = 5) -> np.ndarray:
-    """Images in rows, each enlarged by a whole factor, with its title above it.
+    """Images in rows, each enlarged by an integer factor, with its title above it.
 
     Args:
         images: uint8 [n, height, width, 1 or 3].

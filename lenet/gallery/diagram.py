@@ -1,4 +1,4 @@
-"""The diagram of a network, layer by layer, by Keras's `plot_model`."""
+"""The diagram of a network, layer by layer, drawn by Keras's `plot_model`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DOT_MISSING = (
 
 
 class DiagramUnavailable(Exception):
-    """What draws diagrams is not installed; the message says what to install."""
+    """A program that draws diagrams is not installed; the message says what to install."""
 
 
 def draw(model: Classifier, image_shape: tuple[int, int, int], dpi: int = 70) -> bytes:
-    """Draws every layer with the shapes it takes and gives.
+    """Draws every layer with its input and output shapes.
 
     `plot_model` shows a subclassed model as one box, so this draws a functional model over the
     same layers, called in the same order.
