@@ -17,7 +17,6 @@ from lenet.options import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR = 2
 
-
 Entry = tuple[str, Any, Any]
 """An option's name, its type and its default, as `dataclasses.make_dataclass` takes them."""
 
@@ -98,7 +97,7 @@ def entry(
 
     Args:
         hint: the type of its value.
-        default: its value where the user does not give one.
+        default: its value if the user does not give one.
         shown_default: what `--help` says of the default, if it is not what the option says.
         argument: more for `tyro.conf.arg`, e.g. `name`, `aliases` or `metavar`.
     """

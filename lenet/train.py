@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shlex
 import signal
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _defaults(arguments: Sequence[str]) -> TrainConfig:
     """The saved options of the run to resume; without `--resume` the usual defaults."""
     resume = None
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
-        if argument == "--resume" and following is not None:
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument == "--resume" and following:
             resume = Path(following)
         elif argument.startswith("--resume="):
             resume = Path(argument.removeprefix("--resume="))
@@ -92,8 +93,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     reporter.line(
         f"{chosen.model}, {chosen.activation}, {chosen.optimizer} at rate {chosen.learning_rate:g}"
         f", batch {chosen.batch_size}, {chosen.epochs} epoch{'' if chosen.epochs == 1 else 's'}, "
-        f"seed {chosen.seed}: "
-        f"{trainer.model.num_parameters:,} trainable parameters"
+        f"seed {chosen.seed}: {trainer.model.num_parameters:,} trainable parameters"
     )
     return trainer
 
@@ -118,14 +118,14 @@ def _report(trainer: Trainer, history: History) -> None:
     if history.state == "done" and trainer.config.figures:
         print(f"Figures        {_draw(trainer, history.run)}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
-    if history.step >= trainer.schedule.steps_per_epoch or history.state == "diverged":
-        for finding in diagnosis.diagnose(record):
-            if finding.wrong and diagnosis.RULES[finding.rule].announced:
-                print(finding.sentence)
-                command = cli.training_command(
-                    trainer.config, finding.changes, trainer.dataset.name
-                )
-                print(f"{finding.advice}: {command}")
+    if history.step < trainer.schedule.steps_per_epoch and history.state != "diverged":
+        return
+    for finding in diagnosis.diagnose(record):
+        if finding.wrong and diagnosis.RULES[finding.rule].announced:
+            changes, dataset_name = finding.changes, trainer.dataset.name
+            print(finding.sentence)
+            command = cli.training_command(trainer.config, changes, dataset_name)
+            print(f"{finding.advice}: {command}")
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
