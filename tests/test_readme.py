@@ -57,3 +57,14 @@ def test_every_file_a_page_links_to_exists(page: str, root: Path) -> None:
     file = root / page
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text())
     assert [link for link in links if not (file.parent / link).exists()] == []
+
+
+def test_everything_in_the_table_of_additions_exists(root: Path) -> None:
+    table = (root / "CONTRIBUTING.md").read_text().split("## To add something")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= 8
+    for row in rows:
+        for path, names in re.findall(r"`([\w/]+(?:\.py|/))`(?:: ([^;|]*))?", row):
+            assert (root / path).exists(), path
+            for name in re.findall(r"`(\w+)`", names):
+                assert re.search(rf"\b{name}\b", (root / path).read_text()), f"{path}: {name}"
