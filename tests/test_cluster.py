@@ -37,7 +37,7 @@ Fit = Callable[..., Trainer]
 
 @dataclass
 class Seen:
-    """What a grid on two workers did while two of them were killed."""
+    """What was observed of a grid while two of its workers were killed."""
 
     folder: Path
     returncode: int = -1
@@ -50,15 +50,15 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Seen:
-    """One grid for several tests: looked at, and its workers killed, while it ran."""
+    """One grid for several tests, observed while it ran and its workers were killed."""
     seen = Seen(tmp_path_factory.mktemp("logdir") / "grid")
     (seen.folder / "relu-momentum-seed0").mkdir(parents=True)
     (seen.folder / "relu-momentum-seed0" / runs.METRICS).mkdir()  # That one must fail.
-    words = ["--dataset", "digits", "--max-steps", str(STEPS), "--checkpoint-every", "4"]
-    words += ["--activation", "relu", "--optimizers", "momentum", *OPTIMIZERS, "--seed", "0"]
-    words += ["--inspect-every", "0", "--workers", "2", "--logdir", str(seen.folder.parent)]
+    arguments = ["--dataset", "digits", "--max-steps", str(STEPS), "--checkpoint-every", "4"]
+    arguments += ["--activation", "relu", "--optimizers", "momentum", *OPTIMIZERS, "--seed", "0"]
+    arguments += ["--inspect-every", "0", "--workers", "2", "--logdir", str(seen.folder.parent)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.grid", *words],
+        [sys.executable, "-m", "experiments.grid", *arguments],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -82,7 +82,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Seen:
 
 
 def look(seen: Seen, pid: int) -> None:
-    """Notes where a grid's processes listen, and what they say to one without a certificate."""
+    """Notes where a grid's processes listen, and how they answer without a certificate."""
     parent = psutil.Process(pid)
     for process in [parent, *parent.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
@@ -93,7 +93,7 @@ def look(seen: Seen, pid: int) -> None:
 
 
 def answer(port: int) -> str:
-    """What a port says to a client without a certificate: a page, or nothing but refusals."""
+    """How a port answers a client without a certificate: with a page or a refusal."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/info/main/workers.html", timeout=10):
@@ -130,7 +130,7 @@ def test_killed_workers_change_nothing(seen: Seen, fit: Fit, digits: Dataset) ->
         assert ours.read_text() == theirs.read_text()
 
 
-def test_a_run_that_fails_stops_no_other(seen: Seen) -> None:
+def test_a_failed_run_stops_no_other(seen: Seen) -> None:
     assert seen.returncode == 1
     assert "Failed: relu-momentum-seed0" in seen.err
     assert "Traceback" not in seen.err
@@ -142,7 +142,7 @@ def test_a_run_that_fails_stops_no_other(seen: Seen) -> None:
     assert len(states) == 2
 
 
-def test_only_loopback_listens_and_only_to_certificates(seen: Seen) -> None:
+def test_only_loopback_ports_listen_and_only_to_clients_with_certificates(seen: Seen) -> None:
     assert seen.addresses == {"127.0.0.1"}
     assert len(seen.answers) >= 3
     assert set(seen.answers) <= {"TLS refused", "HTTP 404"}, seen.answers
@@ -197,11 +197,11 @@ def die(job: Job) -> None:
 
 @pytest.fixture
 def running_cluster(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A cluster of somebody else's, and the options that let one use it."""
+    """A cluster that is already running, and the options to use it."""
     import distributed
 
     security: Any = distributed.Security.temporary()
-    words = []
+    arguments = []
     for option, content in {
         "--tls-ca-file": security.tls_ca_file,
         "--tls-cert": security.tls_client_cert,
@@ -209,7 +209,7 @@ def running_cluster(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     }.items():
         path = tmp_path / f"{option.strip('-')}.pem"
         path.write_text(content)
-        words += [option, str(path)]
+        arguments += [option, str(path)]
     with distributed.LocalCluster(
         n_workers=1,
         threads_per_worker=1,
@@ -218,43 +218,50 @@ def running_cluster(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
         security=security,
         dashboard_address="127.0.0.1:0",
     ) as running:
-        yield running.scheduler_address, words
+        yield running.scheduler_address, arguments
 
 
 @pytest.mark.slow
 def test_an_existing_cluster_can_be_used(
     tmp_path: Path, digits: Dataset, running_cluster: tuple[str, list[str]]
 ) -> None:
-    address, words = running_cluster
-    words += ["--dataset", "digits", "--max-steps", "4", "--inspect-every", "0"]
-    words += ["--activation", "relu", "--seed", "0", "--logdir", str(tmp_path)]
-    assert main(["--scheduler", address, *words]) == 0
+    address, arguments = running_cluster
+    arguments += ["--dataset", "digits", "--max-steps", "4", "--inspect-every", "0"]
+    arguments += ["--activation", "relu", "--seed", "0", "--logdir", str(tmp_path)]
+    assert main(["--scheduler", address, *arguments]) == 0
     for job in jobs(tmp_path / "alone", digits)[::2]:
         train_one(job)
         assert sha(tmp_path / "grid", job.folder.name) == sha(tmp_path / "alone", job.folder.name)
 
 
-def test_no_scheduler_there_is_one_line(
+def test_a_missing_scheduler_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from distributed import Security
 
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     security: Any = Security.temporary()
-    words = ["--scheduler", "tls://127.0.0.1:9", "--dataset", "digits", "--logdir", str(tmp_path)]
+    arguments = [
+        "--scheduler",
+        "tls://127.0.0.1:9",
+        "--dataset",
+        "digits",
+        "--logdir",
+        str(tmp_path),
+    ]
     for option in ("ca_file", "client_cert", "client_key"):
         path = tmp_path / f"{option}.pem"
         path.write_text(getattr(security, f"tls_{option}"))
-        words += [f"--tls-{option.replace('client_', '').replace('_', '-')}", str(path)]
+        arguments += [f"--tls-{option.replace('client_', '').replace('_', '-')}", str(path)]
     with pytest.raises(SystemExit) as ended:
-        main(words)
+        main(arguments)
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: Cannot use the scheduler tls://127.0.0.1:9")
     assert len(error.splitlines()) == 1
 
 
-def test_a_stop_reaches_all_through_the_shared_folder(tmp_path: Path, digits: Dataset) -> None:
+def test_a_stop_reaches_all_runs_through_the_shared_folder(tmp_path: Path, digits: Dataset) -> None:
     todo = [replace(job, stop_file=tmp_path / STOP_FILE) for job in jobs(tmp_path, digits)]
     cluster.ask_to_stop(todo)
     assert (tmp_path / STOP_FILE).exists()

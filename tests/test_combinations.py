@@ -24,11 +24,11 @@ def names(**lists: tuple[object, ...]) -> list[str | None]:
     return [config.run_name for config in combine(lists, SHARED, Path("grid"))]
 
 
-def parse(*words: str) -> options.GridOptions:
-    return options.parse(words, "grid", "")
+def parse(*arguments: str) -> options.GridOptions:
+    return options.parse(arguments, "grid", "")
 
 
-def test_a_run_is_called_by_its_combination_and_seed() -> None:
+def test_a_run_is_named_after_its_combination_and_seed() -> None:
     assert names(activation=("relu", "tanh"), optimizer=("sgd",), seed=(0, 1)) == [
         "relu-sgd-seed0",
         "relu-sgd-seed1",
@@ -51,7 +51,7 @@ def test_only_what_varies_is_in_the_name() -> None:
     ]
 
 
-def test_values_that_differ_late_get_folders_of_their_own() -> None:
+def test_almost_equal_values_get_folders_of_their_own() -> None:
     assert len(set(names(learning_rate=(0.0012345678, 0.0012345679)))) == 2
 
 
@@ -73,16 +73,16 @@ def test_the_grids_folder_is_the_logdir_of_all() -> None:
     assert {without_seed(config) for config in configs} == {"relu-adam"}
 
 
-def test_hyperparameters_leave_out_the_seed_and_what_is_not_set() -> None:
-    found = hyperparameters(TrainConfig(seed=5).resolved("mnist"))
-    assert "seed" not in found
-    assert "max_steps" not in found
-    assert None not in found.values()
-    assert found["learning_rate"] == 0.001
+def test_hyperparameters_exclude_the_seed_and_options_that_are_not_set() -> None:
+    shown = hyperparameters(TrainConfig(seed=5).resolved("mnist"))
+    assert "seed" not in shown
+    assert "max_steps" not in shown
+    assert None not in shown.values()
+    assert shown["learning_rate"] == 0.001
 
 
 @pytest.mark.parametrize("option", VARIABLE)
-def test_every_list_goes_by_both_names(option: str) -> None:
+def test_every_list_option_has_a_singular_and_a_plural_name(option: str) -> None:
     value = {"model": "lenet", "activation": "tanh", "fc2_activation": "tanh"}
     value |= {"init": "he_normal", "optimizer": "sgd", "schedule": "cosine", "augment": "flip"}
     for name in {option, plural(option)}:
@@ -91,7 +91,7 @@ def test_every_list_goes_by_both_names(option: str) -> None:
         assert as_word(parsed) == value.get(option, "3")
 
 
-def test_augmentations_are_compared_as_sets_of_them() -> None:
+def test_augmentations_are_compared_as_sets() -> None:
     chosen = parse("--augments", "none", "shift+flip", "--seeds", "0")
     configs = combine(
         chosen.lists | {"activation": ("relu",), "optimizer": ("adam",)}, SHARED, Path("grid")
@@ -120,7 +120,7 @@ def test_several_values_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["--name", "a/b"], "one folder"),
         (["--workers", "-1"], "0 or more"),
@@ -131,9 +131,9 @@ def test_several_values_at_once() -> None:
         (["--tls-key", "key.pem"], "Expected --scheduler together with --tls-key"),
     ],
 )
-def test_what_does_not_go_together_is_refused(words: list[str], message: str) -> None:
+def test_options_that_cannot_be_combined_are_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse(*words)
+        parse(*arguments)
 
 
 def test_help_needs_no_tensorflow(root: Path) -> None:

@@ -25,7 +25,7 @@ from experiments.grid.jobs import STOP_FILE, Job, Outcome
 from experiments.grid.leader_board import TIE, leader_board
 from experiments.grid.run_one import train_one
 from experiments.report import page as report
-from experiments.report.data import GRID
+from experiments.report.reading import GRID
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import events, runs
@@ -46,11 +46,11 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(logdir: Path) -> Callable[..., int]:
     """Runs a small grid in this process; of the reports, only the one of `first` is made."""
 
-    def call(*words: str) -> int:
+    def call(*arguments: str) -> int:
         with pytest.MonkeyPatch.context() as patch:
-            if "first" not in words:
+            if "first" not in arguments:
                 patch.setattr(report, "write_report", lambda folder: folder / "report.html")
-            return main([*SHORT, "--logdir", str(logdir), *words])
+            return main([*SHORT, "--logdir", str(logdir), *arguments])
 
     return call
 
@@ -74,24 +74,24 @@ def job(folder: Path, dataset: Dataset, **options: Any) -> Job:
     return Job(config.resolved("digits"), dataset.sha256, stop_file=folder / STOP_FILE)
 
 
-def test_every_combination_has_its_folder_and_nothing_else_has(first: Path) -> None:
+def test_every_combination_has_its_folder_and_nothing_else_does(first: Path) -> None:
     assert sorted(path.name for path in first.iterdir() if path.is_dir()) == sorted(NAMES)
     assert {status(first / name)["state"] for name in NAMES} == {"done"}
     assert (first / "report.html").exists()
 
 
-def test_the_grid_says_how_it_was_made(first: Path, digits: Dataset) -> None:
-    found = json.loads((first / GRID).read_text())
-    assert "experiments.grid --dataset digits --max-steps 4" in found["command"]
-    assert found["dataset"] == {"name": "digits", "sha256": digits.sha256}
-    assert found["options"]["optimizer"] == ["sgd", "adam"]
-    assert [one["folder"] for one in found["combinations"]] == NAMES
-    assert found["combinations"][2]["learning_rate"] == 0.001
-    assert found["tuning"] is None
-    assert found["versions"]["tensorflow"].startswith("2.")
+def test_grid_json_says_how_the_grid_was_made(first: Path, digits: Dataset) -> None:
+    content = json.loads((first / GRID).read_text())
+    assert "experiments.grid --dataset digits --max-steps 4" in content["command"]
+    assert content["dataset"] == {"name": "digits", "sha256": digits.sha256}
+    assert content["options"]["optimizer"] == ["sgd", "adam"]
+    assert [each["folder"] for each in content["combinations"]] == NAMES
+    assert content["combinations"][2]["learning_rate"] == 0.001
+    assert content["tuning"] is None
+    assert content["versions"]["tensorflow"].startswith("2.")
 
 
-def test_weights_are_those_of_lenet_train(first: Path, fit: Fit, digits: Dataset) -> None:
+def test_weights_are_the_same_as_with_lenet_train(first: Path, fit: Fit, digits: Dataset) -> None:
     for optimizer in ("sgd", "adam"):
         options = {"optimizer": optimizer, "seed": 1, "epochs": None, "batch_size": None}
         alone = fit(digits, max_steps=4, **options).history
@@ -108,13 +108,13 @@ def first_loss(run: Path) -> str:
         return next(row["loss"] for row in csv.DictReader(file) if row["split"] == "train")
 
 
-def test_all_combinations_of_a_seed_start_alike(first: Path) -> None:
+def test_all_combinations_of_a_seed_have_the_same_start(first: Path) -> None:
     """The same draws, and the same first batch: its loss is that of the common first weights."""
     for seed in (0, 1):
         one, other = (first / f"relu-{optimizer}-seed{seed}" for optimizer in ("sgd", "adam"))
-        expected, found = kernels_at_start(one), kernels_at_start(other)
+        expected, actual = kernels_at_start(one), kernels_at_start(other)
         assert len(expected) == 10
-        assert all(np.array_equal(expected[name], found[name]) for name in expected)
+        assert all(np.array_equal(expected[name], actual[name]) for name in expected)
         assert first_loss(one) == first_loss(other)
     seeds = [first / f"relu-sgd-seed{seed}" for seed in (0, 1)]
     assert first_loss(seeds[0]) != first_loss(seeds[1])
@@ -125,12 +125,12 @@ def test_other_activations_start_from_the_same_draws(
 ) -> None:
     options = {"epochs": 1, "batch_size": None, "inspect_every": 200, "max_steps": 1}
     tanh = fit(digits, activation="tanh", **options).history.run
-    expected, found = kernels_at_start(first / "relu-sgd-seed0"), kernels_at_start(tanh)
-    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    expected, actual = kernels_at_start(first / "relu-sgd-seed0"), kernels_at_start(tanh)
+    assert all(np.array_equal(expected[name], actual[name]) for name in expected)
 
 
 def hparams(folder: Path) -> Iterator[HParamsPluginData]:
-    """What the HParams page is told in one folder."""
+    """What one folder contains for the HParams page."""
     for path in events.event_files(folder):
         for event, _ in events._read_events(path):
             summary: Summary = event.summary
@@ -158,7 +158,7 @@ def test_tensorboards_hparams_page_groups_the_seeds(first: Path) -> None:
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
-def test_a_second_start_does_nothing_again(
+def test_a_repeated_command_trains_nothing_again(
     first: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = {name: (first / name / runs.STATUS).stat().st_mtime_ns for name in NAMES}
@@ -183,29 +183,37 @@ def test_the_same_name_for_another_grid_is_refused(
     assert "another --name" in message
 
 
-def test_one_that_fails_is_reported_while_the_others_finish(
+def test_a_failed_run_is_reported_and_the_others_finish(
     run: Callable[..., int], logdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--activation", "relu", "--optimizers", "sgd", "adam", "--seed", "0", "--name", "bad"]
-    words += ["--inspect-every", "0"]
+    arguments = [
+        "--activation",
+        "relu",
+        "--optimizers",
+        "sgd",
+        "adam",
+        "--seed",
+        "0",
+        "--name",
+        "bad",
+    ]
+    arguments += ["--inspect-every", "0"]
     (logdir / "bad").mkdir()
     (logdir / "bad" / "relu-sgd-seed0").touch()
-    assert run(*words) == 1
+    assert run(*arguments) == 1
     printed = capsys.readouterr()
     assert status(logdir / "bad" / "relu-adam-seed0")["state"] == "done"
     assert "Failed: relu-sgd-seed0" in printed.err
     assert "1 failed" in printed.out
     assert "±" not in printed.out, "one seed has no spread"
     (logdir / "bad" / "relu-sgd-seed0").unlink()
-    assert run(*words) == 0
+    assert run(*arguments) == 0
     printed = capsys.readouterr()
     assert "1 of them finished before" in printed.out
     assert status(logdir / "bad" / "relu-sgd-seed0")["state"] == "done"
 
 
-def test_a_run_that_diverges_is_a_result_and_is_not_made_again(
-    tmp_path: Path, digits: Dataset
-) -> None:
+def test_a_diverged_run_is_a_result_and_is_not_repeated(tmp_path: Path, digits: Dataset) -> None:
     wild = job(tmp_path, digits, optimizer="sgd", learning_rate=1e9)
     outcome = train_one(wild)
     assert (outcome.state, outcome.skipped) == ("diverged", False)
@@ -216,7 +224,7 @@ def test_a_run_that_diverges_is_a_result_and_is_not_made_again(
     assert "±" not in board
 
 
-def test_a_run_whose_checkpoints_are_damaged_fails_and_says_so(
+def test_a_run_with_only_damaged_checkpoints_fails_and_says_so(
     tmp_path: Path, digits: Dataset
 ) -> None:
     short = job(tmp_path, digits, epochs=1, max_steps=2)
@@ -226,11 +234,11 @@ def test_a_run_whose_checkpoints_are_damaged_fails_and_says_so(
     longer = replace(short, config=replace(short.config, max_steps=4))
     outcome = train_one(longer)
     assert outcome.state == "failed"
-    assert "None of the checkpoints" in outcome.notes[0]
+    assert "All checkpoints in" in outcome.notes[0]
     assert status(short.folder)["error"] == outcome.notes[0]
 
 
-def test_a_run_without_a_checkpoint_starts_anew(tmp_path: Path, digits: Dataset) -> None:
+def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path, digits: Dataset) -> None:
     one = job(tmp_path, digits, max_steps=2)
     train_one(one)
     expected = status(one.folder)["weights_sha256"]
@@ -268,25 +276,25 @@ def test_a_run_that_was_asked_to_stop_continues_to_the_same_bits(
     assert status(one.folder)["weights_sha256"] == alone.weights_sha256
 
 
-def test_other_images_than_the_grids_are_refused(tmp_path: Path, digits: Dataset) -> None:
+def test_images_other_than_the_grids_are_refused(tmp_path: Path, digits: Dataset) -> None:
     outcome = train_one(replace(job(tmp_path, digits), dataset_sha256="0" * 64))
     assert outcome.state == "failed"
     assert "other images" in outcome.notes[0]
 
 
-def test_tuning_looks_at_training_images_alone(
+def test_tuning_uses_only_training_images(
     run: Callable[..., int],
     logdir: Path,
     digits: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tuning, "FACTORS", (1, 10))
-    words = ["--activation", "relu", "--optimizer", "sgd", "--seed", "0", "--name", "tuned"]
-    assert run(*words, "--tune", "--inspect-every", "0") == 0
-    found = json.loads((logdir / "tuned" / GRID).read_text())
-    choice = found["tuning"]["combinations"]["relu-sgd"]
+    arguments = ["--activation", "relu", "--optimizer", "sgd", "--seed", "0", "--name", "tuned"]
+    assert run(*arguments, "--tune", "--inspect-every", "0") == 0
+    content = json.loads((logdir / "tuned" / GRID).read_text())
+    choice = content["tuning"]["combinations"]["relu-sgd"]
     assert [one["learning_rate"] for one in choice["tried"]] == [0.01, 0.1]
-    assert found["combinations"][0]["learning_rate"] == choice["best"]
+    assert content["combinations"][0]["learning_rate"] == choice["best"]
     config, dataset = runs.read_config(logdir / "tuned" / "relu-sgd-seed0")
     assert config.learning_rate == choice["best"]
     assert dataset["sha256"] == digits.sha256
@@ -296,8 +304,8 @@ def test_tuning_looks_at_training_images_alone(
         assert tried_on["train"] + tried_on["test"] == len(digits.train)
 
 
-def start(root: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.grid", *words]
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "experiments.grid", *arguments]
     return subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -317,9 +325,9 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
 def test_an_interrupted_grid_continues(
     tmp_path: Path, root: Path, workers: str, sent: signal.Signals
 ) -> None:
-    words = ["--dataset", "digits", "--epochs", "50", "--activation", "relu", "--seed", "0"]
-    words += ["--logdir", str(tmp_path), "--inspect-every", "0", "--workers", workers]
-    process = start(root, *words)
+    arguments = ["--dataset", "digits", "--epochs", "50", "--activation", "relu", "--seed", "0"]
+    arguments += ["--logdir", str(tmp_path), "--inspect-every", "0", "--workers", workers]
+    process = start(root, *arguments)
     runs_made = ["relu-sgd-seed0"] if workers == "0" else ["relu-sgd-seed0", "relu-adam-seed0"]
     for name in runs_made:
         wait_for_rows(tmp_path / "grid" / name, process)
@@ -335,13 +343,13 @@ def test_an_interrupted_grid_continues(
         with runs.locked(run):
             pass
     assert not (tmp_path / "grid" / STOP_FILE).exists()
-    again = start(root, *words)
+    again = start(root, *arguments)
     _, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
     assert status(tmp_path / "grid" / runs_made[0])["state"] == "done"
 
 
-def test_two_grids_never_write_into_one_folder(
+def test_two_grids_never_write_to_the_same_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "grid").mkdir()
@@ -384,9 +392,9 @@ def test_the_leader_board_marks_ties_as_the_report_does() -> None:
 def test_networks_are_compared_each_with_its_own_defaults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--models", "lenet", "conv4", "mlp", "--activation", "relu", "--optimizer", "adam"]
-    words += [*SHORT, "--max-steps", "1", "--seed", "0", "--logdir", str(tmp_path)]
-    assert main(words) == 0
+    arguments = ["--models", "lenet", "conv4", "mlp", "--activation", "relu", "--optimizer", "adam"]
+    arguments += [*SHORT, "--max-steps", "1", "--seed", "0", "--logdir", str(tmp_path)]
+    assert main(arguments) == 0
     folder = tmp_path / "grid"
     names = [f"relu-adam-{model}-seed0" for model in ("lenet", "conv4", "mlp")]
     configs = [runs.read_config(folder / name)[0] for name in names]
@@ -441,10 +449,10 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
     assert shown()[0].split() == [names[0], "running", "1/2", "50.0", "%"]
     time.sleep(0.1)
     runs.append_metrics(jobs[0].folder, [(30, 2, "train", 1.0, 0.5)])
-    words = shown()[0].split()
-    assert words[2] == "2/2"
-    assert int(words[5].replace(",", "")) > 0
-    assert words[6].startswith("0:")
+    cells = shown()[0].split()
+    assert cells[2] == "2/2"
+    assert int(cells[5].replace(",", "")) > 0
+    assert cells[6].startswith("0:")
     board.end(Outcome(jobs[0].config, "done", 0.1, 0.75))
     assert shown()[0].split() == [names[0], "done", "75.0", "%"]
     assert board.line(Outcome(jobs[0].config, "done", 0.1, 0.75, 2.0)).startswith("[1/3] ")

@@ -109,7 +109,7 @@ def test_an_image_without_contrast_is_drawn_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["nowhere.jpg"], "nowhere.jpg: No such file"),
         (["{photo}", "--output", "figure.gif"], "a file ending in .png, .svg, .pdf"),
@@ -122,13 +122,13 @@ def test_a_mistake_is_one_line(
     tmp_path: Path,
     photo: Path,
     capsys: pytest.CaptureFixture[str],
-    words: list[str],
+    arguments: list[str],
     expected: str,
 ) -> None:
     tiny = tmp_path / "tiny.png"
     Image.new("L", (9, 30)).save(tiny)
     with pytest.raises(SystemExit) as caught:
-        main([word.format(photo=photo, tiny=tiny) for word in words])
+        main([argument.format(photo=photo, tiny=tiny) for argument in arguments])
     assert caught.value.code == 2
     shown = capsys.readouterr().err
     assert shown.startswith("Error: ")

@@ -19,7 +19,7 @@ def configs() -> list[TrainConfig]:
     return [c.resolved("mnist") for c in combine(lists, TrainConfig(), Path("grid"))]
 
 
-def test_five_rates_around_the_default_for_the_first_seed_alone() -> None:
+def test_five_rates_around_the_default_with_only_the_first_seed() -> None:
     tried = tuning.candidates(configs(), Path("grid/tuning"))
     assert {config.seed for config in tried} == {4}
     rates = [config.learning_rate for config in tried]
@@ -43,14 +43,14 @@ def test_the_best_on_the_validation_images_is_chosen() -> None:
     assert {config.learning_rate for config in tuning.tuned(configs(), choice)} == {0.003}
 
 
-def test_of_equal_accuracies_the_least_loss_wins_and_an_edge_is_said_to_be_one() -> None:
+def test_the_lower_loss_decides_between_equal_accuracies_and_an_edge_is_marked() -> None:
     tried = tuning.candidates(configs()[:1], Path("grid/tuning"))
     outcomes = [Outcome(c, "done", 1.0 - (c.learning_rate or 0), 0.5) for c in tried]
     choice = tuning.choose(configs()[:1], outcomes)["relu-sgd"]
     assert (choice["best"], choice["at_edge"]) == (0.1, True)
 
 
-def test_a_diverged_rate_is_never_chosen_and_without_any_the_default_stays() -> None:
+def test_a_diverged_rate_is_never_chosen_and_the_default_stays_if_all_diverged() -> None:
     tried = tuning.candidates(configs()[:1], Path("grid/tuning"))
     diverged = [Outcome(config, "diverged", None, 0.99) for config in tried]
     assert tuning.choose(configs()[:1], diverged)["relu-sgd"]["best"] == 0.01

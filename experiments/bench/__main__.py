@@ -97,13 +97,13 @@ def _measure(options: argparse.Namespace) -> None:
         for name in CONTESTANTS
     }
     training: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    whole: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    complete: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     for round_number in range(options.rounds + 1):
         for name, process in processes.items():
             train_seconds, all_seconds = map(float, _ask(process).split())
             if round_number > 0:
                 training[name].append(train_seconds)
-                whole[name].append(all_seconds)
+                complete[name].append(all_seconds)
     num_images, *peaks = (_ask(process) for process in processes.values())
     images = int(num_images.split()[0])
     print(
@@ -113,12 +113,12 @@ def _measure(options: argparse.Namespace) -> None:
     print(f"{'contestant':12}{'images/s':>10}{'epoch, s':>10}{'peak, MB':>10}")
     for name, report in zip(CONTESTANTS, [num_images, *peaks], strict=True):
         speed = images / statistics.median(training[name])
-        epoch = statistics.median(whole[name])
+        epoch = statistics.median(complete[name])
         print(f"{name:12}{speed:10,.0f}{epoch:10.2f}{float(report.split()[1]):10,.0f}")
     print("\nratios, round by round: median (minimum to maximum)")
     _print_ratio("speed, bare / model.fit, only training", training["model.fit"], training["bare"])
-    _print_ratio("time, full / bare, whole epochs", whole["full"], whole["bare"])
-    _print_ratio("time, full / scalars, whole epochs", whole["full"], whole["scalars"])
+    _print_ratio("time, full / bare, complete epochs", complete["full"], complete["bare"])
+    _print_ratio("time, full / scalars, complete epochs", complete["full"], complete["scalars"])
     print(
         f"first step after {statistics.median(first):.1f} s ({min(first):.1f} to {max(first):.1f})"
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.combinations import VARIABLE
 from experiments.grid import tuning
-from experiments.report.data import GRID
+from experiments.report.reading import GRID
 from lenet import files
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
