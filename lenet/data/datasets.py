@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,19 @@ class Dataset:
         """Height, width and channels of every image."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a run records about its images, as JSON values."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "train": len(self.train),
+            "test": len(self.test),
+            "image_shape": list(self.image_shape),
+            "class_names": list(self.class_names),
+            "mean": self.mean,
+        }
 
 
 def load_dataset_for(config: TrainConfig, data_dir: Path | None = None) -> Dataset:

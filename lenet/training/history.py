@@ -1,4 +1,4 @@
-"""The result of a training, and the sums behind its progress lines."""
+"""The result of a training, and what is counted on the way to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from typing import Literal
 import numpy as np
 
 State = Literal["running", "done", "interrupted", "diverged", "failed"]
+
+
+# Signals are only seen between compiled calls, so none may take much longer than this.
+SECONDS_PER_CALL = 0.3
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number; the message says which loss."""
 
 
 @dataclass
@@ -76,17 +84,15 @@ class EpochSums:
         self.images += int(sizes.sum())
         self.seconds += seconds
 
+    def __str__(self) -> str:
+        loss, accuracy = self.loss / self.images, self.hits / self.images
+        return f"loss {loss:.4f}  accuracy {100 * accuracy:.2f} %"
+
 
 class Pace:
-    """How fast training is, and so how many steps the next compiled call may make.
+    """How fast training is, and so how many steps the next compiled call may make."""
 
-    Args:
-        seconds_per_call: how long a call should take at most. Signals are only seen between
-            calls.
-    """
-
-    def __init__(self, seconds_per_call: float) -> None:
-        self._seconds_per_call = seconds_per_call
+    def __init__(self) -> None:
         self._seconds, self._images = 0.0, 0
         self._compiled = False
         self.steps_per_call = 1
@@ -98,7 +104,7 @@ class Pace:
             return False
         self._seconds += seconds
         self._images += images
-        self.steps_per_call = max(1, int(steps * self._seconds_per_call / seconds))
+        self.steps_per_call = max(1, int(steps * SECONDS_PER_CALL / seconds))
         return True
 
     @property

@@ -79,6 +79,10 @@ class Schedule:
     def evaluation_due(self, step: int) -> bool:
         return self._due(step, self.eval_every) or step == 0
 
+    def is_whole_evaluation(self, step: int) -> bool:
+        """Whether an evaluation at this step uses the whole test set, whatever `eval_size` is."""
+        return step in (0, self.last_step) or self.is_epoch_end(step)
+
     def checkpoint_due(self, step: int) -> bool:
         return self._due(step, self.checkpoint_every)
 

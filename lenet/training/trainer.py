@@ -17,10 +17,11 @@ from lenet.data.datasets import Dataset
 from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.networks.architectures import build_model
 from lenet.networks.optimizers import build_optimizer
-from lenet.recording import checkpoints, events, inspections, runs
+from lenet.recording import checkpoints, runs
 from lenet.recording.projector import NUM_POINTS
 from lenet.recording.recorder import Recorder
-from lenet.training.history import EpochSums, History, Pace, State
+from lenet.training import resuming
+from lenet.training.history import Diverged, EpochSums, History, Pace, State
 from lenet.training.inspection import Inspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
 from lenet.training.progress import Reporter
@@ -28,13 +29,7 @@ from lenet.training.runtime import configure_tensorflow, describe_environment
 from lenet.training.schedule import Schedule, learning_rates, logged_steps
 from lenet.training.steps import Steps
 
-# A signal is only seen between compiled calls, so none may take much longer than this.
-SECONDS_PER_CALL = 0.3
 PROFILED_STEPS = 10
-
-
-class Diverged(Exception):
-    """The loss is no longer a finite number; the message says which loss, and at which step."""
 
 
 class Trainer:
@@ -68,7 +63,7 @@ class Trainer:
         self.dataset = dataset
         self.reporter = reporter or Reporter(config.quiet)
         if config.resume is not None:
-            _check_same_run(config, dataset, config.resume)
+            resuming.check_same_run(config, dataset, config.resume)
         note = configure_tensorflow(config.threads, config.deterministic)
         if note:
             self.reporter.warn(f"Note: {note}")
@@ -99,7 +94,7 @@ class Trainer:
         )
         self.inspector = Inspector(self.model, choose_probe(dataset.train, dataset.test))
         self._history: History | None = None
-        self._epoch_sums, self._pace = EpochSums(), Pace(SECONDS_PER_CALL)
+        self._epoch_sums, self._pace = EpochSums(), Pace()
         self._order = (-1, tf.zeros(0, tf.int32))
         self._profile_due = config.profile
         self._started = 0.0
@@ -139,7 +134,8 @@ class Trainer:
             self._started = time.perf_counter()
             if self.config.resume is not None:
                 self._restore(run)
-            self._write_config()
+            environment = describe_environment()
+            runs.write_config(run, self.config, self.dataset.description, environment)
             with Recorder(run) as recorder:
                 self._fit(recorder, stop)
         return self.history
@@ -299,22 +295,17 @@ class Trainer:
     def _evaluated_images(self) -> np.ndarray:
         """All test images or, between epochs with `eval_size`, a random few; int32 [n]."""
         size, few = len(self.dataset.test), self.config.eval_size
-        schedule, step = self.schedule, self.step
-        whole = step in (0, schedule.last_step) or schedule.is_epoch_end(step)
-        if whole or not few:
+        if not few or self.schedule.is_whole_evaluation(self.step):
             return np.arange(size, dtype=np.int32)
-        return evaluation_indices(self.config.seed, step, size, few)
+        return evaluation_indices(self.config.seed, self.step, size, few)
 
     def _end_epoch(self, recorder: Recorder) -> None:
         """Reports an epoch. After the first one the projector already has something to show."""
         sums, self._epoch_sums = self._epoch_sums, EpochSums()
         self.reporter.line(
-            f"Epoch {self.schedule.epoch_of(self.step)}/{self.schedule.epochs}"
-            f"  loss {sums.loss / sums.images:.4f}"
-            f"  accuracy {100 * sums.hits / sums.images:.2f} %"
+            f"Epoch {self.schedule.epoch_of(self.step)}/{self.schedule.epochs}  {sums}"
             f"  test loss {self.history.test_loss:.4f}"
-            f"  test accuracy {100 * self.history.test_accuracy:.2f} %"
-            f"  {sums.seconds:.1f} s"
+            f"  test accuracy {100 * self.history.test_accuracy:.2f} %  {sums.seconds:.1f} s"
         )
         if self.step == self.schedule.steps_per_epoch:
             self._project(recorder)
@@ -341,36 +332,16 @@ class Trainer:
         self._write_status(recorder, "running")
 
     def _restore(self, run: Path) -> None:
-        """Continues from the newest valid checkpoint, and removes what was recorded after it."""
-        checkpoint = checkpoints.newest_valid(run / runs.CHECKPOINTS)
-        # Without a checkpoint, everything of step 0 is written again.
-        last_kept = -1
+        """Continues from the newest valid checkpoint."""
+        checkpoint = resuming.restore(run, self.model, self.optimizer)
         if checkpoint is not None:
-            checkpoints.restore(checkpoint, self.model, self.optimizer)
             for skipped in checkpoint.skipped:
                 self.reporter.warn(f"Skipped a damaged checkpoint: {skipped}")
-            self.history.step = last_kept = checkpoint.step
+            self.history.step = checkpoint.step
             self._started -= checkpoint.state["seconds"]
             self._epoch_sums = EpochSums(**checkpoint.state["epoch_sums"])
             self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
-        runs.cut_metrics_after(run, last_kept)
-        inspections.cut_after(run / runs.INSPECTIONS, last_kept)
-        for split in ("train", "test"):
-            events.cut_after(run / split, last_kept)
         self.reporter.line(f"Resuming {run} after step {self.step:,}")
-
-    def _write_config(self) -> None:
-        dataset = self.dataset
-        description = {
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "train": len(dataset.train),
-            "test": len(dataset.test),
-            "image_shape": list(dataset.image_shape),
-            "class_names": list(dataset.class_names),
-            "mean": dataset.mean,
-        }
-        runs.write_config(self.history.run, self.config, description, describe_environment())
 
     def _write_status(self, recorder: Recorder, state: State) -> None:
         recorder.status(
@@ -387,15 +358,3 @@ class Trainer:
     def _seconds(self) -> float:
         """Seconds of training so far, those before a resume included."""
         return time.perf_counter() - self._started
-
-
-def _check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
-    """Refuses to resume a run with other options or other images."""
-    saved, saved_dataset = runs.read_config(run)
-    runs.check_resumable(saved, config)
-    if saved_dataset["sha256"] != dataset.sha256:
-        raise ValueError(
-            f"{run} was trained on other images ({saved_dataset['name']}, sha256 "
-            f"{saved_dataset['sha256'][:12]}…) than these ({dataset.name}, sha256 "
-            f"{dataset.sha256[:12]}…): name its own with --data-dir."
-        )

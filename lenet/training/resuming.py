@@ -1,0 +1,52 @@
+"""Resuming a run: what must be equal, what is restored, and what is recorded again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from lenet.config import TrainConfig
+from lenet.data.datasets import Dataset
+from lenet.recording import checkpoints, events, inspections, runs
+from lenet.recording.checkpoints import Checkpoint
+
+
+def check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
+    """Refuses to resume a run with other options or other images.
+
+    Raises:
+        FileNotFoundError: the folder contains no run.
+        ValueError: an option that may not change is another one, or the images differ.
+    """
+    saved, saved_dataset = runs.read_config(run)
+    runs.check_resumable(saved, config)
+    if saved_dataset["sha256"] != dataset.sha256:
+        raise ValueError(
+            f"{run} was trained on other images ({saved_dataset['name']}, sha256 "
+            f"{saved_dataset['sha256'][:12]}…) than these ({dataset.name}, sha256 "
+            f"{dataset.sha256[:12]}…). Name its images with --data-dir."
+        )
+
+
+def restore(
+    run: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> Checkpoint | None:
+    """Restores the newest valid checkpoint, and removes what was recorded after it.
+
+    Returns:
+        The checkpoint; None if the run was interrupted before its first one. Training then
+        starts again, and records step 0 again.
+
+    Raises:
+        RunError: all checkpoints are damaged.
+    """
+    checkpoint = checkpoints.newest_valid(run / runs.CHECKPOINTS)
+    if checkpoint is not None:
+        checkpoints.restore(checkpoint, model, optimizer)
+    last_kept = checkpoint.step if checkpoint is not None else -1
+    runs.cut_metrics_after(run, last_kept)
+    inspections.cut_after(run / runs.INSPECTIONS, last_kept)
+    for split in ("train", "test"):
+        events.cut_after(run / split, last_kept)
+    return checkpoint
