@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lenet.diagnosis.record import Finding, Record, Series, options_of
-from lenet.diagnosis.rules import EARLY_STEPS, RULES, has_not_begun
+from lenet.diagnosis.rules import EARLY_STEPS, RULES, has_not_begun, percent
 
 __all__ = [
     "EARLY_STEPS",
@@ -16,6 +16,7 @@ __all__ = [
     "diagnose",
     "has_not_begun",
     "options_of",
+    "percent",
 ]
 
 
