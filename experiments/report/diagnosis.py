@@ -113,7 +113,7 @@ def verdicts(combination: Combination) -> list[str]:
 
 def rule_list() -> list[tuple[str, str]]:
     """The name of each rule and what it asks, as the report lists them."""
-    return [(RULES[rule][0], RULES[rule][1]) for rule in RULES]
+    return [(rule.verdict, rule.question) for rule in RULES.values()]
 
 
 def next_command(run: Run, finding: Finding) -> str:
@@ -122,10 +122,6 @@ def next_command(run: Run, finding: Finding) -> str:
         resume = ["-m", "lenet.train", "--resume", str(run.folder)]
         return shlex.join([cli.python_command(), *resume])
     changes = dict(finding.changes)
-    if "optimizer" in changes:
-        changes["learning_rate"] = None
-    if "activation" in changes and run.config.fc2_activation == run.config.activation:
-        changes["fc2_activation"] = None
     name = str(run.dataset["name"])
     if run.config.data_dir is not None:
         changes["data_dir"] = Path(cli.short_path(run.config.data_dir))
