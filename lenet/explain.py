@@ -1,4 +1,4 @@
-"""`python -m lenet.explain RUN PICTURE`: a picture of your own, layer by layer, to the answer."""
+"""`python -m lenet.explain RUN PICTURE`: your own image, layer by layer, to the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answ
     from lenet.registry import Resize
 
 DESCRIPTION = (
-    "Shows a picture of your own, e.g. a photo of a digit, to a trained network and draws what "
+    "Shows an image of your own, e.g. a photo of a digit, to a trained network and draws what "
     "every layer makes of it."
 )
 MINIMUM_DPI, MAXIMUM_DPI = 10, 1000
@@ -46,8 +46,8 @@ class Options:
         output: The file for the figure. Default: RUN/figures/explain-<picture>.<format>.
         occlusion: Also hide one part of the image after another, and draw how the answer changes.
         gradient: Also draw how much the logit of the answer changes with each pixel.
-        prepare: How the picture becomes an image for the network. drawing: the way MNIST was made;
-            photo: the middle of it, scaled; auto: whichever fits the images the run was trained on.
+        prepare: How the image is prepared for the network. drawing: the way MNIST was made; photo:
+            the middle of it, scaled; auto: whichever fits the images the run was trained on.
         format: The format of the figure. Default: the suffix of --output, else png.
         dpi: Dots per inch; the figure is 12 inches wide.
     """
@@ -65,7 +65,7 @@ class Options:
         """The file to write.
 
         Raises:
-            ValueError: its suffix is no format, or not `format`; or it is the picture itself.
+            ValueError: its suffix is no format, or not `format`; or it is the image itself.
         """
         if self.output is None:
             name = f"explain-{self.picture.stem}.{self.format or FORMATS[0]}"
@@ -77,7 +77,7 @@ class Options:
                 f"Received: output={str(self.output)!r}"
             )
         if self.output.exists() and self.output.samefile(self.picture):
-            raise ValueError(f"{self.output} is the picture itself: give --output another name.")
+            raise ValueError(f"{self.output} is your image itself: give --output another name.")
         return self.output
 
 
@@ -108,8 +108,8 @@ def explain(options: Options) -> Path:
         The file of the figure.
 
     Raises:
-        FileNotFoundError: there is no run, or no picture.
-        ValueError: an option, the run or the picture cannot be used; the message says why.
+        FileNotFoundError: there is no run, or no image.
+        ValueError: an option, the run or the image cannot be used; the message says why.
         OSError: the figure cannot be written.
     """
     if not MINIMUM_DPI <= options.dpi <= MAXIMUM_DPI:
@@ -152,7 +152,7 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
 
 
 def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:
-    """Reads the picture and prepares it for the network; errors name the picture."""
+    """Reads the image and prepares it for the network; errors name its file."""
     height, width, channels = dataset["image_shape"]
     picture = read_picture(options.picture)
     try:

@@ -224,7 +224,7 @@ class TestMistakes:
         self, run: Path, picture: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         before = picture.read_bytes()
-        assert "the picture itself" in refused(capsys, run, picture, "--output", picture)
+        assert "your image itself" in refused(capsys, run, picture, "--output", picture)
         assert picture.read_bytes() == before
 
 

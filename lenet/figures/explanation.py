@@ -1,4 +1,4 @@
-"""One picture on its way through a network, in one figure: prepared, layer by layer, to the answer."""
+"""One image on its way through a network, in one figure: prepared, layer by layer, to the answer."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def explanation(
     patch: int = 0,
     saliency: np.ndarray | None = None,
 ) -> Figure:
-    """Everything between the user's picture and the answer, from top to bottom, in one figure.
+    """Everything between the user's image and the answer, from top to bottom, in one figure.
 
     Args:
-        stages: the preparation of the picture; the last is what the network sees.
+        stages: the preparation of the image; the last is what the network sees.
         convolutions: feature maps by layer, float [height, width, channels].
         dense: outputs of the fully connected layers but the last, by layer, float [units].
         logits, probabilities: float [classes].
@@ -102,7 +102,7 @@ def _heading(row: SubFigure, heading: str, note: str) -> None:
 
 
 def _stages_row(row: SubFigure, stages: Sequence[Stage]) -> None:
-    _heading(row, "Preparation", "from your picture to the image that the network sees")
+    _heading(row, "Preparation", "from your image to what the network sees")
     widths = [np.clip(s.picture.shape[1] / s.picture.shape[0], 0.75, 1.35) for s in stages]
     widths += [1.0] * (MINIMUM_STAGE_COLUMNS - len(stages))
     grid = row.add_gridspec(1, len(widths), width_ratios=widths, wspace=ARROW_GAP)

@@ -40,7 +40,7 @@ def stage(
     box: tuple[int, int, int, int] | None = None,
     middle: tuple[float, float] | None = None,
 ) -> Axes:
-    """The user's picture at one stage of its preparation.
+    """The user's image at one stage of its preparation.
 
     Args:
         image: uint8 [height, width] or [height, width, 3].
