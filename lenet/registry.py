@@ -21,6 +21,8 @@ DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 Resize = Literal["crop", "squash"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+# Max pooling may come before these: the maximum of f(x) is f of the maximum.
+MONOTONE_ACTIVATIONS = frozenset("relu sigmoid tanh elu selu softplus leaky_relu".split())
 KNOWN_DATASETS: tuple[str, ...] = tuple(n for n in get_args(DatasetName) if n != "auto")
 
 

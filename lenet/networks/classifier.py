@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from lenet.registry import MONOTONE_ACTIVATIONS
+
 WITH_WEIGHTS = (keras.layers.Conv2D, keras.layers.Dense)
 
 
@@ -79,6 +81,9 @@ class Classifier(keras.Model):
             for name, kind in kinds.items()
         }
         self.stacked = stack
+        self._monotone = activation in MONOTONE_ACTIVATIONS
+        flattened = [isinstance(layer, keras.layers.Flatten) for layer in stack]
+        self._first_dense = flattened.index(True) + 1
         for layer in stack:
             setattr(self, layer.name, layer)  # For `model.conv1`.
         self.mean = None
@@ -87,6 +92,7 @@ class Classifier(keras.Model):
                 name="mean", shape=(len(mean),), initializer="zeros", trainable=False
             )
             self.mean.assign(list(mean))
+        self.forward(tf.zeros((1, *image_shape)))  # Builds the layers.
         self(tf.zeros((1, *image_shape)))
 
     def stack(self) -> list[keras.layers.Layer]:
@@ -112,19 +118,12 @@ class Classifier(keras.Model):
         """
         out: dict[str, Any] = {}
         before: dict[str, Any] = {}
-        x: Any = images if self.mean is None else images - self.mean
+        x: Any = self._centred(images)
         for layer in self.stacked:
-            if not isinstance(layer, keras.layers.Dropout):
-                x = layer(x)
-            elif training:
-                # Keyed by step and tower: a resumed run drops the very same values.
-                layer_seed = tf.random.experimental.stateless_fold_in(
-                    dropout_seed, seed_from_name(layer.name)
-                )
-                x = tf.nn.experimental.stateless_dropout(x, layer.rate, layer_seed)
+            x = self._apply(layer, x, training, dropout_seed)
             if isinstance(layer, WITH_WEIGHTS):
                 before[layer.name] = x
-                x = self.act[layer.name](x) if layer.name in self.act else x
+                x = self._activate(layer, x)
             if not isinstance(layer, keras.layers.Flatten):
                 out[layer.name] = x
         return out, before
@@ -140,8 +139,71 @@ class Classifier(keras.Model):
         dropout_seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns logits [n, classes] and features [n, d] of images [n, height, width, channels]."""
-        outputs, _ = self.forward(images, training, dropout_seed)
-        return outputs[self.logits_layer], outputs[self.feature_layer]
+        maps = self.convolutional_part(images, training, dropout_seed)
+        return self.dense_part(maps, training, dropout_seed)
+
+    def convolutional_part(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The first half of `call`: everything up to and including `flatten`; float32 [n, d].
+
+        Where a convolution is followed by pooling, the bias and a monotone activation come after
+        the pooling: the result is the same, and they see a quarter of the values.
+        """
+        x: Any = self._centred(images)
+        pooled_first: Any = None
+        for layer, following in itertools.pairwise(self.stacked[: self._first_dense + 1]):
+            pools = isinstance(following, keras.layers.MaxPool2D)
+            if isinstance(layer, keras.layers.Conv2D) and pools and self._monotone:
+                x = tf.nn.conv2d(x, layer.kernel, 1, layer.padding.upper())
+                pooled_first = layer
+                continue
+            x = self._apply(layer, x, training, dropout_seed)
+            if pooled_first is not None:
+                x = self._activate(pooled_first, tf.nn.bias_add(x, pooled_first.bias))
+                pooled_first = None
+            elif isinstance(layer, WITH_WEIGHTS):
+                x = self._activate(layer, x)
+        return x
+
+    def dense_part(
+        self,
+        flat: tf.Tensor,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The second half of `call`, from the output of the first; logits and features."""
+        x, features = flat, flat
+        for layer in self.stacked[self._first_dense :]:
+            x = self._apply(layer, x, training, dropout_seed)
+            if isinstance(layer, WITH_WEIGHTS):
+                x = self._activate(layer, x)
+            if layer.name == self.feature_layer:
+                features = x
+        return x, features
+
+    def _centred(self, images: tf.Tensor) -> Any:
+        return images if self.mean is None else images - self.mean
+
+    def _apply(
+        self, layer: Any, x: tf.Tensor, training: bool, dropout_seed: tf.Tensor | None
+    ) -> Any:
+        """One layer, without its activation."""
+        if not isinstance(layer, keras.layers.Dropout):
+            return layer(x)
+        if not training:
+            return x
+        # Keyed by step and tower: a resumed run drops the very same values.
+        layer_seed = tf.random.experimental.stateless_fold_in(
+            dropout_seed, seed_from_name(layer.name)
+        )
+        return tf.nn.experimental.stateless_dropout(x, layer.rate, layer_seed)
+
+    def _activate(self, layer: Any, x: tf.Tensor) -> Any:
+        return self.act[layer.name](x) if layer.name in self.act else x
 
     def shown_layers(self) -> dict[str, str]:
         """Each layer with weights, and the layer in `activations` whose output it passes on.

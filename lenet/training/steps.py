@@ -19,13 +19,15 @@ from lenet.networks.classifier import Classifier
 from lenet.networks.inputs import images_at_once, to_float
 from lenet.training.augmentation import augment
 
+# Batches up to this size end their towers before the fully connected layers; see `Steps._logits`.
+JOINED_BATCH = 32
 do_not_convert = tf.autograph.experimental.do_not_convert
 
 
 class Steps:
     """The compiled functions of one run; nothing is traced until they are called.
 
-    Each batch is split into `towers` parts. Their gradients are computed side by side, then
+    Each batch is split into `towers` parts, which are computed side by side. Their gradients are
     added in a fixed order: the number of threads changes the speed, never the result. The last
     batch of an epoch may be smaller; every image counts the same within its batch.
 
@@ -110,12 +112,7 @@ class Steps:
         """The graph of one update with one tower, for a person to read."""
 
         def train_step_on_one_tower(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            with tf.name_scope("batch_size"):
-                size = tf.cast(tf.shape(labels)[0], tf.float32)
-            loss, _, gradients = self._tower(images, labels, size)
-            with tf.name_scope("optimizer"):
-                self._optimizer.apply(gradients, self._variables)
-            return loss
+            return self._train_step(images, labels, towers=1)[0]
 
         signature = [
             tf.TensorSpec([None, *self._images.shape[1:]], tf.uint8, "images"),
@@ -140,53 +137,54 @@ class Steps:
             self._optimizer.learning_rate.assign(rates[i])
             indices = order[start : start + self._batch_size]
             loss, accuracy = self._train_step(
-                tf.gather(images, indices), tf.gather(labels, indices)
+                tf.gather(images, indices), tf.gather(labels, indices), self._towers
             )
             losses = losses.write(i, loss)
             accuracies = accuracies.write(i, accuracy)
         return losses.stack(), accuracies.stack()
 
     @do_not_convert
-    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _train_step(
+        self, images: tf.Tensor, labels: tf.Tensor, towers: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """One update; returns the batch's mean loss and accuracy."""
-        parts = [self._part_of_batch(images, labels, number) for number in range(self._towers)]
-        losses, hits, gradients = zip(*parts, strict=True)
-        summed = [tf.add_n(same) for same in zip(*gradients, strict=True)]
-        self._optimizer.apply(summed, self._variables)
-        return tf.add_n(losses), tf.add_n(hits)
-
-    def _part_of_batch(
-        self, images: tf.Tensor, labels: tf.Tensor, number: int
-    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        """What one tower computes on its part of the batch; see `_tower`."""
-        size: Any = tf.shape(labels)[0]
-        first, end = size * number // self._towers, size * (number + 1) // self._towers
-        # TensorFlow's convolutions cannot take an empty batch. A tower without images takes
-        # one, divided by infinity.
-        batch_size = tf.where(end > first, tf.cast(size, tf.float32), np.inf)
-        part = slice(first, tf.maximum(end, first + 1))
-        return self._tower(images[part], labels[part], batch_size, number)
-
-    def _tower(
-        self, images: tf.Tensor, labels: tf.Tensor, batch_size: tf.Tensor, number: int = 0
-    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        """The loss, the accuracy and the gradients that some images add to their batch's."""
         # The names are those of the boxes in TensorBoard's graph.
         with tf.name_scope("batch"):
             # The optimizer counts the steps, and checkpoints keep its count.
             step = tf.cast(tf.convert_to_tensor(self._optimizer.iterations), tf.int32)
-            tower_seed = tf.stack([self._seed, step * self._towers + number])
-            inputs = augment(to_float(images), self._augmentations, tower_seed)
+            seeds = [tf.stack([self._seed, step * towers + number]) for number in range(towers)]
         with tf.GradientTape() as tape:
             with tf.name_scope("forward"):
-                logits, _ = self._model(inputs, training=True, dropout_seed=tower_seed)
+                logits = self._logits(images, seeds)
             with tf.name_scope("loss"):
                 losses, hits = loss_and_hits(logits, labels)
-                loss, accuracy = (
-                    tf.reduce_sum(losses) / batch_size,
-                    tf.reduce_sum(hits) / batch_size,
-                )
-        return loss, accuracy, tape.gradient(loss, self._variables)
+                loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, self._variables)
+        with tf.name_scope("optimizer"):
+            self._optimizer.apply(gradients, self._variables)
+        return loss, tf.reduce_mean(hits)
+
+    def _logits(self, images: tf.Tensor, seeds: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The logits of a batch, computed by as many towers as there are seeds.
+
+        The gradient of a weight is computed by each tower that uses the weight. In a small batch
+        the gradients of the fully connected layers cost more than these layers themselves: there
+        the towers end before them.
+        """
+        joined = self._batch_size <= JOINED_BATCH
+        size: Any = tf.shape(images)[0]
+        outputs = []
+        for number, seed in enumerate(seeds):
+            first, end = size * number // len(seeds), size * (number + 1) // len(seeds)
+            # TensorFlow's convolutions cannot take an empty batch. A tower without images takes
+            # one, whose output is cut away.
+            part = to_float(images[first : tf.maximum(end, first + 1)])
+            x = self._model.convolutional_part(augment(part, self._augmentations, seed), True, seed)
+            if not joined:
+                x, _ = self._model.dense_part(x, True, seed)
+            outputs.append(x if len(seeds) == 1 else x[: end - first])
+        x = outputs[0] if len(seeds) == 1 else tf.concat(outputs, 0)
+        return self._model.dense_part(x, True, seeds[0])[0] if joined else x
 
     def _evaluation_loop(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
