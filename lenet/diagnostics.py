@@ -1,7 +1,7 @@
 """The diagnostics: one number for each layer at each inspection, with its name and meaning.
 
 A new one needs an entry here and its computation in `training/inspection.py`: recording,
-TensorBoard, the figure and the report take their list from here.
+TensorBoard and the figure take their list from here. The report needs more; see CONTRIBUTING.md.
 """
 
 from __future__ import annotations
