@@ -1,7 +1,7 @@
 """The diagnostics: one number for each layer at each inspection, with its name and meaning.
 
 A new one needs an entry here and its computation in `training/inspection.py`: recording,
-TensorBoard and the figure take their list from here. The report needs more; see CONTRIBUTING.md.
+TensorBoard, the figure and the report take their list from here.
 """
 
 from __future__ import annotations
@@ -23,16 +23,23 @@ class Diagnostic:
         meaning: what its axis says.
         is_fraction: it is between 0 and 1, shown in percent; others are shown on a logarithmic
             scale.
+        hint: what a reader should look for, or "".
     """
 
     title: str
     meaning: str
     is_fraction: bool
+    hint: str = ""
 
 
 DIAGNOSTICS = {
     "gradient_norm": Diagnostic("gradient norm", "L2 norm of the kernel's gradient", False),
-    "update_ratio": Diagnostic("update ratio", "size of one update / size of the kernel", False),
+    "update_ratio": Diagnostic(
+        "update ratio",
+        "size of one update / size of the kernel",
+        False,
+        "About 1/1,000 is usual; a layer far below it hardly moves.",
+    ),
     "dead_fraction": Diagnostic("dead units", "units with the same output for every image", True),
     "saturated_fraction": Diagnostic(
         "saturated outputs",
