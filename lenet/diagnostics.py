@@ -23,16 +23,23 @@ class Diagnostic:
         meaning: what its axis says.
         is_fraction: it is between 0 and 1, shown in percent; others are shown on a logarithmic
             scale.
+        hint: what a reader should look for, or "".
     """
 
     title: str
     meaning: str
     is_fraction: bool
+    hint: str = ""
 
 
 DIAGNOSTICS = {
     "gradient_norm": Diagnostic("gradient norm", "L2 norm of the kernel's gradient", False),
-    "update_ratio": Diagnostic("update ratio", "size of one update / size of the kernel", False),
+    "update_ratio": Diagnostic(
+        "update ratio",
+        "size of one update / size of the kernel",
+        False,
+        "About 1/1,000 is usual; a layer far below it hardly moves.",
+    ),
     "dead_fraction": Diagnostic("dead units", "units with the same output for every image", True),
     "saturated_fraction": Diagnostic(
         "saturated outputs",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+from tyro.conf import arg
 
 from lenet import cli, files
 from lenet.data.preparation import Prepared, Way, prepare, read_picture
@@ -43,22 +44,34 @@ class Options:
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
         picture: A photo or drawing: PNG, JPEG, WebP or BMP.
-        output: The file for the figure. Default: RUN/figures/explain-<picture>.<format>.
+        output: The file for the figure.
         occlusion: Also hide one part of the image after another, and draw how the answer changes.
         gradient: Also draw how much the logit of the answer changes with each pixel.
         prepare: How the image is prepared for the network. drawing: the way MNIST was made; photo:
             the middle of it, scaled; auto: whichever fits the images the run was trained on.
-        format: The format of the figure. Default: the suffix of --output, else png.
+        format: The format of the figure.
         dpi: Dots per inch; the figure is 12 inches wide.
     """
 
-    run: Annotated[Path, tyro.conf.arg(metavar="RUN")]
-    picture: Annotated[Path, tyro.conf.arg(metavar="PICTURE")]
-    output: Path | None = None
+    run: Annotated[Path, arg(metavar="RUN")]
+    picture: Annotated[Path, arg(metavar="PICTURE")]
+    output: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE",
+            help_behavior_hint=f"(default: RUN/{runs.FIGURES}/explain-<picture>.<format>)",
+        ),
+    ] = None
     occlusion: bool = False
     gradient: bool = False
     prepare: Way = "auto"
-    format: Literal["png", "svg", "pdf"] | None = None
+    format: Annotated[
+        Literal["png", "svg", "pdf"] | None,
+        arg(
+            metavar=f"{{{','.join(FORMATS)}}}",
+            help_behavior_hint=f"(default: as --output ends, else {FORMATS[0]})",
+        ),
+    ] = None
     dpi: int = 100
 
     def target(self) -> Path:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import arg
 
 from lenet import cli, files
 from lenet.recording import runs
@@ -26,23 +29,29 @@ class Options:
 
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
-        only: Draw only these groups of figures, e.g. kernels fc2_maps embeddings. Default: all.
+        only: Draw only these groups of figures, e.g. kernels fc2_maps embeddings.
         samples: Maximum number of test images in the embeddings.
         format: The format of the figures; animations are always GIFs, the diagram is a PNG.
         dpi: Dots per inch; figures are 12 inches wide.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
-        output: The folder for the figures. Default: RUN/figures.
+        output: The folder for the figures.
         data_dir: Where the run's images are now, if they have moved.
     """
 
-    run: Path
-    only: tuple[str, ...] = ()
+    run: Annotated[Path, arg(metavar="RUN")]
+    only: Annotated[
+        tuple[str, ...], arg(metavar="GROUP …", help_behavior_hint="(default: all)")
+    ] = ()
     samples: int = 5_000
     format: Literal["png", "svg", "pdf"] = "png"
     dpi: int = 100
     colormap: str = "viridis"
-    output: Path | None = None
-    data_dir: Path | None = None
+    output: Annotated[
+        Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
+    ] = None
+    data_dir: Annotated[
+        Path | None, arg(metavar="PATH", help_behavior_hint="(default: where they were)")
+    ] = None
 
     @property
     def folder(self) -> Path:
@@ -60,8 +69,6 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; a user's mistake ends it with exit code 2."""
-    import tyro
-
     started = time.perf_counter()
     try:
         options = tyro.cli(

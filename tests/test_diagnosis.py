@@ -63,9 +63,11 @@ def record(
         "train_accuracy": (STEPS, np.full(len(STEPS), train_accuracy)),
         "test_loss": (evaluated, np.array(test_loss)),
         "test_accuracy": (evaluated, np.array(test_accuracy)),
-        "gradient_norm": by_layer(norms, 1.0),
-        "dead_fraction": by_layer(dead, 0.0),
-        "saturated_fraction": by_layer(saturated, 0.0),
+        "diagnostics": {
+            "gradient_norm": by_layer(norms, 1.0),
+            "dead_fraction": by_layer(dead, 0.0),
+            "saturated_fraction": by_layer(saturated, 0.0),
+        },
     }  # fmt: skip
     return Record(**(defaults | options))
 
@@ -265,7 +267,7 @@ def test_failed_and_unmeasured_runs_say_so() -> None:
 def test_a_run_without_inspections_or_train_points_is_diagnosed_by_its_tests() -> None:
     empty = (np.zeros(0, int), np.zeros(0))
     bare = record(
-        gradient_norm={}, dead_fraction={}, saturated_fraction={},
+        diagnostics={},
         train_accuracy=0.0,
     )  # fmt: skip
     (finding,) = diagnose(Record(**{**bare.__dict__, "train_accuracy": empty, "train_loss": empty}))

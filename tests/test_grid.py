@@ -435,11 +435,11 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
         for name in names
         for j in [job(tmp_path, digits)]
     ]
-    board = live.LiveTable(jobs, digits)
+    table = live.LiveTable(jobs, digits)
 
-    def shown() -> list[str]:
+    def shown(markup: bool = True) -> list[str]:
         console = Console(width=120, height=30, record=True, file=io.StringIO())
-        console.print(board)
+        console.print(table, markup=markup)
         return console.export_text().splitlines()[1:]
 
     assert [line.split() for line in shown()] == [[name, "waiting"] for name in names]
@@ -453,6 +453,7 @@ def test_the_live_table_shows_what_the_files_say(tmp_path: Path, digits: Dataset
     assert cells[2] == "2/2"
     assert int(cells[5].replace(",", "")) > 0
     assert cells[6].startswith("0:")
-    board.end(Outcome(jobs[0].config, "done", 0.1, 0.75))
+    table.end(Outcome(jobs[0].config, "done", 0.1, 0.75))
     assert shown()[0].split() == [names[0], "done", "75.0", "%"]
-    assert board.line(Outcome(jobs[0].config, "done", 0.1, 0.75, 2.0)).startswith("[1/3] ")
+    assert shown(markup=False)[0].split() == [names[0], "done", "75.0", "%"]
+    assert table.line(Outcome(jobs[0].config, "done", 0.1, 0.75, 2.0)).startswith("[1/3] ")

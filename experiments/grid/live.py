@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from experiments.grid.jobs import Job, Outcome
 from experiments.report.statistics import accuracy_text
@@ -81,7 +81,9 @@ class LiveTable:
         for heading in ("state", "epoch", self._accuracy, "images/s", "time left"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in self._rows(max(4, console.height - LINES_AROUND)):
-            table.add_row(escape(row.run), _styled(row.state), *row[2:])
+            # Text, not markup: `say` switches markup off, also for the table under its line.
+            state = Text(row.state, STYLES.get(row.state, ""))
+            table.add_row(Text(row.run), state, *row[2:])
         yield table
 
     def _rows(self, height: int) -> list[Row]:
@@ -193,11 +195,6 @@ def _last_point(metrics: Path, since: float) -> tuple[int, int] | None:
         return int(step), int(epoch)
     except (OSError, ValueError, IndexError):
         return None
-
-
-def _styled(state: str) -> str:
-    style = STYLES.get(state)
-    return f"[{style}]{state}[/]" if style else state
 
 
 def _duration(seconds: float) -> str:

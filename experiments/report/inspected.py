@@ -122,7 +122,7 @@ class Inspected:
         norms = [
             values[np.isfinite(values) & (values > SMALLEST_NORM)]
             for run in self.comparison.runs
-            for _, values in run.record.gradient_norm.values()
+            for _, values in run.record.by_layer("gradient_norm").values()
         ]
         joined = np.concatenate(norms) if norms else np.zeros(0)
         return (float(joined.min()) / 1.6, float(joined.max()) * 1.6) if joined.size else None

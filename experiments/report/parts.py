@@ -1,4 +1,4 @@
-"""The five views inside the networks: for each activation, one panel per combination.
+"""The views inside the networks: for each activation, one panel per combination.
 
 A new view is one more entry of `PARTS`, with the function that makes its panel.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from experiments.report.images import (
 )
 from experiments.report.inspected import Inspected
 from lenet.diagnosis import Series
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import comparison as figures
 
 
@@ -147,6 +149,22 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
     return Panel([drawing(figure, f"Saturated outputs and dead units, {combination.label}")])
 
 
+def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination) -> Panel:
+    values, diagnostic = _by_layer(combination, kind), DIAGNOSTICS[kind]
+    if not values:
+        return NOT_RECORDED
+    figure = figures.framed(2.4)
+    figures.by_layer(
+        values,
+        figure.add_subplot(),
+        diagnostic.title,
+        (-0.03, 1.03) if diagnostic.is_fraction else None,
+        log=not diagnostic.is_fraction,
+        last_step=inspected.last_step,
+    )
+    return Panel([drawing(figure, f"{diagnostic.title} by layer, {combination.label}")])
+
+
 def _weights(inspected: Inspected, combination: Combination) -> Panel:
     ends = inspected.ends[combination.number]
     start, end = kernels_by_layer(ends.start), kernels_by_layer(ends.end)
@@ -161,7 +179,7 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
 def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
     """One kind of diagnostics by layer: a curve for each run that recorded it."""
     measured = combination.done or [combination.shown]
-    by_run: list[Mapping[str, Series]] = [getattr(run.record, kind) for run in measured]
+    by_run: list[Mapping[str, Series]] = [run.record.by_layer(kind) for run in measured]
     layers = dict.fromkeys(layer for curves in by_run for layer in curves)
     return {layer: [curves[layer] for curves in by_run if layer in curves] for layer in layers}
 
@@ -205,5 +223,16 @@ PARTS = (
         "both are the same, the layer has not moved. A wide shape means large weights. Values "
         "beyond the edges are counted in the outermost bins.",
         _weights,
+    ),
+    *(
+        Part(
+            kind,
+            f"{diagnostic.title.capitalize()} by layer",
+            f"{diagnostic.meaning.capitalize()}. One line per layer, from the first (dark) to the "
+            f"last (light). {diagnostic.hint}".rstrip(),
+            partial(_other_diagnostic, kind),
+        )
+        for kind, diagnostic in DIAGNOSTICS.items()
+        if kind not in ("gradient_norm", "saturated_fraction", "dead_fraction")  # Shown above.
     ),
 )

@@ -82,9 +82,7 @@ def read_run(folder: Path) -> Run:
         train_accuracy=curves["train_accuracy"],
         test_loss=curves["test_loss"],
         test_accuracy=curves["test_accuracy"],
-        gradient_norm=diagnostics.get("gradient_norm", {}),
-        dead_fraction=diagnostics.get("dead_fraction", {}),
-        saturated_fraction=diagnostics.get("saturated_fraction", {}),
+        diagnostics=diagnostics,
         **options_of(config),
     )
     return Run(folder, config, dataset, environment, status, state, record)

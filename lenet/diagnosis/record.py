@@ -23,8 +23,8 @@ class Record:
         step: updates made.
         train_loss, train_accuracy: of each logged batch; nats, and from 0 to 1.
         test_loss, test_accuracy: of each evaluation.
-        gradient_norm, dead_fraction, saturated_fraction: by layer, in order of depth, at each
-            inspection; empty without inspections.
+        diagnostics: by the names in `diagnostics.DIAGNOSTICS`, then by layer, in order of depth:
+            the value at each inspection; empty without inspections.
         usual_rate: the default learning rate of this network and optimizer.
         error: why a run failed; "" if that is not known.
         dropout: the highest dropout rate of any layer.
@@ -43,9 +43,7 @@ class Record:
     train_accuracy: Series
     test_loss: Series
     test_accuracy: Series
-    gradient_norm: Mapping[str, Series] = field(default_factory=dict)
-    dead_fraction: Mapping[str, Series] = field(default_factory=dict)
-    saturated_fraction: Mapping[str, Series] = field(default_factory=dict)
+    diagnostics: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
     error: str = ""
     dropout: float = 0.0
     augmented: bool = False
@@ -69,6 +67,10 @@ class Record:
     def last_test_accuracy(self) -> float:
         """The accuracy of the last evaluation; NaN if there was none."""
         return _last(self.test_accuracy)
+
+    def by_layer(self, diagnostic: str) -> Mapping[str, Series]:
+        """One diagnostic by layer, in order of depth; empty if it was not recorded."""
+        return self.diagnostics.get(diagnostic, {})
 
     def epochs(self, step: int) -> str:
         """A number of steps in epochs, e.g. "1 epoch" or "2.5 epochs"."""

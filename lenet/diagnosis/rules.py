@@ -111,7 +111,7 @@ def _thrown_off(record: Record) -> Finding | None:
 def _exploding(record: Record) -> Finding | None:
     largest = {
         name: float(np.where(np.isfinite(norms), norms, np.inf).max())
-        for name, (_, norms) in record.gradient_norm.items()
+        for name, (_, norms) in record.by_layer("gradient_norm").items()
     }
     name = max(largest, key=lambda name: largest[name], default="")
     if not name or largest[name] < EXPLODING_NORM:
@@ -123,7 +123,7 @@ def _exploding(record: Record) -> Finding | None:
 
 
 def _vanishing(record: Record) -> Finding | None:
-    early = early_gradients(record.gradient_norm, EARLY_STEPS)
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
     if early is None or early.ratio > VANISHING_RATIO:
         return None
     when = f"during the first {early.until:,} steps" if early.until else "before training"
@@ -140,7 +140,7 @@ def _vanishing(record: Record) -> Finding | None:
 
 
 def _dead(record: Record) -> Finding | None:
-    share, name = highest_hidden(record.dead_fraction)
+    share, name = highest_hidden(record.by_layer("dead_fraction"))
     if share < DEAD:
         return None
     sentence = (
@@ -156,7 +156,7 @@ def _dead(record: Record) -> Finding | None:
 
 
 def _saturated(record: Record) -> Finding | None:
-    share, name = highest_hidden(record.saturated_fraction)
+    share, name = highest_hidden(record.by_layer("saturated_fraction"))
     if record.activation not in SATURATING or share < SATURATED:
         return None
     sentence = (
@@ -234,7 +234,7 @@ def _healthy(record: Record) -> Finding:
     train = record.last_train_accuracy
     if math.isfinite(train):
         sentence += f", {percent(train)} on the training batches of the last epoch"
-    early = early_gradients(record.gradient_norm, EARLY_STEPS)
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
     if early and early.ratio > VANISHING_RATIO:
         ratio = early.ratio
         size = "about as large as" if ratio < 3 / 2 else f"{ratio:.2g} times"
