@@ -23,7 +23,7 @@ parser = argparse.ArgumentParser(description="Trains a LeNet on handwritten digi
 parser.add_argument("--data-dir", type=Path, help="a folder with MNIST's four .gz files")
 parser.add_argument("--activation", choices=["relu", "sigmoid", "tanh"], default="relu")
 parser.add_argument("--optimizer", choices=["sgd", "momentum", "adam"], default="adam")
-parser.add_argument("--epochs", type=int, help="default: 5 for MNIST, 60 for the small digits")
+parser.add_argument("--epochs", type=int, help="5 for MNIST, 60 for the small digits")
 parser.add_argument("--seed", type=int, default=0)
 options = parser.parse_args()
 tf.config.threading.set_intra_op_parallelism_threads(1)  # The same seed gives the same bits.
@@ -56,27 +56,28 @@ class LeNet(keras.Model):
         self.conv2 = conv(16, 5, activation=activation, name="conv2")
         self.fc1 = dense(120, activation, name="fc1")
         self.fc2 = dense(84, activation, name="fc2")
-        self.fc3 = dense(10, name="fc3")
-        self.pool, self.flatten = keras.layers.MaxPool2D(2), keras.layers.Flatten()
+        self.fc3, self.pool = dense(10, name="fc3"), keras.layers.MaxPool2D(2)
 
     def call(self, images):
         x = tf.cast(images[..., None], tf.float32) / 255.0
-        x = self.pool(self.conv1(x))
-        x = self.pool(self.conv2(x))
-        fc2 = self.fc2(self.fc1(self.flatten(x)))
+        for conv in (self.conv1, self.conv2):
+            conv.built or conv.build(x.shape)  # Keras makes the weights for the first image.
+            # Pooling comes before bias and activation: the same result with less arithmetic.
+            x = self.pool(tf.nn.conv2d(x, conv.kernel, 1, conv.padding.upper()))
+            x = conv.activation(tf.nn.bias_add(x, conv.bias))
+        fc2 = self.fc2(self.fc1(tf.reshape(x, [-1, 400])))  # 16 maps of 5x5 values
         return self.fc3(fc2), fc2
 
 
 model = LeNet(options.activation)
-model(x_test[:1])  # Keras creates the weights when it sees the first image.
+model(x_test[:1])
 for layer in (model.conv1, model.conv2, model.fc1, model.fc2, model.fc3):  # Each has its own seed.
     seed = zlib.crc32(f"{options.seed}/{layer.name}".encode()) & 0x7FFFFFFF
     layer.kernel.assign(keras.initializers.GlorotUniform(seed)(layer.kernel.shape))
-# Adam's 0.9 and 0.999 are rounded to float32 first, as TensorFlow's own Adam rounds them.
 optimizer = {
     "sgd": keras.optimizers.SGD(0.01),
     "momentum": keras.optimizers.SGD(0.01, momentum=0.9),
-    "adam": keras.optimizers.Adam(0.001, *np.float32([0.9, 0.999]).tolist()),
+    "adam": keras.optimizers.Adam(0.001, *np.float32([0.9, 0.999]).tolist()),  # In float32.
 }[options.optimizer]
 
 
@@ -93,8 +94,7 @@ def train_step(images, labels):
     """Moves the weights a little against the loss's gradient. Returns the loss before that."""
     with tf.GradientTape() as tape:
         loss, _, _ = evaluate(images, labels)
-    gradients = tape.gradient(loss, model.trainable_variables)
-    optimizer.apply(gradients, model.trainable_variables)
+    optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
     return loss
 
 
