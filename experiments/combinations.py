@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lenet.config import TrainConfig
-from lenet.options import NETWORK, TRAINING
+from lenet.option_checks import NETWORK, TRAINING
 
 # What can be compared within one grid. All other options have one value for the whole grid:
 # another data set makes another comparison, and logging and processors do not change the weights.

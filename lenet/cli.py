@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from lenet.config import TrainConfig
-from lenet.options import DATA, NETWORK, TRAINING, in_words
+from lenet.option_checks import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR = 2
 

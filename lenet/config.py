@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from lenet import registry
 from lenet.defaults import IN_WORDS, MODELS, NOT_WITH, resolve
-from lenet.options import (
+from lenet.option_checks import (
     DATA,
     DROPOUT_RATE,
     FINITE,

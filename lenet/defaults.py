@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lenet import registry
-from lenet.options import in_words, join, with_exceptions
+from lenet.option_checks import in_words, join, with_exceptions
 
 
 def resolve(

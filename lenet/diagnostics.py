@@ -1,6 +1,6 @@
 """The diagnostics: one number for each layer at each inspection, with its name and meaning.
 
-A new one needs an entry here and its computation in `training/inspection.py`: recording,
+A new one needs an entry here and its computation in `training/inspector.py`: recording,
 TensorBoard, the figure and the report take their list from here.
 """
 

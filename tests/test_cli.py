@@ -14,7 +14,7 @@ import pytest
 
 from lenet import cli, registry
 from lenet.config import TrainConfig
-from lenet.options import in_words
+from lenet.option_checks import in_words
 
 
 def parse(*words: str, default: TrainConfig | None = None) -> TrainConfig:

@@ -20,7 +20,7 @@ from lenet.analysis import embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
 from lenet.figures import animation
-from lenet.gallery import groups, history, layers
+from lenet.gallery import groups, layers, learning
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.run_data import RunData
 from lenet.recording import events, inspections
@@ -214,7 +214,7 @@ def test_stamps_are_step_and_test_accuracy(drawn: Drawn) -> None:
     steps, accuracies = events.read_scalars(drawn.run.path / "test")["accuracy"]
     known = {step: accuracies[steps <= step][-1] for step in INSPECTIONS}
     expected = [f"step {s:,}   test accuracy {100 * known[s]:.1f} %" for s in INSPECTIONS]
-    assert history.step_stamps(drawn.data) == expected
+    assert learning.step_stamps(drawn.data) == expected
 
 
 def test_titles_of_embeddings_have_the_two_numbers_measured_on_all_outputs(

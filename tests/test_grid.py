@@ -22,8 +22,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from experiments.grid import live, tuning
 from experiments.grid.__main__ import main
 from experiments.grid.jobs import STOP_FILE, Job, Outcome
-from experiments.grid.leader_board import TIE, leader_board
 from experiments.grid.run_one import train_one
+from experiments.grid.terminal_board import TIE, leader_board
 from experiments.report import page as report
 from experiments.report.reading import GRID
 from lenet.config import TrainConfig

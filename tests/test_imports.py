@@ -38,7 +38,13 @@ WITHOUT_TENSORFLOW = sorted(
     for name, path in MODULES.items()
     if name in TOP - {"lenet.analysis", "lenet.gallery", "lenet.networks", "lenet.training"}
     or name.startswith(("lenet.data", "lenet.figures", "lenet.recording"))
-    or name in ("lenet.training.schedule", "lenet.training.interrupts", "lenet.training.progress")
+    or name
+    in (
+        "lenet.training.schedule",
+        "lenet.training.learning_rates",
+        "lenet.training.interrupts",
+        "lenet.training.progress",
+    )
     or name in ("lenet.analysis.embeddings", "lenet.gallery.page", "lenet.gallery.groups")
     if name not in ("lenet.recording.summaries", "lenet.recording.recorder")
 )

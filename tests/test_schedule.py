@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from lenet.training.schedule import Schedule, learning_rates, logged_steps
+from lenet.training.learning_rates import learning_rates
+from lenet.training.schedule import Schedule, logged_steps
 
 TEN = Schedule(size=95, batch_size=10, epochs=3)
 

@@ -13,7 +13,7 @@ from lenet.data.datasets import Dataset
 from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.networks.architectures import LeNet
 from lenet.networks.optimizers import build_optimizer
-from lenet.training.inspection import Inspector
+from lenet.training.inspector import Inspector
 from lenet.training.steps import Steps
 
 RATE = 0.05

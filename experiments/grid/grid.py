@@ -14,8 +14,8 @@ from experiments.combinations import combine, hyperparameter_values
 from experiments.grid import live, record, tuning
 from experiments.grid.executor import Executor
 from experiments.grid.jobs import STOP_FILE, Job, Outcome, finished, images
-from experiments.grid.leader_board import leader_board
 from experiments.grid.options import GridOptions
+from experiments.grid.terminal_board import leader_board
 from experiments.report.data import TUNING
 from lenet import cli
 from lenet.config import TrainConfig

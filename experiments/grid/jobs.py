@@ -10,7 +10,7 @@ from typing import Any
 
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset, hold_out, load_dataset_for
-from lenet.options import DATA
+from lenet.option_checks import DATA
 from lenet.recording import runs
 from lenet.training.interrupts import StopRequest
 

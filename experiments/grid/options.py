@@ -12,7 +12,7 @@ from typing import Any, Literal, get_type_hints
 from experiments.combinations import DEFAULT_LISTS, VARIABLE, as_word, from_word, plural
 from lenet import cli
 from lenet.config import TrainConfig
-from lenet.options import FOLDER_NAME, option
+from lenet.option_checks import FOLDER_NAME, option
 
 # The grid itself decides where each run is written, and what is drawn and printed.
 LEFT_OUT = ("run_name", "resume", "figures", "quiet")

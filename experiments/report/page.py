@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.report import sentences
-from experiments.report.board import COLUMNS, board_caption, board_rows
 from experiments.report.data import Comparison
 from experiments.report.diagnosis import command_phrases, make_card, rule_list
+from experiments.report.leader_board import COLUMNS, board_caption, board_rows
 from experiments.report.reading import read_comparison
 from experiments.report.results import result_rows
 from lenet import cli, files

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.report.board import accuracy_shown, epochs_to, ranked
 from experiments.report.data import TARGETS, TUNING, Comparison
 from experiments.report.diagnosis import all_findings
 from experiments.report.grouping import varied_options
+from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
 from experiments.report.results import same_start
 from experiments.report.statistics import NO_BREAK_SPACE
 from lenet.diagnosis import percent

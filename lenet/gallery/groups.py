@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenet.gallery import answers, history, layers, network, separation
+from lenet.gallery import answers, layers, learning, network, separation
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.page import Layout
 
@@ -55,8 +55,8 @@ def _has_pixel_layer(data: RunData) -> bool:
 GROUPS = (
     Group("architecture", "The network", network.architecture, layout="tall"),
     Group("inputs", "What goes in", answers.inputs),
-    Group("learning_curves", "Learning curves", history.learning_curves, quick=True),
-    Group("diagnostics", "Diagnostics, layer by layer", history.diagnostics),
+    Group("learning_curves", "Learning curves", learning.learning_curves, quick=True),
+    Group("diagnostics", "Diagnostics, layer by layer", learning.diagnostics),
     Group("kernels", "Kernels", network.kernels, quick=True, applies=_has_convolutions),
     Group(
         "weight_images",
@@ -80,7 +80,7 @@ GROUPS = (
     Group("{features}_means", "{features}, class means", layers.class_means),
     Group("confusion_matrix", "Confusion matrix", answers.confusion_matrix),
     Group("mistakes", "Mistakes", answers.mistakes),
-    Group("evolution", "Through training", history.evolution),
+    Group("evolution", "Through training", learning.evolution),
     Group(
         "embeddings",
         "How the layers keep classes apart",

@@ -18,7 +18,7 @@ from typing import Any
 
 from lenet import files
 from lenet.config import TrainConfig
-from lenet.options import OnResume
+from lenet.option_checks import OnResume
 from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"

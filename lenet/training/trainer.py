@@ -22,11 +22,12 @@ from lenet.recording.projector import NUM_POINTS
 from lenet.recording.recorder import Recorder
 from lenet.training import resuming
 from lenet.training.history import Diverged, EpochSums, History, Pace, State
-from lenet.training.inspection import Inspector
+from lenet.training.inspector import Inspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
+from lenet.training.learning_rates import learning_rates
 from lenet.training.progress import Reporter
 from lenet.training.runtime import configure_tensorflow, describe_environment
-from lenet.training.schedule import Schedule, learning_rates, logged_steps
+from lenet.training.schedule import Schedule, logged_steps
 from lenet.training.steps import Steps
 
 PROFILED_STEPS = 10
