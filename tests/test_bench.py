@@ -36,12 +36,14 @@ def tiny_file(tmp_path: Path, tiny: Dataset, save_npz: SaveNpz) -> Path:
 
 @pytest.fixture(scope="module")
 def digits_folder(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
-    """The bundled digits as the four files of MNIST."""
+    """The bundled digits as the four files of MNIST, each training image four times."""
     folder = tmp_path_factory.mktemp("digits")
-    for name, split in (("train", digits.train), ("t10k", digits.test)):
+    for name, split, times in (("train", digits.train, 4), ("t10k", digits.test, 1)):
         size, height, width, _ = split.images.shape
-        images = struct.pack(">4i", 2051, size, height, width) + split.images.tobytes()
-        labels = struct.pack(">2i", 2049, size) + split.labels.astype(np.uint8).tobytes()
+        header = struct.pack(">4i", 2051, times * size, height, width)
+        images = header + times * split.images.tobytes()
+        labels = struct.pack(">2i", 2049, times * size)
+        labels += times * split.labels.astype(np.uint8).tobytes()
         (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
         (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
     return folder
@@ -280,12 +282,16 @@ def test_the_words_of_the_contestants_are_sentences_without_a_stop() -> None:
 @pytest.mark.timeout(900)
 def test_all_contestants_come_to_the_same_loss(digits_folder: Path) -> None:
     here, _ = contestants.available(CONTESTANTS)
-    settings = Settings(batch_size=32, turns=4, data_dir=str(digits_folder))
+    settings = Settings(batch_size=32, turns=2, data_dir=str(digits_folder))
     commands = {name: contestants.command(name, settings) for name in here}
-    answers, left_out = in_turns(commands, 3)
+    answers, left_out = in_turns(commands, 1)
     assert set(answers) | set(left_out) == set(here)
     train.check_curves(answers)
     assert all(own[-1]["loss"] < 0.5 * own[0]["loss"] for own in answers.values())
+    # These see the same images in the same order, so only rounding differs.
+    same_order = {contestants.OURS, contestants.LOGGED, contestants.EAGER, contestants.COMPILED}
+    losses = [answers[name][0]["loss"] for name in same_order & set(answers)]
+    assert max(losses) < 1.02 * min(losses)
 
 
 @pytest.mark.slow
@@ -310,7 +316,8 @@ def test_a_quick_measurement_writes_what_it_measured(
         assert f"{ratio['median']:.2f}" in result.stdout
     if part == "growth":
         assert [len(values[key]) for key in ("epochs", "sizes", "batches")] == [4, 2, 2]
-    assert Image.open(tmp_path / "bench.png").width == 1200
+    with Image.open(tmp_path / "bench.png") as image:
+        assert image.width == 1200
 
 
 def test_rounds_need_no_tensorflow() -> None:

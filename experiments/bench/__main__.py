@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,7 +38,8 @@ QUICK_PARTS = ("start", "train", "looking")
 ANY_MODEL_PARTS = ("start", "train", "looking", "growth")
 BATCH_SIZES, QUICK_BATCH_SIZES = (32, 100, 128, 512), (128,)
 ACTIVATIONS, QUICK_ACTIVATIONS = ("relu", "sigmoid"), ("relu",)
-OUTPUT = "bench"
+HELP_WIDTH = 80
+OUTPUT = "summary_logs/bench"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +82,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
     """The parts to measure, the options, and the folder to write to."""
     parser = argparse.ArgumentParser(
         prog=PROG,
-        description=DESCRIPTION,
+        description=textwrap.fill(DESCRIPTION, HELP_WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="parts:\n" + "\n".join(f"  {name:9}{words}" for name, (_, words) in PARTS.items()),
     )

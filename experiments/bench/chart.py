@@ -101,8 +101,8 @@ def draw_growth(part: Answer, axes: np.ndarray) -> None:
     axes[0, 3].plot(steps, size, ".-", color=COLORS[2])
     axes[0, 3].set_xlabel("step")
     axes[0, 3].set_title("event files, MB", loc="left", fontsize=10)
-    axes[1, 3].set_visible(False)
-    for ax in axes.flat:
+    axes[1, 3].remove()
+    for ax in axes.flat[:-1]:
         ax.set_ylim(0, 1.1 * ax.dataLim.y1)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="0.9")

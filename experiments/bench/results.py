@@ -51,20 +51,32 @@ def environment(results: Answer) -> str:
 
 def lines(part: Answer) -> Iterator[str]:
     """What a person reads of one part: speeds, ratios, notes."""
-    for measurement in part["measurements"]:
-        label = ", ".join(
-            measurement[key] for key in ("setting", "contestant") if key in measurement
-        )
-        yield f"  {label:50}{_values(measurement)}"
+    rows = [(_label(each, "contestant"), _values(each)) for each in part["measurements"]]
+    yield from _aligned(rows)
     if part["ratios"]:
         yield "  ratios, round by round: median (minimum to maximum)"
-    for ratio in part["ratios"]:
-        label = f"{ratio['setting']}: {ratio['title']}"
-        yield (
-            f"  {label:70}{ratio['median']:6.2f} ({ratio['minimum']:.2f} to {ratio['maximum']:.2f})"
+    rows = [
+        (
+            _label(ratio, "title"),
+            f"{ratio['median']:.2f} ({ratio['minimum']:.2f} to {ratio['maximum']:.2f})",
         )
+        for ratio in part["ratios"]
+    ]
+    yield from _aligned(rows)
     for note in part["notes"]:
         yield f"  {note}"
+
+
+def _label(entry: Answer, name: str) -> str:
+    """Who or what a line is about, after its settings."""
+    return f"{entry['setting']}: {entry[name]}" if "setting" in entry else entry[name]
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Labels and values in two columns."""
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, values in rows:
+        yield f"  {label:{width}}  {values}"
 
 
 def _values(measurement: Answer) -> str:

@@ -1,8 +1,17 @@
 """The part `target`: how soon a program has trained a network that gets 99 % of MNIST's test images.
 
 The schedule was chosen without the test images: `python -m experiments.bench.target FOLDER` trains
-every candidate on 50,000 of the training images, evaluates it on the other 10,000, and prints the
-table from which `CHOSEN` was taken.
+every candidate on 50,000 of the training images, evaluates it on the other 10,000, and prints a
+table. `CHOSEN` has the fewest epochs of all candidates that are at least as good there as
+`FIRST_TRY`. Mean validation accuracy of three seeds, in %, by epochs, batch size and rate:
+
+    epochs  batch   0.004  0.008  0.012
+         2    128   98.51  98.76  98.73
+         2    256   98.14  98.41  98.50
+         3    128   98.72  98.87  98.86
+         3    256   98.55  98.79  98.78
+         4    128   98.83  98.93  98.99
+         4    256   98.77  98.90  98.89
 """
 
 from __future__ import annotations
@@ -36,8 +45,9 @@ class Candidate:
     epochs: int
 
 
-CHOSEN = Candidate(learning_rate=0.004, batch_size=128, epochs=4)
-RATES, BATCH_SIZES, EPOCHS = (0.002, 0.004, 0.008), (128, 256), (3, 4)
+FIRST_TRY = Candidate(learning_rate=0.004, batch_size=128, epochs=4)
+CHOSEN = Candidate(learning_rate=0.008, batch_size=128, epochs=3)
+RATES, BATCH_SIZES, EPOCHS = (0.004, 0.008, 0.012), (128, 256), (2, 3, 4)
 HELD_OUT = 1 / 6
 
 
@@ -115,9 +125,9 @@ def search(folder: Path) -> None:
     from lenet import TrainConfig, Trainer
 
     dataset = hold_out(load_dataset("mnist", folder), HELD_OUT)
-    print("rate    batch  epochs  validation accuracy, % (one per seed)   images/s")
+    print("epochs  batch  rate    validation accuracy, % (one per seed)")
     for epochs, batch_size, rate in itertools.product(EPOCHS, BATCH_SIZES, RATES):
-        accuracies, speeds = [], []
+        accuracies = []
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as logdir:
                 config = TrainConfig(
@@ -132,13 +142,9 @@ def search(folder: Path) -> None:
                 )
                 history = Trainer(config, dataset).fit()
             accuracies.append(100 * history.test_accuracy)
-            speeds.append(history.images_per_second)
         each = "  ".join(f"{accuracy:.2f}" for accuracy in accuracies)
         mean = sum(accuracies) / len(accuracies)
-        print(
-            f"{rate:<8g}{batch_size:5}{epochs:8}  {mean:.2f} ({each}) {max(speeds):14,.0f}",
-            flush=True,
-        )
+        print(f"{epochs:6}{batch_size:7}  {rate:<8g}{mean:.2f} ({each})", flush=True)
 
 
 if __name__ == "__main__":
