@@ -1,115 +1,116 @@
-"""`python -m experiments.bench --grid`: how fast eight runs finish, compared with `model.fit`.
+"""The part `grid`: eight runs with two workers, one after another, and with `model.fit`.
 
-Each contestant is one program. It is timed from its start to the end of its last run; what the grid
-does after that (the report) is timed separately, since model.fit makes no report. The time includes
-training, evaluation on the test images after each epoch, and event files. The grid also writes
-checkpoints, histograms, images and the loss of every step; model.fit writes what its TensorBoard
-callback writes by default. The contestants take turns: compare the ratios, not the seconds.
+The time is from the start of the program to the end of its last run, with training, evaluation
+on the test images after each epoch, and event files. What the grid does after its last run (the
+report) is timed separately, since model.fit makes no report. The grid also writes checkpoints,
+histograms, images and the loss of every step; model.fit writes what its TensorBoard callback
+writes by default.
 """
 
 from __future__ import annotations
 
-import argparse
-import shlex
-import statistics
-import subprocess
+import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.bench.options import Options
+from experiments.bench.rounds import Answer, ContestantError, compare, time_command
+from experiments.bench.settings import Settings, floats
 from lenet.recording import runs
 
 ACTIVATIONS, OPTIMIZERS, SEEDS = ("relu", "tanh"), ("sgd", "adam"), (0, 1)
-CONTESTANTS = ("model.fit", "workers 0", "workers 2")
+ROUNDS = 2
+EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 2, 1, 100
+FIT, ONE_BY_ONE, TWO_WORKERS = "model.fit", "one after another", "2 workers"
+WORDS = {
+    FIT: "eight models, one after another, with model.fit and its TensorBoard callback",
+    ONE_BY_ONE: "python -m experiments.grid --workers 0",
+    TWO_WORKERS: "python -m experiments.grid --workers 2",
+}
 
 
-def measure(data_dir: Path | None, rounds: int, epochs: int, batch_size: int) -> None:
-    """Times the contestants in turn and prints seconds and ratios."""
+def measure(options: Options) -> Answer:
+    """Times the contestants in turns."""
+    epochs = QUICK_EPOCHS if options.quick else EPOCHS
     num_runs = len(ACTIVATIONS) * len(OPTIMIZERS) * len(SEEDS)
-    print(f"{num_runs} runs of {epochs} epochs, batch {batch_size}, rounds: {rounds}", flush=True)
-    trained: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    complete: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
-    for _ in range(rounds):
-        for name in CONTESTANTS:
+    settings = options.settings(batch_size=BATCH_SIZE, turns=epochs, at_most=None)
+    answers: dict[str, list[Answer]] = {name: [] for name in WORDS}
+    for _ in range(options.rounds_of(ROUNDS)):
+        for name, own in answers.items():
             with tempfile.TemporaryDirectory() as logdir:
-                command = _command(name, data_dir, epochs, batch_size, logdir)
-                until_trained, until_end = _time(command, Path(logdir), num_runs)
-            trained[name].append(until_trained)
-            complete[name].append(until_end)
-            print(f"{name:10}{until_trained:8.1f} s trained {until_end:8.1f} s in all", flush=True)
-    for title, above, below in (
-        ("speed, workers 2 / workers 0", "workers 0", "workers 2"),
-        ("speed, workers 2 / model.fit", "model.fit", "workers 2"),
-    ):
-        ratios = [a / b for a, b in zip(trained[above], trained[below], strict=True)]
-        both = [a / b for a, b in zip(complete[above], complete[below], strict=True)]
-        print(
-            f"{title:30}{statistics.median(ratios):6.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
-            f"with the report {statistics.median(both):.2f}"
-        )
+                command = _command(name, options, settings, logdir)
+                own.append(_time(command, Path(logdir), num_runs))
+            print(f"{name}: {own[-1]['trained_seconds']:.1f} s", flush=True)
+    setting = f"{num_runs} runs, batch {BATCH_SIZE}, {epochs} epoch{'' if epochs == 1 else 's'}"
+
+    def ratio(above: str, kind: str, meaning: str = "") -> Answer:
+        slower, faster = ([a[kind] for a in answers[name]] for name in (above, TWO_WORKERS))
+        return compare(f"{above} / {TWO_WORKERS}{meaning}", slower, faster, setting=setting)
+
+    return {
+        "measurements": [
+            {"contestant": name, "what": WORDS[name], "setting": setting, "answers": own}
+            for name, own in answers.items()
+        ],
+        "ratios": [
+            ratio(ONE_BY_ONE, "trained_seconds"),
+            ratio(FIT, "trained_seconds"),
+            ratio(FIT, "seconds", ", with the report"),
+        ],
+        "notes": [],
+    }
 
 
-def fit_with_keras(options: argparse.Namespace) -> None:
-    """The contestant model.fit: eight models, one after the other, in the usual way."""
-    from lenet.data.datasets import load_dataset
-    from lenet.training.runtime import quiet_stderr
+def fit_with_keras(settings: Settings, logdir: Path) -> None:
+    """The contestant model.fit: eight models, one after another, in the usual way."""
+    from experiments.bench.keras_fit import SILENT, functional_model, keras
 
-    with quiet_stderr():
-        import keras
-        import tensorflow as tf
-
-        tf.constant(0)  # The devices start here, and talk while they do.
-    from lenet.networks.architectures import LeNet
-
-    dataset = load_dataset("auto", options.data_dir)
+    dataset = settings.dataset()
     train, test = (
-        (split.images.astype("float32") / 255, split.labels)
-        for split in (dataset.train, dataset.test)
+        (floats(dataset, split), split.labels) for split in (dataset.train, dataset.test)
     )
-    for activation in ACTIVATIONS:
-        for optimizer in OPTIMIZERS:
-            for seed in SEEDS:
-                keras.utils.set_random_seed(seed)
-                inputs = keras.Input(dataset.image_shape)
-                network = LeNet(dataset.image_shape, len(dataset.class_names), activation)
-                model = keras.Model(inputs, network(inputs)[0])
-                loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-                model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-                folder = Path(options.logdir) / f"{activation}-{optimizer}-seed{seed}"
-                verbose: Any = 0
-                model.fit(
-                    *train,
-                    batch_size=options.batch_size,
-                    epochs=options.epochs,
-                    validation_data=test,
-                    verbose=verbose,
-                    callbacks=[keras.callbacks.TensorBoard(str(folder))],
-                )
-                runs.write_status(folder, {"state": "done"})  # As a run of the grid does.
+    for activation, optimizer, seed in itertools.product(ACTIVATIONS, OPTIMIZERS, SEEDS):
+        keras.utils.set_random_seed(seed)
+        model = functional_model(
+            Settings(model=settings.model, activation=activation, seed=seed), dataset
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        folder = logdir / f"{activation}-{optimizer}-seed{seed}"
+        model.fit(
+            *train,
+            batch_size=settings.batch_size,
+            epochs=settings.turns,
+            validation_data=test,
+            verbose=SILENT,
+            callbacks=[keras.callbacks.TensorBoard(str(folder))],
+        )
+        runs.write_status(folder, {"state": "done"})  # As a run of the grid does.
 
 
-def _command(
-    name: str, data_dir: Path | None, epochs: int, batch_size: int, logdir: str
-) -> list[str]:
-    options = ["--epochs", str(epochs), "--batch-size", str(batch_size), "--logdir", logdir]
-    options += ["--data-dir", str(data_dir)] if data_dir else []
-    if name == "model.fit":
-        return [sys.executable, "-m", "experiments.bench", "--contestant", "grid", *options]
-    options += ["--activations", *ACTIVATIONS, "--optimizers", *OPTIMIZERS]
-    options += ["--seeds", *map(str, SEEDS), "--workers", name.split()[1]]
-    return [sys.executable, "-m", "experiments.grid", *options]
+def _command(name: str, options: Options, settings: Settings, logdir: str) -> list[str]:
+    if name == FIT:
+        return [sys.executable, "-m", "experiments.bench.grid", settings.to_json(), logdir]
+    arguments: list[Any] = ["--epochs", settings.turns, "--batch-size", settings.batch_size]
+    arguments += ["--activations", *ACTIVATIONS, "--optimizers", *OPTIMIZERS, "--seeds", *SEEDS]
+    arguments += ["--workers", 0 if name == ONE_BY_ONE else 2, "--logdir", logdir]
+    arguments += options.data_arguments()
+    return [sys.executable, "-m", "experiments.grid", *map(str, arguments)]
 
 
-def _time(command: Sequence[str], logdir: Path, num_runs: int) -> tuple[float, float]:
-    """Runs a contestant; returns the seconds to the end of its last run, and to its own end."""
+def _time(command: list[str], logdir: Path, num_runs: int) -> Answer:
+    """Runs a contestant; `trained_seconds` are those to the end of its last run."""
     started = time.time()
-    process = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    ended = time.time()
+    answer = time_command(command)
     statuses = list(logdir.rglob(runs.STATUS))  # Each is last written when its run ends.
     done = [path for path in statuses if runs.read_status(path.parent).get("state") == "done"]
-    if process.returncode or len(done) != num_runs:
-        raise SystemExit(f"A contestant failed: {shlex.join(command)}")
-    return max(path.stat().st_mtime for path in done) - started, ended - started
+    if len(done) != num_runs:
+        raise ContestantError(f"Only {len(done)} of {num_runs} runs ended well: {command}")
+    return {**answer, "trained_seconds": max(path.stat().st_mtime for path in done) - started}
+
+
+if __name__ == "__main__":
+    fit_with_keras(Settings.from_json(sys.argv[1]), Path(sys.argv[2]))
