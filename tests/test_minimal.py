@@ -48,11 +48,18 @@ def sha256_of(result: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--optimizer", "sgd", "--activation", "sigmoid", "--seed", "3"),
-        ("--optimizer", "momentum", "--activation", "tanh"),
-        ("--optimizer", "adam", "--activation", "relu"),
+        pytest.param(
+            ("--optimizer", "sgd", "--activation", "sigmoid", "--seed", "3"),
+            id="sgd",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("--optimizer", "momentum", "--activation", "tanh"),
+            id="momentum",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("--optimizer", "adam", "--activation", "relu"), id="adam"),
     ],
-    ids=lambda options: options[1],
 )
 def test_it_ends_with_the_weights_of_lenet_train(
     options: tuple[str, ...], tmp_path: Path, command_line: CommandLine
