@@ -3,7 +3,7 @@
     python docs/minimal.py --activation sigmoid
     tensorboard --logdir summary_logs
 
-It imports nothing from `lenet`, yet `python -m lenet.train --towers 1` ends with the same weights.
+With the same data, `python -m lenet.train --towers 1` ends with exactly the same weights.
 """
 
 import argparse
@@ -26,16 +26,16 @@ parser.add_argument("--optimizer", choices=["sgd", "momentum", "adam"], default=
 parser.add_argument("--epochs", type=int, help="5 for MNIST, 60 for the small digits")
 parser.add_argument("--seed", type=int, default=0)
 options = parser.parse_args()
-tf.config.threading.set_intra_op_parallelism_threads(1)  # The same seed gives the same bits.
+tf.config.threading.set_intra_op_parallelism_threads(1)  # Same seed, same weights.
 tf.config.experimental.enable_op_determinism()
 
-# The data: images are uint8 [n, 28, 28], labels are int64 [n].
-if options.data_dir:  # MNIST's four files: the test set's ("t10k") come first in the alphabet.
+# The data. Images are uint8 [n, 28, 28], and labels are int64 [n].
+if options.data_dir:  # MNIST's four files. Sorted by name, the test set ("t10k") is first.
     files = [gzip.decompress(p.read_bytes()) for p in sorted(options.data_dir.glob("*-ubyte.gz"))]
     x_test, x_train = (np.frombuffer(f[16:], np.uint8).reshape(-1, 28, 28) for f in files[::2])
     y_test, y_train = (np.frombuffer(f[8:], np.uint8).astype(np.int64) for f in files[1::2])
     epochs, batch_size = options.epochs or 5, 100
-else:  # 1,797 digits of 8x8 pixels, enlarged. The test set is 100 images of each digit.
+else:  # 1,797 digits of 8x8 pixels, enlarged. The test set has 100 images of each digit.
     pixels, labels = load_digits(return_X_y=True)
     small = np.round(pixels.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
     images = np.stack([Image.fromarray(x).resize((28, 28), Image.BICUBIC) for x in small])
@@ -47,7 +47,7 @@ else:  # 1,797 digits of 8x8 pixels, enlarged. The test set is 100 images of eac
 
 
 class LeNet(keras.Model):
-    """After LeCun et al., 1998. Returns the logits and, for us to look at, the activations of fc2."""
+    """After LeCun et al., 1998. Returns the logits, and the activations of fc2 to look at."""
 
     def __init__(self, activation):
         super().__init__(name="lenet")
@@ -61,11 +61,11 @@ class LeNet(keras.Model):
     def call(self, images):
         x = tf.cast(images[..., None], tf.float32) / 255.0
         for conv in (self.conv1, self.conv2):
-            conv.built or conv.build(x.shape)  # Keras makes the weights for the first image.
-            # Pooling comes before bias and activation: the same result with less arithmetic.
+            conv.built or conv.build(x.shape)  # The first image creates the weights.
+            # Pooling before bias and activation has the same result with less arithmetic.
             x = self.pool(tf.nn.conv2d(x, conv.kernel, 1, conv.padding.upper()))
             x = conv.activation(tf.nn.bias_add(x, conv.bias))
-        fc2 = self.fc2(self.fc1(tf.reshape(x, [-1, 400])))  # 16 maps of 5x5 values
+        fc2 = self.fc2(self.fc1(tf.reshape(x, [-1, 400])))  # 16 maps of 5x5 values.
         return self.fc3(fc2), fc2
 
 
@@ -77,12 +77,12 @@ for layer in (model.conv1, model.conv2, model.fc1, model.fc2, model.fc3):  # Eac
 optimizer = {
     "sgd": keras.optimizers.SGD(0.01),
     "momentum": keras.optimizers.SGD(0.01, momentum=0.9),
-    "adam": keras.optimizers.Adam(0.001, *np.float32([0.9, 0.999]).tolist()),  # In float32.
+    "adam": keras.optimizers.Adam(0.001, *np.float32([0.9, 0.999]).tolist()),  # Rounded to float32.
 }[options.optimizer]
 
 
 def evaluate(images, labels):
-    """The mean cross-entropy, the share of correct answers, and the activations of fc2."""
+    """Returns the mean cross-entropy, the accuracy, and the activations of fc2."""
     logits, fc2 = model(images)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     hits = keras.metrics.sparse_categorical_accuracy(labels, logits)
@@ -91,14 +91,14 @@ def evaluate(images, labels):
 
 @tf.function
 def train_step(images, labels):
-    """Moves the weights a little against the loss's gradient. Returns the loss before that."""
+    """Updates the weights by one step of the optimizer. Returns the loss before this update."""
     with tf.GradientTape() as tape:
         loss, _, _ = evaluate(images, labels)
     optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
     return loss
 
 
-# The training loop, and what TensorBoard shows of it.
+# The training loop. It also writes what TensorBoard shows.
 log = f"summary_logs/minimal-{options.activation}-{options.optimizer}-{datetime.now():%H%M%S}"
 tf.summary.create_file_writer(log).set_as_default()
 for epoch in range(epochs):

@@ -1,4 +1,4 @@
-"""What the command lines share: options from one dataclass, errors in one line, commands to type."""
+"""What all command lines use: options from one dataclass, errors in one line, commands to copy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parse_groups(
     """
     import tyro
 
-    # tyro makes a titled group of each nested dataclass.
+    # tyro shows each nested dataclass as a group with a title.
     fields = [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in groups.items()]
     parsed = tyro.cli(
         dataclasses.make_dataclass("Options", fields),
@@ -73,9 +73,9 @@ def config_groups(
     """The options of TrainConfig as `parse_groups` takes them.
 
     Args:
-        make_entry: makes the command line's entry from an option of TrainConfig and its type;
+        make_entry: returns the command line's entry for an option of TrainConfig and its type;
             see `entry`.
-        left_out: the names of options that the command line does not have.
+        left_out: the names of the options that are not on this command line.
     """
     hints = get_type_hints(TrainConfig)
     groups: dict[str, list[Entry]] = {}
@@ -98,8 +98,8 @@ def entry(
     Args:
         hint: the type of its value.
         default: its value if the user does not give one.
-        shown_default: what `--help` says of the default, if it is not what the option says.
-        argument: more for `tyro.conf.arg`, e.g. `name`, `aliases` or `metavar`.
+        shown_default: the default in words, if it differs from the option's own words.
+        argument: further arguments for `tyro.conf.arg`, e.g. `name`, `aliases` or `metavar`.
     """
     import tyro
 
@@ -114,7 +114,7 @@ def entry(
 
 
 def metavar(hint: Any) -> str:
-    """What a value may be, as `--help` shows it: `{sgd,adam}`, `FLOAT` or `STR …`."""
+    """The type of a value as `--help` shows it: `{sgd,adam}`, `FLOAT` or `STR …`."""
     if get_origin(hint) is Literal:
         return "{" + ",".join(get_args(hint)) + "}"
     if get_origin(hint) is tuple:
@@ -124,9 +124,9 @@ def metavar(hint: Any) -> str:
 
 
 def fail(message: object) -> NoReturn:
-    """Ends the program because of a user's mistake: one line on stderr, exit code 2.
+    """Ends the program after a user error, with one line on stderr and exit code 2.
 
-    A reader that stops reading, as in `… | head`, is not a mistake and needs no line.
+    If the program that reads our output has ended, as in `… | head`, nothing is printed.
     """
     if isinstance(message, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -136,17 +136,17 @@ def fail(message: object) -> NoReturn:
 
 
 def describe(problem: object) -> str:
-    """An error's message; for errors of the system, the file and the reason."""
+    """An error's message. For errors of the system: the file and the reason."""
     if isinstance(problem, OSError) and problem.strerror:
         return f"{problem.filename or 'the disk'}: {problem.strerror}"
     return str(problem)
 
 
 def tensorboard_command(logdir: Path) -> str:
-    """The command that shows a folder in TensorBoard, as it can be typed here.
+    """The command that shows a folder in TensorBoard, to be typed in the current folder.
 
-    It asks for all images and histograms: by default TensorBoard shows 10 images and 500
-    histograms per tag.
+    The command requests all images and histograms, because TensorBoard shows only 10 images and
+    500 histograms per tag by default.
     """
     samples = "images=10000,histograms=10000,scalars=100000"
     program = _program("tensorboard")
@@ -154,13 +154,13 @@ def tensorboard_command(logdir: Path) -> str:
 
 
 def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
-    """The command that trains with a config after some changes, as it can be typed here.
+    """The command that trains with a config after some changes, to be typed in the current folder.
 
     Args:
         changes: new values of options. The command contains them even if they are the default,
-            except None, which stands for the default. With another activation or optimizer, the
-            learning rate becomes the usual one, too.
-        dataset_name: the data set that the images come from; its defaults are left out.
+            except None, which means the default. If the activation or the optimizer changes, the
+            learning rate becomes the default again.
+        dataset_name: the data set that the images come from. Its defaults are left out.
     """
     if "activation" in changes or "optimizer" in changes:
         changes = {"learning_rate": None, **changes}
@@ -189,17 +189,17 @@ def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_na
 
 
 def python_command() -> str:
-    """How to call this Python from here."""
+    """The command that starts this Python from the current folder."""
     return _program("python")
 
 
 def short_path(path: Path) -> str:
-    """The shorter of a path as it is and the same path from the current folder."""
+    """A path as it is or relative to the current folder, whichever is shorter."""
     return min(os.path.relpath(path), str(path), key=len)
 
 
 def _program(name: str) -> str:
-    """A program of this Python's environment: its name if the shell finds it, otherwise its path."""
+    """A program of this Python's environment, by name if the shell finds it, otherwise by path."""
     path = Path(sys.executable).parent / name
     on_path = shutil.which(name)
     if not path.exists() or (on_path is not None and Path(on_path) == path):

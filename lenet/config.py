@@ -49,12 +49,12 @@ FEWEST_CHECKPOINTS = 2
 class TrainConfig:
     """All options of one training run.
 
-    `None` stands for the default of the network, the optimizer or the data set. `resolved()`
-    puts the number in its place once the data set is known.
+    `None` means the default of the network, the optimizer or the data set. `resolved()` fills in
+    this default once the data set is known.
 
     Raises:
-        ValueError: an option is not one of its choices, is out of its range, or has no effect
-            on the network.
+        ValueError: an option is not one of its choices, is out of its range, or has no effect on
+            the network.
     """
 
     model: ModelName = option("lenet", NETWORK, f"The network. {MODELS}.")
@@ -70,7 +70,7 @@ class TrainConfig:
     init: Initializer | None = option(
         None,
         NETWORK,
-        "How the kernels are initialized; source: as in the network's original implementation.",
+        "How the kernels are initialized. source: as in the network's original implementation.",
         shown_default=IN_WORDS["init"],
     )
     init_stddev: float = option(
@@ -105,16 +105,16 @@ class TrainConfig:
     dataset: DatasetName = option(
         "auto",
         DATA,
-        "The data set. auto: your images if --data-dir is given; otherwise MNIST, from the cache "
-        "or downloaded; if MNIST is not available, the 1,797 digits that come with scikit-learn.",
+        "The data set. auto: your images if --data-dir is given; otherwise MNIST from the cache or "
+        "the internet; if MNIST is not available, the 1,797 digits included in scikit-learn.",
         on_resume="free",  # The sha256 of the images must be the same.
     )
     data_dir: Path | None = option(
         None,
         DATA,
-        "Your images: a folder of photos, as train/<class>/… and test/<class>/… or only as "
-        "<class>/…; a folder with the four IDX files (raw or .gz); an .npz file with x_train, "
-        "y_train, x_test and y_test, or a folder with one; or CIFAR-10's archive.",
+        "Your images: a folder of photos (train/<class>/… and test/<class>/…, or only <class>/…); "
+        "a folder with the four IDX files (raw or .gz); an .npz file with x_train, y_train, x_test "
+        "and y_test, or a folder with one such file; or CIFAR-10's archive.",
         shown_default="none",
         on_resume="free",
     )
@@ -129,8 +129,8 @@ class TrainConfig:
     resize: Resize = option(
         "crop",
         DATA,
-        "How photos become square. crop: scale the shorter side and keep the middle; squash: "
-        "scale both sides.",
+        "How photos are resized to squares. crop: scale the shorter side and keep the middle; "
+        "squash: scale both sides.",
     )
     classes: tuple[str, ...] | None = option(
         None,
@@ -142,14 +142,14 @@ class TrainConfig:
     class_from_name: bool = option(
         False,
         DATA,
-        "All photos are in one folder, and the names of the files give their classes: "
-        "samoyed_12.jpg.",
+        "Read each photo's class from its file name (samoyed_12.jpg: class samoyed). All photos "
+        "are in one folder.",
     )
     test_fraction: float | None = option(
         None,
         DATA,
-        "Fraction of the photos to test on if the folder has no test/ folder. They are chosen by "
-        "their content, so that all copies of a photo are either for training or for testing.",
+        "Fraction of the photos used for testing if there is no test/ folder. The choice depends "
+        "on the photos' content, so all copies of a photo are in the same set.",
         shown_default=in_words(registry.FOLDER_TEST_FRACTION),
         check=FRACTION,
     )
@@ -170,12 +170,13 @@ class TrainConfig:
         check=POSITIVE,
     )
     schedule: LearningRateSchedule = option(
-        "constant", TRAINING, "How the learning rate changes in the course of training."
+        "constant", TRAINING, "How the learning rate changes during training."
     )
     warmup_steps: int = option(
         0,
         TRAINING,
-        "Steps over which the learning rate first rises. With --schedule one_cycle, 0 means "
+        "Number of steps at the start in which the learning rate rises. With --schedule one_cycle, "
+        "0 means "
         f"{100 * registry.ONE_CYCLE_RISE:g} % of all steps.",
         check=at_least(0),
     )
@@ -197,7 +198,7 @@ class TrainConfig:
     max_steps: int | None = option(
         None,
         TRAINING,
-        "Stop after this many updates, for a quick try.",
+        "Stop after this many updates, for a quick test.",
         shown_default="no limit",
         check=at_least(1),
         on_resume="may grow",
@@ -205,7 +206,7 @@ class TrainConfig:
     augment: tuple[Augmentation, ...] = option(
         (),
         TRAINING,
-        "Random changes to each training image, new ones in every epoch. They reduce overfitting.",
+        "Random changes to each training image, different in every epoch. They reduce overfitting.",
         shown_default="none",
     )
     seed: int = option(
@@ -216,7 +217,7 @@ class TrainConfig:
     )
 
     logdir: Path = option(
-        Path("summary_logs"), RUN, "The folder in which each run gets a folder of its own."
+        Path("summary_logs"), RUN, "The folder for all runs. Each run creates its own folder there."
     )
     run_name: str | None = option(
         None,
@@ -228,8 +229,8 @@ class TrainConfig:
     resume: Path | None = option(
         None,
         RUN,
-        "Continue the run in this folder with the options it was started with. Other values are "
-        "accepted if the steps already made stay valid, e.g. more --epochs.",
+        "Continue the run in this folder with the options it was started with. You can change "
+        "options that do not affect the finished steps, e.g. increase --epochs.",
         shown_default="start a new run",
         on_resume="free",
     )
@@ -237,21 +238,23 @@ class TrainConfig:
     log_every: int = option(
         1,
         LOGGING,
-        "Steps between logged points of training loss and accuracy.",
+        "Number of steps from one logged training loss and accuracy to the next.",
         check=at_least(1),
         on_resume="free",
     )
     inspect_every: int = option(
         200,
         LOGGING,
-        "Steps between histograms, kernel images and diagnostics of all layers; 0: none.",
+        "Number of steps from one inspection (histograms, kernel images and diagnostics of all "
+        "layers) to the next; 0: no inspections.",
         check=at_least(0),
         on_resume="free",
     )
     eval_every: int = option(
         0,
         LOGGING,
-        "Steps between extra evaluations on the test images; 0: evaluate only after each epoch.",
+        "Number of steps from one extra evaluation on the test images to the next; 0: evaluate "
+        "only after each epoch.",
         check=at_least(0),
         on_resume="free",
     )
@@ -266,7 +269,7 @@ class TrainConfig:
     checkpoint_every: int = option(
         0,
         LOGGING,
-        "Steps between extra checkpoints; 0: save only after each epoch.",
+        "Number of steps from one extra checkpoint to the next; 0: save only after each epoch.",
         check=at_least(0),
         on_resume="free",
     )
@@ -286,13 +289,13 @@ class TrainConfig:
     figures: bool = option(
         True,
         LOGGING,
-        "At the end, draw the figures that take little time, and a page that shows them.",
+        "After training, draw the figures that take little time, and write a page that shows them.",
         on_resume="free",
     )
     quiet: bool = option(False, LOGGING, "Print only warnings and the result.", on_resume="free")
 
     deterministic: bool = option(
-        True, MACHINE, "Use only operations that give the same bits every time."
+        True, MACHINE, "Use only operations that return exactly the same results every time."
     )
     threads: int = option(
         2,
@@ -304,21 +307,22 @@ class TrainConfig:
     towers: int = option(
         2,
         MACHINE,
-        "Number of parts into which each batch is split, to compute them in parallel. It changes "
-        "how sums are rounded, and so the weights.",
+        "Number of parts of each batch that go through the convolutional layers in parallel. The "
+        "fully connected layers take the whole batch. A different number changes how sums are "
+        "rounded, and therefore the weights.",
         check=at_least(1),
     )
 
     def __post_init__(self) -> None:
         for each in fields(self):
             check_option(each, _hints()[each.name], getattr(self, each.name))
-        # What these options are where nothing is asked of them.
+        # With these values, the options have no effect on any network.
         neutral = {"fc2_activation": self.activation, "conv_dropout": 0.0}
         for name, (models, reason) in registry.WITHOUT_EFFECT.items():
             value = getattr(self, name)
             if self.model in models and value not in (None, neutral[name]):
                 raise ValueError(
-                    f"Expected no {name} with model={self.model!r}: {reason}. "
+                    f"Expected no {name} with model={self.model!r}, because {reason}. "
                     f"Received: {name}={value!r}"
                 )
 
@@ -338,7 +342,7 @@ class TrainConfig:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The options as JSON values; paths become absolute, to be valid from any folder."""
+        """The options as JSON values. Paths become absolute, so they are valid from any folder."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: str(value.resolve())

@@ -1,4 +1,4 @@
-"""Defaults that depend on the network, the optimizer or the data set: as values and in words."""
+"""Defaults that depend on the network, the optimizer or the data set, as values and in words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def resolve(
 
 
 def _by_model(name: str) -> str:
-    """A default that each network has its own value of."""
+    """A default that depends on the network, in words."""
     defaults: dict[str, Any] = {**registry.MODEL_DEFAULTS}
     return with_exceptions(
         defaults["lenet"][name], {model: own[name] for model, own in defaults.items()}
@@ -64,7 +64,7 @@ def _learning_rate() -> str:
 
 
 def _training(name: str) -> str:
-    """A default that data sets and networks may have their own value of."""
+    """A default of training, in words, with the data sets and networks that differ from it."""
     usual: dict[str, Any] = {**registry.TRAINING_DEFAULTS}
     own: dict[str, Any] = {**registry.DATASET_DEFAULTS, **registry.MODEL_DEFAULTS}
     return with_exceptions(
@@ -85,10 +85,10 @@ IN_WORDS = {
 """The same defaults as `--help` shows them, e.g. "0; 0.5 with conv3 and conv4"."""
 
 MODELS = "; ".join(f"{name}: {summary}" for name, summary in registry.MODELS.items())
-"""Every network with what it is."""
+"""Every network with a short description, for `--help`."""
 
 NOT_WITH = {
-    name: f"Not with {join(models)}: {reason}."
+    name: f"Not available with {join(models)}, because {reason}."
     for name, (models, reason) in registry.WITHOUT_EFFECT.items()
 }
-"""By option, the networks on which it has no effect, and why."""
+"""For each option, the networks on which it has no effect, and the reason."""

@@ -1,6 +1,6 @@
 """The diagnostics: one number for each layer at each inspection, with its name and meaning.
 
-A new one needs an entry here and its computation in `training/inspector.py`: recording,
+A new diagnostic needs an entry here and its computation in `training/inspector.py`. Recording,
 TensorBoard, the figure and the report take their list from here.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# An activation is saturated where its slope is below this: hardly any gradient passes there.
+# An activation is saturated if its slope is below this. Then hardly any gradient passes.
 SATURATED_SLOPE = 0.01
-# A unit is dead where its output varies no more than this over all probe images.
+# A unit is dead if its output varies by no more than this over all probe images.
 DEAD_RANGE = 1e-6
 
 
@@ -20,10 +20,10 @@ class Diagnostic:
 
     Attributes:
         title: its name in a figure.
-        meaning: what its axis says.
-        is_fraction: it is between 0 and 1, shown in percent; others are shown on a logarithmic
-            scale.
-        hint: what a reader should look for, or "".
+        meaning: the label of its axis.
+        is_fraction: whether it is between 0 and 1. Fractions are shown in percent, the others on a
+            logarithmic scale.
+        hint: what the reader should look for, or "".
     """
 
     title: str
@@ -38,7 +38,7 @@ DIAGNOSTICS = {
         "update ratio",
         "size of one update / size of the kernel",
         False,
-        "About 1/1,000 is usual; a layer far below it hardly moves.",
+        "About 1/1,000 is usual. If it is far lower, the weights of the layer hardly change.",
     ),
     "dead_fraction": Diagnostic("dead units", "units with the same output for every image", True),
     "saturated_fraction": Diagnostic(

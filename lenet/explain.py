@@ -1,4 +1,4 @@
-"""`python -m lenet.explain RUN PICTURE`: your own image, layer by layer, to the answer."""
+"""`python -m lenet.explain RUN PICTURE`: shows what each layer computes from your own image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lenet import cli, files
 from lenet.data.preparation import Prepared, Way, prepare, read_picture
 from lenet.recording import runs
 
-if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers at once.
+if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answ
     from lenet.registry import Resize
 
 DESCRIPTION = (
-    "Shows an image of your own, e.g. a photo of a digit, to a trained network and draws what "
-    "every layer makes of it."
+    "Gives your own image, e.g. a photo of a digit, to a trained network and draws what every "
+    "layer computes from it."
 )
 MINIMUM_DPI, MAXIMUM_DPI = 10, 1000
 FORMATS = ("png", "svg", "pdf")
 BAR_LENGTH = 30  # Characters, for a probability of 1.
-PATCHES = 4  # As many occluding patches next to each other are as wide as an image.
+PATCHES = 4  # An image is as wide as this many occluding patches.
 NAME_LENGTH = 60
 SECOND_ANSWER = 0.05  # The second answer is named too if its probability is at least this.
-WHAT, REMEDY = "the figure", "name another file with --output"
+WHAT, REMEDY = "the figure", "choose a different file with --output"
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Options:
         run: The run's folder, e.g. summary_logs/<run>.
         picture: A photo or drawing: PNG, JPEG, WebP or BMP.
         output: The file for the figure.
-        occlusion: Also hide one part of the image after another, and draw how the answer changes.
+        occlusion: Also hide each part of the image in turn, and draw how the answer changes.
         gradient: Also draw how much the logit of the answer changes with each pixel.
-        prepare: How the image is prepared for the network. drawing: the way MNIST was made; photo:
-            the middle of it, scaled; auto: whichever fits the images the run was trained on.
+        prepare: How the image is prepared for the network. drawing: like the digits of MNIST;
+            photo: resized like the photos of the run; auto: the one that fits the run's images.
         format: The format of the figure.
-        dpi: Dots per inch; the figure is 12 inches wide.
+        dpi: Dots per inch. The figure is 12 inches wide.
     """
 
     run: Annotated[Path, arg(metavar="RUN")]
@@ -69,7 +69,7 @@ class Options:
         Literal["png", "svg", "pdf"] | None,
         arg(
             metavar=f"{{{','.join(FORMATS)}}}",
-            help_behavior_hint=f"(default: as --output ends, else {FORMATS[0]})",
+            help_behavior_hint=f"(default: the ending of --output, or {FORMATS[0]})",
         ),
     ] = None
     dpi: int = 100
@@ -78,7 +78,8 @@ class Options:
         """The file to write.
 
         Raises:
-            ValueError: its suffix is no format, or not `format`; or it is the image itself.
+            ValueError: its suffix is not a format or differs from `format`, or the file is the
+                user's image itself.
         """
         if self.output is None:
             name = f"explain-{self.picture.stem}.{self.format or FORMATS[0]}"
@@ -90,12 +91,14 @@ class Options:
                 f"Received: output={str(self.output)!r}"
             )
         if self.output.exists() and self.output.samefile(self.picture):
-            raise ValueError(f"{self.output} is your image itself: give --output another name.")
+            raise ValueError(
+                f"{self.output} is your image itself. Choose a different name for --output."
+            )
         return self.output
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program; a user's mistake ends it with exit code 2."""
+    """Runs the program. A user error ends it with exit code 2."""
     try:
         options = tyro.cli(
             Options,
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         target = explain(options)
     except KeyboardInterrupt:
-        print("Interrupted: no figure was written.", file=sys.stderr)
+        print("Interrupted. No figure was written.", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         cli.fail(error)
@@ -115,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def explain(options: Options) -> Path:
-    """Prints the network's answer, and draws how it comes about.
+    """Prints the network's answer, and draws how the network computes it.
 
     Returns:
         The file of the figure.
@@ -165,7 +168,7 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
 
 
 def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:
-    """Reads the image and prepares it for the network; errors name its file."""
+    """Reads the image and prepares it for the network. Errors name its file."""
     height, width, channels = dataset["image_shape"]
     picture = read_picture(options.picture)
     try:
@@ -175,14 +178,14 @@ def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepa
 
 
 def _short(name: str) -> str:
-    """The name of a file; if it is long, without its middle."""
+    """The name of a file. A long name is shown without its middle."""
     if len(name) <= NAME_LENGTH:
         return name
     return f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 3 :]}"
 
 
 def _headline(run: TrainedRun, insight: Insight) -> str:
-    """The answer in a few words, with the second answer if that is probable too."""
+    """The answer in a few words, with the second answer if it is probable too."""
     from lenet.figures.single_image import percentage
 
     first, second = insight.probabilities.argsort()[::-1][:2].tolist()
@@ -207,7 +210,7 @@ def _draw(options: Options, run: TrainedRun, prepared: Prepared, insight: Insigh
         insight.logits,
         insight.probabilities,
         run.class_names,
-        headline=f"The network says: {_headline(run, insight)}",
+        headline=f"The network's answer: {_headline(run, insight)}",
         subtitle=f"{_short(options.picture.name)}, seen by {run.config.model} after {run.step:,} "
         f"steps on {run.title}",
         activations=insight.activations,
@@ -222,12 +225,12 @@ def _write(figure: Figure, target: Path, dpi: int) -> None:
     """Writes the file of a figure.
 
     Raises:
-        OSError: it cannot be written; the message says what to do.
+        OSError: it cannot be written. The message says what to do.
     """
     from lenet.figures.style import encode
 
     with warnings.catch_warnings():
-        # A file name may have letters that matplotlib's font does not have.
+        # A file name may contain letters that are missing from matplotlib's font.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         content = encode(figure, target.suffix.removeprefix(".").lower(), dpi)
     files.make_folder(target.parent, WHAT, REMEDY)

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all: under a temporary name first, then renamed into place."""
+"""Writes each file completely or not at all: first under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-PREFIX = ".writing-"  # Of temporary names: nothing reads a file whose name begins like this.
+PREFIX = ".writing-"  # Temporary names begin with this. No program reads such files.
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Writes a file, or replaces it. Other programs see the old content or the new, never a part.
+    """Writes or replaces a file. Other programs see the old or the new content, never a part of it.
 
     Raises:
-        OSError: the file cannot be written; its `filename` is `path`, and the old content is
-            still there.
+        OSError: the file cannot be written. The error's `filename` is `path`, and the old content
+            is unchanged.
     """
     temporary = path.with_name(f"{PREFIX}{path.name}")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
-    except OSError as error:  # A full disk does not say which file it had no room for.
+    except OSError as error:  # The error of a full disk does not name the file.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with contextlib.suppress(OSError):
@@ -36,7 +36,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Writes a new file and waits until it is safe on the disk, even from a power failure."""
+    """Writes a new file and waits until it is on the disk, where a power failure cannot harm it."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -44,7 +44,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until a folder's list of files is safe on the disk."""
+    """Waits until a folder's list of files is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,13 +53,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path, what: str, remedy: str) -> None:
-    """Checks that files could be written to a folder, without making it if it does not exist.
+    """Checks that files can be written to a folder, without creating the folder.
 
     Args:
         what, remedy: see `make_folder`.
 
     Raises:
-        OSError: they could not; the message names the folder, the reason and the remedy.
+        OSError: files cannot be written. The message names the folder, the reason and the remedy.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
@@ -70,14 +70,14 @@ def check_folder(folder: Path, what: str, remedy: str) -> None:
 
 
 def make_folder(folder: Path, what: str, remedy: str) -> None:
-    """Makes a folder if need be, and tries whether files can be written to it.
+    """Creates a folder if necessary, and checks that files can be written to it.
 
     Args:
         what: what would be written, e.g. "figures".
-        remedy: what the user can do, e.g. "name another folder with --output".
+        remedy: what the user can do, e.g. "choose a different folder with --output".
 
     Raises:
-        OSError: they cannot; the message names the folder, the reason and the remedy.
+        OSError: files cannot be written. The message names the folder, the reason and the remedy.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

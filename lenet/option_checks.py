@@ -1,4 +1,4 @@
-"""What is known about each option: its group in `--help`, its valid values, and more."""
+"""The properties of an option: its group in `--help`, its valid values, its text, and more."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NETWORK, DATA, TRAINING, RUN, LOGGING, MACHINE = (
 )
 
 OnResume = Literal["fixed", "free", "may grow"]
-"""What `--resume` may do to an option: nothing, change it, or only increase it."""
+"""Whether a resume must keep an option, may change it, or may only increase it."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a value must be.
+    """A condition that an option's value must meet.
 
     Attributes:
-        expected: the same in words, as in "Expected epochs to be …".
-        holds: whether a value is valid.
+        expected: the condition in words, as in "Expected epochs to be …".
+        holds: returns whether a value meets it.
     """
 
     expected: str
@@ -36,7 +36,7 @@ class Check:
 
 
 def at_least(minimum: int) -> Check:
-    """A check for whole numbers with a minimum."""
+    """The check for a whole number with a minimum."""
     return Check(
         f"a whole number of at least {minimum}",
         lambda value: isinstance(value, int) and value >= minimum,
@@ -62,14 +62,14 @@ def option(
     check: Check | None = None,
     on_resume: OnResume = "fixed",
 ) -> Any:
-    """A dataclass field that carries what is known about an option.
+    """Creates a dataclass field for an option, with all its properties.
 
     Args:
-        group: its group in `--help`.
-        help: what it means.
+        group: the option's group in `--help`.
+        help: the help text.
         shown_default: the default in words, for an option whose default is None or ().
-        check: what its value must be; the choices of a Literal type need no check.
-        on_resume: "free" only if another value changes nothing about the weights.
+        check: the condition on its value. The choices of a Literal type need no check.
+        on_resume: "free" only if a different value does not change the weights.
     """
     return field(
         default=default,
@@ -106,7 +106,7 @@ def check_option(option: Field[Any], hint: Any, value: Any) -> None:
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union or tuple type; of any other type, the type itself."""
+    """The members of a union or tuple type. For any other type, the type itself."""
     return get_args(hint) if get_origin(hint) is not Literal and get_args(hint) else (hint,)
 
 
@@ -122,10 +122,11 @@ def in_words(value: Any) -> str:
 
 
 def with_exceptions(usual: Any, exceptions: Mapping[str, Any]) -> str:
-    """A default and where it differs, e.g. "0; 0.5 with conv3 and conv4".
+    """A default with its exceptions, e.g. "0; 0.5 with conv3 and conv4".
 
     Args:
-        exceptions: the default by what it applies to; those that equal `usual` are left out.
+        exceptions: the default in each special case, by the name of the case. Defaults equal to
+            `usual` are left out.
     """
     names: dict[Any, list[str]] = {}
     for name, value in exceptions.items():

@@ -1,7 +1,7 @@
 """The names a user can choose from, and their defaults: plain data, no TensorFlow.
 
 The networks and optimizers themselves are in the package `networks`. This module imports
-nothing heavy, so that `python -m lenet.train --help` answers at once.
+nothing heavy, so that `python -m lenet.train --help` appears quickly.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ DatasetName = Literal["auto", "mnist", "fashion_mnist", "digits", "cifar10"]
 Resize = Literal["crop", "squash"]
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-# Max pooling may come before these: the maximum of f(x) is f of the maximum.
+# Max pooling may come before these, because the maximum of f(x) is f of the maximum of x.
 MONOTONE_ACTIVATIONS = frozenset("relu sigmoid tanh elu selu softplus leaky_relu".split())
 KNOWN_DATASETS: tuple[str, ...] = tuple(n for n in get_args(DatasetName) if n != "auto")
 
 
-# One line about each network, for `--help`.
+# A short description of each network, for `--help`.
 MODELS: dict[str, str] = {
     "lenet": "LeNet-5, two convolutions",
     "conv3": "three convolutions and a layer of 1,024 units",
@@ -34,7 +34,7 @@ MODELS: dict[str, str] = {
     "mlp": "three fully connected layers, no convolution",
 }
 
-# The layer before the logits, whose outputs are the features: known without TensorFlow.
+# The layer before the logits. Its outputs are the features. Known here without TensorFlow.
 FEATURE_LAYERS: dict[str, str] = {"lenet": "fc2", "conv3": "fc1", "conv4": "fc1", "mlp": "fc2"}
 
 # Options that have no effect on some networks: which networks, and why.
@@ -45,7 +45,7 @@ WITHOUT_EFFECT: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 class OptimizerSpec(TypedDict):
-    """How to build one optimizer: a `keras.optimizers` class and its arguments."""
+    """What builds one optimizer: a class of `keras.optimizers` and its arguments."""
 
     keras_class: str
     learning_rate: float
@@ -71,7 +71,7 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {
 
 
 class TrainingDefaults(TypedDict):
-    """How long to train, and on how many images at a time, unless the user says otherwise."""
+    """The default number of epochs and the default batch size."""
 
     epochs: int
     batch_size: int
@@ -79,7 +79,8 @@ class TrainingDefaults(TypedDict):
 
 TRAINING_DEFAULTS: TrainingDefaults = {"epochs": 5, "batch_size": 100}
 
-# For folders of photos: small enough for a CPU, large enough to recognize a cat.
+# Defaults for folders of photos. The size is small enough for a CPU and large enough to
+# recognize a cat.
 FOLDER_IMAGE_SIZE = 64
 FOLDER_TEST_FRACTION = 0.15
 
@@ -91,9 +92,9 @@ DATASET_DEFAULTS: dict[str, TrainingDefaults] = {
 
 
 class ModelDefaults(TypedDict):
-    """How a network is trained unless the user says otherwise.
+    """The defaults of one network.
 
-    The learning rate applies only to `optimizer`; other optimizers use their own defaults.
+    The learning rate applies only to `optimizer`. Other optimizers use their own defaults.
     """
 
     init: str
@@ -104,8 +105,8 @@ class ModelDefaults(TypedDict):
     batch_size: NotRequired[int]
 
 
-# conv3 and conv4 as in their original implementations; that of conv4 keeps 20 % of the values
-# after a pooling layer and 50 % after a fully connected one.
+# conv3 and conv4 have the values of their original implementations. conv4's keeps 20 % of the
+# values after a pooling layer and 50 % after a fully connected layer.
 MODEL_DEFAULTS: dict[str, ModelDefaults] = {
     "lenet": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
     "conv3": {
@@ -126,7 +127,7 @@ MODEL_DEFAULTS: dict[str, ModelDefaults] = {
     "mlp": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
 }
 
-# The bias that comes with each way to draw kernels. None: as in the original implementation, where
+# The initial bias that belongs to each initializer. None: as in the original implementation, where
 # it may differ from layer to layer.
 INITIAL_BIAS: dict[str, float | None] = {
     "glorot_uniform": 0.0,
@@ -135,5 +136,5 @@ INITIAL_BIAS: dict[str, float | None] = {
     "source": None,
 }
 
-# The share of all steps in which a one_cycle schedule rises, unless warmup_steps says otherwise.
+# The share of all steps in which the learning rate of one_cycle rises, if warmup_steps is 0.
 ONE_CYCLE_RISE = 0.3

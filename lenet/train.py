@@ -17,14 +17,14 @@ from lenet import cli, diagnosis
 from lenet.config import TrainConfig
 from lenet.recording import runs
 
-if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers at once.
+if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     from lenet.data.datasets import Dataset
     from lenet.training.progress import Reporter
     from lenet.training.trainer import History, Trainer
 
 DESCRIPTION = (
     "Trains a small network on real images and records for TensorBoard how it learns: loss, "
-    "accuracy, histograms, images of the kernels. Saves checkpoints to resume from."
+    "accuracy, histograms, images of the kernels. Saves checkpoints, from which --resume continues."
 )
 DIVERGED = 3
 SIGNAL_BASE = 128
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 3 diverged, 130 or 143 interrupted.
 
     Raises:
-        SystemExit: the user made a mistake (2), or asked for `--help` (0).
+        SystemExit: after a user error (exit code 2) or `--help` (0).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reporter.warn(f"Note: {dataset.note}")
         trainer = _build(config, dataset, reporter)
     except KeyboardInterrupt:
-        print("Interrupted before training began: nothing was saved.", file=sys.stderr)
+        print("Interrupted before training began. Nothing was saved.", file=sys.stderr)
         return SIGNAL_BASE + signal.SIGINT
     except (ValueError, OSError) as error:
         cli.fail(error)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _defaults(arguments: Sequence[str]) -> TrainConfig:
-    """The saved options of the run to resume; without `--resume` the usual defaults."""
+    """The saved options of the run to resume; without `--resume`, the usual defaults."""
     resume = None
     for argument, following in itertools.pairwise([*arguments, ""]):
         if argument == "--resume" and following:
@@ -78,7 +78,7 @@ def _defaults(arguments: Sequence[str]) -> TrainConfig:
 
 
 def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer:
-    """Starts TensorFlow and makes the trainer; says first what takes so long."""
+    """Starts TensorFlow and creates the trainer. First prints that loading takes time."""
     from lenet.training.runtime import start_tensorflow
 
     reporter.line(
@@ -99,7 +99,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
 
 
 def _report(trainer: Trainer, history: History) -> None:
-    """Prints the result, where to see everything, and what to try if something went wrong."""
+    """Prints the result, how to look at it, and what to try if something went wrong."""
     if history.state == "interrupted":
         print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To continue:")
         print(f"  {cli.python_command()} -m lenet.train --resume {shlex.quote(str(history.run))}")
@@ -129,7 +129,7 @@ def _report(trainer: Trainer, history: History) -> None:
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
-    """What this session recorded, as a diagnosis needs it."""
+    """What this session recorded, in the form that a diagnosis needs."""
     steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
     return diagnosis.Record(
         state=history.state,
@@ -145,7 +145,7 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
 
 
 def _draw(trainer: Trainer, run: Path) -> str:
-    """Draws the quick groups of figures; returns the page or, if that failed, why."""
+    """Draws the quick groups of figures. Returns the page or, if drawing failed, the reason."""
     from lenet.gallery import groups, writing
     from lenet.gallery.run_data import RunData
 
@@ -157,8 +157,8 @@ def _draw(trainer: Trainer, run: Path) -> str:
     except OSError as error:
         return f"not drawn: {cli.describe(error)}"
     except KeyboardInterrupt:
-        return f"not drawn, interrupted; the run itself is complete. To draw: {rest}"
-    return f"{page}\n               everything: {rest}"
+        return f"not drawn (interrupted). The run itself is complete. To draw all: {rest}"
+    return f"{page}\n               to draw all: {rest}"
 
 
 if __name__ == "__main__":

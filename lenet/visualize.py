@@ -1,4 +1,4 @@
-"""`python -m lenet.visualize RUN`: draws all figures of a trained run, and a page with them."""
+"""`python -m lenet.visualize RUN`: draws all figures of a trained run and writes their page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lenet import cli, files
 from lenet.recording import runs
 from lenet.registry import FEATURE_LAYERS
 
-if TYPE_CHECKING:  # Imported where they are first needed, so that `--help` answers at once.
+if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     from lenet.gallery.groups import Group
     from lenet.gallery.run_data import RunData
 
-DESCRIPTION = "Draws all figures of a trained run, and a page with them."
+DESCRIPTION = "Draws all figures of a trained run, and writes a page that shows them."
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Options:
         run: The run's folder, e.g. summary_logs/<run>.
         only: Draw only these groups of figures, e.g. kernels fc2_maps embeddings.
         samples: Maximum number of test images in the embeddings.
-        format: The format of the figures; animations are always GIFs, the diagram is a PNG.
-        dpi: Dots per inch; figures are 12 inches wide.
+        format: The format of the figures. Animations are always GIFs, and the diagram is a PNG.
+        dpi: Dots per inch. Figures are 12 inches wide.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
         output: The folder for the figures.
-        data_dir: Where the run's images are now, if they have moved.
+        data_dir: The path of the run's images, if they have been moved.
     """
 
     run: Annotated[Path, arg(metavar="RUN")]
@@ -50,7 +50,7 @@ class Options:
         Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
     ] = None
     data_dir: Annotated[
-        Path | None, arg(metavar="PATH", help_behavior_hint="(default: where they were)")
+        Path | None, arg(metavar="PATH", help_behavior_hint="(default: the path in training)")
     ] = None
 
     @property
@@ -68,7 +68,7 @@ class Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program; a user's mistake ends it with exit code 2."""
+    """Runs the program. A user error ends it with exit code 2."""
     started = time.perf_counter()
     try:
         options = tyro.cli(
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         for group in groups:
             if options.only and not group.applies(data):
-                _warn(f"{group.name} is left out: {data.run.config.model} has nothing of this kind")
+                _warn(f"skipped {group.name}: {data.run.config.model} has no layer of this kind")
         page = write(data, options.folder, groups, options.format, options.dpi)
     except KeyboardInterrupt:
         print("Interrupted: the figures drawn so far are complete.", file=sys.stderr)
@@ -96,11 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _chosen_groups(options: Options) -> list[Group]:
-    """Checks everything that can be checked before TensorFlow is loaded, which takes seconds.
+    """The chosen groups, after all checks that do not need TensorFlow, which takes seconds to load.
 
     Raises:
         FileNotFoundError: there is no run.
-        ValueError: an option is not one of its choices, or out of its range.
+        ValueError: an option is not one of its choices, or is out of its range.
         OSError: the figures cannot be written.
     """
     options.check()
@@ -115,7 +115,7 @@ def _chosen_groups(options: Options) -> list[Group]:
             f"Received: colormap={options.colormap!r}"
         )
     chosen = groups.select(options.only, FEATURE_LAYERS[config.model])
-    files.check_folder(options.folder, "figures", "name another folder with --output")
+    files.check_folder(options.folder, "figures", "choose a different folder with --output")
     return chosen
 
 

@@ -114,7 +114,7 @@ def test_the_functions_and_methods_that_it_names_exist(page: str, root: Path) ->
 
 
 def test_the_files_of_a_run_are_those_it_names(page: str, run: Path) -> None:
-    check_files(section(page, "What a run leaves behind"), run, set())
+    check_files(section(page, "The files of a run"), run, set())
 
 
 def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path:
         cwd=root, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    text, only_sometimes = section(page, "What a grid leaves behind"), {"<run>/error.txt", ".stop"}
+    text, only_sometimes = section(page, "The files of a grid"), {"<run>/error.txt", ".stop"}
     folder = tmp_path / "grid"
     check_files(text, folder, only_sometimes, ignored=r"relu-sgd-seed0/(?!events).+")
-    run_files = section(page, "What a run leaves behind")
+    run_files = section(page, "The files of a run")
     check_files(
         run_files,
         folder / "relu-sgd-seed0",

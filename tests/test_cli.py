@@ -83,7 +83,7 @@ def test_help_shows_the_defaults_of_every_network_data_set_and_optimizer(
         "(default: 100; 32 with digits; 10 with conv4)",
         "(default: none)",
         "(default: off)",
-        "Not with mlp: it has no pooling layers.",
+        "Not available with mlp, because it has no pooling layers.",
     ):
         assert expected in shown
     assert "None" not in shown and "False" not in shown

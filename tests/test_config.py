@@ -72,10 +72,18 @@ def test_a_bad_value_is_refused_with_what_was_expected(
         (
             "mlp",
             {"conv_dropout": 0.5},
-            "no conv_dropout with model='mlp': it has no pooling layers",
+            "no conv_dropout with model='mlp', because it has no pooling layers",
         ),
-        ("conv3", {"fc2_activation": "tanh"}, "no fc2_activation with model='conv3': fc2 computes"),
-        ("conv4", {"fc2_activation": "tanh"}, "no fc2_activation with model='conv4': fc2 computes"),
+        (
+            "conv3",
+            {"fc2_activation": "tanh"},
+            "no fc2_activation with model='conv3', because fc2 computes",
+        ),
+        (
+            "conv4",
+            {"fc2_activation": "tanh"},
+            "no fc2_activation with model='conv4', because fc2 computes",
+        ),
     ],
 )
 def test_an_option_without_effect_is_an_error(

@@ -189,7 +189,7 @@ class TestMistakes:
     ) -> None:
         (tmp_path / runs.CONFIG).write_bytes((run / runs.CONFIG).read_bytes())
         (tmp_path / runs.FIGURES).touch()
-        assert "another file with --output" in refused(capsys, tmp_path, picture)
+        assert "a different file with --output" in refused(capsys, tmp_path, picture)
 
     def test_a_disk_that_is_full_at_the_end(
         self, run: Path, picture: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path

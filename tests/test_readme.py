@@ -52,6 +52,14 @@ def test_every_training_command_in_it_is_valid(readme: str) -> None:
             cli.parse_config(words, "python -m lenet.train", "", TrainConfig())
 
 
+def test_every_file_in_the_table_of_changes_exists(readme: str, root: Path) -> None:
+    table = readme.split("## Where to change what")[1].split("\n## ")[0]
+    paths = re.findall(r"^\| [^|]+ \| `([\w/.]+)` \|$", table, re.MULTILINE)
+    assert len(paths) >= 10
+    assert len(paths) == len([line for line in table.splitlines() if line.startswith("|")]) - 2
+    assert [path for path in paths if not (root / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_a_page_links_to_exists(page: str, root: Path) -> None:
     file = root / page

@@ -630,7 +630,7 @@ class TestSignals:
             _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in errors
-        assert errors.splitlines()[-1] == "Interrupted before training began: nothing was saved."
+        assert errors.splitlines()[-1] == "Interrupted before training began. Nothing was saved."
         assert list(tmp_path.iterdir()) == []
 
 

@@ -308,7 +308,7 @@ class TestMistakes:
         assert visualize.main([str(run), "--only", "kernels", "weight_images"]) == 0
         assert names(run / "figures") == {"weight_images_fc1.png", "index.html"}
         error = capsys.readouterr().err
-        assert error == "Note: kernels is left out: mlp has nothing of this kind\n"
+        assert error == "Note: skipped kernels: mlp has no layer of this kind\n"
 
     def test_a_colour_map_that_does_not_exist(
         self, run: Path, tmp_path: Path, refused: Callable[..., None]
@@ -339,7 +339,7 @@ class TestMistakes:
         self, run: Path, tmp_path: Path, path: str, refused: Callable[..., None]
     ) -> None:
         (tmp_path / "figures").write_text("a file in the way")
-        because = "Cannot write figures to .*: name another folder with --output"
+        because = "Cannot write figures to .*: choose a different folder with --output"
         refused(run, "--output", tmp_path / path, because=because)
         assert (tmp_path / "figures").read_text() == "a file in the way"
 

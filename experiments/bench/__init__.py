@@ -1,4 +1,4 @@
-"""How fast `lenet` is, compared with other ways to train the same network: `python -m experiments.bench`.
+"""Measures how fast `lenet` and other programs train a network: `python -m experiments.bench`.
 
 May import: nothing else of the experiments.
 """

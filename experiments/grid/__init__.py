@@ -1,4 +1,4 @@
-"""Trains every combination of activation, optimizer, seed and other options: `python -m experiments.grid`.
+"""Trains every combination of options that you list: `python -m experiments.grid`.
 
 In the order in which they are used: `options` (the command line), `grid` (one grid from its
 options to its outcome), `tuning`, `jobs` (what is asked of a run and what comes back), `executor`

@@ -1,4 +1,4 @@
-"""What convolution and pooling do, before any learning: `python -m experiments.kernels IMAGE`.
+"""Shows what convolution and pooling do to an image: `python -m experiments.kernels IMAGE`.
 
 `filters` computes, `figure` draws. No TensorFlow needed.
 

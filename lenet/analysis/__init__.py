@@ -1,4 +1,4 @@
-"""Questions asked of a trained network: what one image does inside it, how layers separate classes.
+"""Analyses a trained network: how it processes one image, and how well its layers separate classes.
 
 May import: data, networks, recording.
 """

@@ -1,4 +1,4 @@
-"""Images in memory: read from files, folders and downloads, checked, split, and chosen from.
+"""Reads images from files, folders and downloads, checks and splits them, and chooses from them.
 
 Needs no TensorFlow. May import: nothing but the top modules.
 """

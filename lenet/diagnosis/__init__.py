@@ -1,4 +1,4 @@
-"""What the recorded numbers of a run mean, in sentences, by fixed rules. May import: nothing."""
+"""Explains the recorded numbers of a run in sentences, by fixed rules. May import: nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def diagnose(record: Record) -> list[Finding]:
-    """Everything that the rules find in one run, the most important first; never empty."""
+    """All findings of the rules about one run, the most important first. There is at least one."""
     findings = []
     for name, rule in RULES.items():
         finding = rule.find(record)
@@ -30,6 +30,6 @@ def diagnose(record: Record) -> list[Finding]:
         finding = replace(finding, rule=name, verdict=rule.verdict)
         if rule.is_final:
             return [finding]
-        # A network that learns well is told so first, before what is worth a note.
+        # That a network learns well comes first, before remarks about it.
         findings.insert(0 if rule.if_nothing_wrong else len(findings), finding)
     return findings

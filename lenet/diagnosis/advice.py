@@ -1,4 +1,4 @@
-"""What to try where something is wrong: in words and as options of a TrainConfig."""
+"""What to try if something is wrong, in words and as options of a TrainConfig."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ Advice = tuple[str, dict[str, Any]]
 
 
 def smaller_rate(record: Record) -> Advice:
-    """For updates that are too large."""
+    """Advice for updates that are too large."""
     if record.learning_rate > 10 * record.usual_rate:
         return _usual_rate(record)
     return "Try a learning rate ten times smaller", {"learning_rate": record.learning_rate / 10}
 
 
 def larger_rate(record: Record) -> Advice:
-    """For updates that are too small."""
+    """Advice for updates that are too small."""
     if record.learning_rate < record.usual_rate / 10:
         return _usual_rate(record)
     return "Try a learning rate ten times larger", {"learning_rate": 10 * record.learning_rate}
 
 
 def livelier(record: Record, other_activation: bool = False) -> Advice:
-    """For a network that does not get better; never the setting that it already has.
+    """Advice for a network that does not improve. It never repeats the current setting.
 
     Args:
-        other_activation: whether the activation is more likely the reason than the optimizer.
+        other_activation: whether the activation is a more likely cause than the optimizer.
     """
     if record.optimizer != "adam" and not other_activation:
         return "Try an optimizer that adapts the size of its steps", {"optimizer": "adam"}

@@ -1,4 +1,4 @@
-"""Numbers that the rules compare, computed from what a run recorded."""
+"""Computes the numbers that the rules compare from what a run recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EarlyGradients(NamedTuple):
     Attributes:
         ratio: the geometric mean of (norm at the first layer) / (norm at the last).
         first, last: the names of these layers.
-        until: the last step that counted.
+        until: the last step that is included.
     """
 
     ratio: float
@@ -27,10 +27,10 @@ class EarlyGradients(NamedTuple):
 
 
 def early_gradients(norms: Mapping[str, Series], until: int) -> EarlyGradients | None:
-    """Compares the gradient norms at the inspections up to a step.
+    """Compares the gradient norms of the first and the last layer at the inspections up to a step.
 
     Args:
-        norms: by layer, in order of depth.
+        norms: the gradient norms of each layer, in order of depth.
 
     Returns:
         The comparison; None if there is nothing to compare.
@@ -48,17 +48,17 @@ def early_gradients(norms: Mapping[str, Series], until: int) -> EarlyGradients |
 
 
 def highest_hidden(layers: Mapping[str, Series]) -> tuple[float, str]:
-    """The highest last value of all layers except the output layer, and that layer's name."""
+    """The highest last value of any layer except the output layer, and the name of its layer."""
     hidden = {name: values for name, (_, values) in list(layers.items())[:-1] if len(values)}
     last = [(float(values[-1]), name) for name, values in hidden.items()]
     return max((pair for pair in last if math.isfinite(pair[0])), default=(0.0, ""))
 
 
 def late_fall(losses: Series) -> float | None:
-    """By what share a loss fell from the third quarter of the steps to the last eighth.
+    """The share by which a loss fell from the third quarter of the steps to the last eighth.
 
-    Only the last eighth counts: a network that begins to learn at the very end is late, it has
-    not stalled.
+    Only the last eighth counts, because a network that begins to learn at the very end is late
+    but has not stalled.
 
     Returns:
         From 0 to 1, or below 0 if the loss rose; None if the curve is too short.
@@ -68,6 +68,6 @@ def late_fall(losses: Series) -> float | None:
         return None
     third_quarter = values[(steps > steps[-1] / 2) & (steps <= steps[-1] * 3 / 4)]
     last_eighth = values[steps > steps[-1] * 7 / 8]
-    if not len(third_quarter):  # A resumed run has only the last steps.
+    if not len(third_quarter):  # A resumed run may have only the last steps.
         return None
     return 1 - float(last_eighth.mean() / third_quarter.mean())

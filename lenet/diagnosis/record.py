@@ -1,4 +1,4 @@
-"""What a diagnosis starts from and what it finds: a run's record, and findings about it."""
+"""The input and the output of a diagnosis: what a run recorded, and the findings about it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Series = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Record:
-    """What one run recorded up to now.
+    """What one run has recorded so far.
 
     Attributes:
-        state: as in `status.json`.
-        step: updates made.
-        train_loss, train_accuracy: of each logged batch; nats, and from 0 to 1.
-        test_loss, test_accuracy: of each evaluation.
-        diagnostics: by the names in `diagnostics.DIAGNOSTICS`, then by layer, in order of depth:
-            the value at each inspection; empty without inspections.
+        state: the state in `status.json`.
+        step: the number of updates so far.
+        train_loss, train_accuracy: the values of each logged batch, in nats and from 0 to 1.
+        test_loss, test_accuracy: the values of each evaluation, in nats and from 0 to 1.
+        diagnostics: the value at each inspection, by name as in `diagnostics.DIAGNOSTICS` and then
+            by layer, in order of depth. Empty if there were no inspections.
         usual_rate: the default learning rate of this network and optimizer.
-        error: why a run failed; "" if that is not known.
+        error: why the run failed, or "" if the reason is not known.
         dropout: the highest dropout rate of any layer.
         augmented: whether the training images are augmented.
     """
@@ -88,13 +88,13 @@ class Finding:
     """One thing that the numbers of a run show.
 
     Attributes:
-        sentence: what was found, with the numbers.
-        plot: the plot that shows them: "curves", "gradients" or "activity".
-        wrong: whether something should be done about it.
-        advice: what to try, e.g. "Try dropout"; "" if nothing is wrong.
-        changes: the same as options of a TrainConfig.
+        sentence: the finding, with its numbers.
+        plot: the plot that shows the numbers: "curves", "gradients" or "activity".
+        wrong: whether the user should change something.
+        advice: what to try, e.g. "Try dropout", or "" if nothing is wrong.
+        changes: the advice as options of a TrainConfig.
         rule: the name of the rule that found it.
-        verdict: the same in two or three words.
+        verdict: the finding in two or three words.
     """
 
     sentence: str

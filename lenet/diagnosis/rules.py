@@ -1,7 +1,7 @@
 """The rules of the diagnosis: plain functions that find something in a run's record, or nothing.
 
-A new rule needs a function and an entry in RULES, where its question is written with the very
-numbers that the function compares.
+A new rule needs a function and an entry in RULES. The entry contains the rule's question, written
+with the same constants that the function compares.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lenet.diagnosis.measures import early_gradients, highest_hidden, late_fall
 from lenet.diagnosis.record import Finding, Record
 from lenet.diagnostics import SATURATED_SLOPE
 
-NOT_BEGUN = 0.98  # Of the loss of guessing.
-HARDLY_BETTER = 0.1  # Of the way from guessing to perfect accuracy.
-WORSE_THAN_GUESSING = 1.1  # Of the loss of guessing.
+NOT_BEGUN = 0.98  # A share of the loss of guessing.
+HARDLY_BETTER = 0.1  # A share of the way from guessing to perfect accuracy.
+WORSE_THAN_GUESSING = 1.1  # A multiple of the loss of guessing.
 EXPLODING_NORM = 100.0
 EARLY_STEPS, VANISHING_RATIO = 600, 1 / 20
-DEAD, TOO_MANY_DEAD = 0.1, 0.3  # Of the units of a layer.
+DEAD, TOO_MANY_DEAD = 0.1, 0.3  # Shares of the units of a layer.
 SATURATED, SATURATING = 0.5, ("sigmoid", "tanh")
-GAP, RISEN = 0.05, 1.25  # In accuracy; of the lowest test loss.
+GAP, RISEN = 0.05, 1.25  # A difference in accuracy; a multiple of the lowest test loss.
 FITTED, STILL_FALLING, LEARNED = 0.95, 0.05, 0.9
 
 
@@ -33,11 +33,11 @@ class Rule(NamedTuple):
 
     Attributes:
         verdict: what it finds, in two or three words.
-        question: when it finds something, in words.
+        question: the condition under which it finds something, in words.
         find: returns a finding, without `rule` and `verdict`, or None.
-        announced: whether a run says at its end what this rule finds in it.
-        is_final: whether no other rule is asked if this one finds something.
-        if_nothing_wrong: whether it counts only if no rule before it finds something wrong.
+        announced: whether `lenet.train` prints the finding at the end of a run.
+        is_final: whether no further rule is applied if this one finds something.
+        if_nothing_wrong: whether it counts only if no earlier rule finds something wrong.
     """
 
     verdict: str
@@ -51,7 +51,7 @@ class Rule(NamedTuple):
 def has_not_begun(loss: float, num_classes: int) -> bool:
     """Whether a loss is no better than guessing.
 
-    A network that gives each of n classes the same probability has a loss of ln n nats.
+    A network that assigns the same probability to each of n classes has a loss of ln n nats.
     """
     return loss >= NOT_BEGUN * math.log(num_classes)
 
@@ -144,7 +144,7 @@ def _dead(record: Record) -> Finding | None:
     if share < DEAD:
         return None
     sentence = (
-        f"{percent(share)} of the units of {name} are dead: they give the same output for every "
+        f"{percent(share)} of the units of {name} are dead. Their output is the same for every "
         "image."
     )
     if share < TOO_MANY_DEAD:
@@ -160,8 +160,8 @@ def _saturated(record: Record) -> Finding | None:
     if record.activation not in SATURATING or share < SATURATED:
         return None
     sentence = (
-        f"{percent(share)} of the outputs of {name} are saturated: {record.activation} is flat "
-        "there and lets hardly any gradient through."
+        f"{percent(share)} of the outputs of {name} are saturated. There, {record.activation} is "
+        "flat and lets hardly any gradient through."
     )
     advice = "Try an activation that does not saturate for positive inputs"
     return Finding(sentence, "activity", True, advice, {"activation": "relu"})
@@ -194,7 +194,7 @@ def _overfitting(record: Record) -> Finding | None:
         )
     else:
         return None
-    advice = "Try to stop where the test loss was lowest"
+    advice = "Try stopping when the test loss is lowest"
     epochs = max(1, round(steps[best] / record.steps_per_epoch))
     return Finding(sentence, "curves", True, advice, {"epochs": epochs})
 
@@ -204,13 +204,13 @@ def _slow(record: Record) -> Finding | None:
     if fall is None or fall < STILL_FALLING:
         return None
     sentence = (
-        f"The network learns slowly: test accuracy {percent(record.last_test_accuracy)} after "
-        f"{record.epochs(record.step)}, and the loss was still falling at the end (by "
-        f"{percent(fall)} since the third quarter of the steps)."
+        "The network learns slowly: its test accuracy is "
+        f"{percent(record.last_test_accuracy)} after {record.epochs(record.step)}, and its loss was "
+        f"still falling at the end (by {percent(fall)} since the third quarter of the steps)."
     )
     if record.optimizer == "sgd":
         changes = {"optimizer": "momentum"}
-        advice = "Try momentum, which adds up small steps"
+        advice = "Try momentum, which accumulates small steps"
         return Finding(sentence, "curves", True, advice, changes)
     return Finding(sentence, "curves", True, *larger_rate(record))
 
@@ -220,27 +220,29 @@ def _stalled(record: Record) -> Finding | None:
     if fall is None or fall >= STILL_FALLING or record.last_train_accuracy >= LEARNED:
         return None
     sentence = (
-        f"Learning has stalled: test accuracy {percent(record.last_test_accuracy)}, and the loss "
-        "no longer falls."
+        f"Learning has stalled: the test accuracy is {percent(record.last_test_accuracy)}, and the "
+        "loss no longer falls."
     )
     return Finding(sentence, "curves", True, *livelier(record))
 
 
 def _healthy(record: Record) -> Finding:
     sentence = (
-        f"The network learns well: test accuracy {percent(record.last_test_accuracy)} after "
+        f"The network learns well: its test accuracy is {percent(record.last_test_accuracy)} after "
         f"{record.epochs(record.step)}"
     )
     train = record.last_train_accuracy
     if math.isfinite(train):
-        sentence += f", {percent(train)} on the training batches of the last epoch"
+        sentence += (
+            f", and its accuracy on the training batches of the last epoch is {percent(train)}"
+        )
     early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
     if early and early.ratio > VANISHING_RATIO:
         ratio = early.ratio
         size = "about as large as" if ratio < 3 / 2 else f"{ratio:.2g} times"
         size = f"1/{1 / ratio:.2g} of" if ratio <= 2 / 3 else size
         sentence += (
-            f"; early in training, the gradient norm at {early.first} is {size} that at "
+            f". Early in training, the gradient norm at {early.first} is {size} that at "
             f"{early.last}"
         )
     return Finding(f"{sentence}.", "curves")
@@ -260,15 +262,15 @@ RULES = {
     "not begun": Rule(
         "has not begun to learn",
         f"the test loss is at least {percent(NOT_BEGUN)} of ln C, the loss of guessing among C "
-        "classes; and so is the training loss of the last epoch, or the accuracy is less than "
-        f"{percent(HARDLY_BETTER)} of the way from guessing to perfect",
+        "classes, and either the same holds for the training loss of the last epoch, or the test "
+        f"accuracy is less than {percent(HARDLY_BETTER)} of the way from guessing to perfect",
         _not_begun,
         announced=True,
     ),
     "thrown off": Rule(
         "worse than guessing",
-        f"the same conditions, and the test loss is above {percent(WORSE_THAN_GUESSING)} both of ln C and of "
-        "its initial value",
+        f"the same conditions hold, and the test loss is more than {WORSE_THAN_GUESSING:g} times as "
+        "large as both ln C and its initial value",
         _thrown_off,
         announced=True,
     ),
@@ -279,8 +281,8 @@ RULES = {
     ),
     "vanishing": Rule(
         "vanishing gradients",
-        f"over the inspections of the first {EARLY_STEPS} steps, the gradient norm of the first "
-        f"layer is, in geometric mean, at most 1/{1 / VANISHING_RATIO:g} of the last layer's",
+        f"over the inspections of the first {EARLY_STEPS} steps, the geometric mean of the first "
+        f"layer's gradient norm is at most 1/{1 / VANISHING_RATIO:g} of the last layer's",
         _vanishing,
     ),
     "dead": Rule(
@@ -298,8 +300,8 @@ RULES = {
     "overfitting": Rule(
         "overfitting",
         "in the last epoch, the accuracy on the training batches is at least "
-        f"{100 * GAP:g} percentage points above that on the test images, or the test loss has "
-        f"risen by {percent(RISEN - 1)} above its lowest value",
+        f"{100 * GAP:g} percentage points above the accuracy on the test images, or the test loss "
+        f"is more than {percent(RISEN - 1)} above its lowest value",
         _overfitting,
         announced=True,
     ),
@@ -311,7 +313,8 @@ RULES = {
     ),
     "stalled": Rule(
         "stalled",
-        f"the training accuracy is below {percent(LEARNED)}, and the loss no longer falls like that",
+        f"the training accuracy is below {percent(LEARNED)}, and the loss fell by less than "
+        f"{percent(STILL_FALLING)} over the same steps",
         _stalled,
     ),
     "healthy": Rule(
@@ -321,7 +324,7 @@ RULES = {
         if_nothing_wrong=True,
     ),
 }
-"""Every rule by its name, the most important first."""
+"""Every rule by its name. The most important rules come first."""
 
 
 def _guesses(record: Record) -> bool:
@@ -340,6 +343,6 @@ def _is_unfinished(record: Record) -> bool:
 
 
 def _is_thrown_off(record: Record) -> bool:
-    """Whether the test loss has risen above that of guessing, where random weights can start."""
+    """Whether the test loss is clearly above that of guessing and above its own initial value."""
     start = max(math.log(record.num_classes), float(record.test_loss[1][0]))
     return record.last_test_loss > WORSE_THAN_GUESSING * start

@@ -1,4 +1,4 @@
-"""Arrays in, figures out: matplotlib Axes, small pixel images and animations.
+"""Draws figures from arrays: matplotlib Axes, small pixel images and animations.
 
 Most drawing functions take arrays and an optional Axes, draw on it or on a new figure, and
 return the Axes; those for several Axes return the figure. None of them knows about runs or files,

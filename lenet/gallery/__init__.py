@@ -1,4 +1,4 @@
-"""All figures of one trained run: drawn, written to a folder, and shown on one page.
+"""Draws all figures of one trained run and writes them to a folder, with a page that shows them.
 
 `groups` lists them; `run_data` reads what they are drawn from.
 

@@ -1,4 +1,4 @@
-"""The Keras networks and optimizers, and how uint8 images go into them.
+"""The Keras networks and optimizers, and the conversion of uint8 images to their input.
 
 May import: nothing but the top modules.
 """

@@ -1,4 +1,4 @@
-"""Everything a run leaves on disk, written and read back: its folder, checkpoints, TensorBoard events, inspections.
+"""Writes and reads the files of a run: its folder, checkpoints, TensorBoard events, inspections.
 
 Only `summaries` and `recorder` need TensorFlow. May import: data, figures.
 """

@@ -1,4 +1,4 @@
-"""Training itself: the compiled steps, the outer loop around them, its schedule and its interruptions.
+"""Trains a network: the compiled steps, the outer loop around them, the schedule, interruptions.
 
 May import: data, networks, recording, analysis.
 """
