@@ -1,4 +1,4 @@
-"""For scripts and notebooks: reads a trained run back and runs its network over images."""
+"""Reads a trained run back and runs its network on images, for scripts and notebooks."""
 
 from lenet.analysis.trained import TrainedRun, layer_outputs, load_run, predict, softmax
 

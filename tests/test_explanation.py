@@ -61,7 +61,7 @@ def whole(**changes: Any) -> Figure:
     stages = [
         Stage("Your image", "1000 × 750 pixels", RNG.integers(0, 255, (75, 100, 3), np.uint8)),
         Stage("Gray", "brightness only", RNG.integers(0, 255, (75, 100), np.uint8)),
-        Stage("Ink only", "inverted, paper made black", DIGIT, (4, 10, 24, 18)),
+        Stage("Ink only", "inverted, with black paper", DIGIT, (4, 10, 24, 18)),
         Stage("Cropped", "to the drawing", DIGIT[4:24, 10:18]),
         Stage("Scaled to 20 × 20", "thin strokes widened", DIGIT[4:24, 8:20]),
         Stage("Centred in 28 × 28", "by its centre of mass", DIGIT, middle=(14, 14)),

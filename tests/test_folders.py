@@ -170,8 +170,8 @@ class TestLayouts:
         [
             (lambda f: shutil.rmtree(f / "test"), "images in train/ but none in test/"),
             (lambda f: shutil.rmtree(f / "train"), "images in test/ but none in train/"),
-            (lambda f: shutil.rmtree(f / "test" / "dog"), "none of dog to test on"),
-            (lambda f: shutil.rmtree(f / "train" / "dog"), "none of dog to train on"),
+            (lambda f: shutil.rmtree(f / "test" / "dog"), "without images of dog to test on"),
+            (lambda f: shutil.rmtree(f / "train" / "dog"), "without images of dog to train on"),
             (lambda f: save(f / "train" / "0.png", noise(0)), "0.png, not in a class's folder"),
             (lambda f: (f / "train").rename(f / "a"), "in test/ but none in train/"),
         ],
@@ -458,7 +458,7 @@ class TestBadFiles:
             (tmp_path / name / "0.png").touch()
         with pytest.raises(BadFilesError, match="2 files"):
             load_dataset("auto", tmp_path)
-        with pytest.raises(ValueError, match="none of a, b to train on"):
+        with pytest.raises(ValueError, match="without images of a, b to train on"):
             load_dataset("auto", tmp_path, options=FolderOptions(skip_bad_files=True))
 
     def test_the_command_line_says_so_in_one_line(
@@ -576,7 +576,7 @@ class TestMemoryAndTime:
 
     def test_what_does_not_fit_is_refused_with_the_figure_and_the_remedy(self, pets: Path) -> None:
         with pytest.raises(
-            ValueError, match="20 images of 200000x200000x3, which take 2,400.0 GB"
+            ValueError, match="20 images of 200000x200000x3, which need 2,400.0 GB"
         ) as got:
             load_dataset("auto", pets, options=FolderOptions(image_size=200_000))
         fitting = int(str(got.value).split("--image-size ")[1].split()[0])
@@ -640,5 +640,5 @@ class TestRuns:
     def test_an_option_that_changes_the_images_may_not_change_on_resume(self, name: str) -> None:
         other = {"image_size": 9, "resize": "squash", "classes": ("a", "b"), "test_fraction": 0.5}
         changed = TrainConfig(**{name: other.get(name, True)})
-        with pytest.raises(ValueError, match=f"cannot continue with other options: {name}"):
+        with pytest.raises(ValueError, match=f"cannot continue with different options: {name}"):
             runs.check_resumable(TrainConfig(), changed)

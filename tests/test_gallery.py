@@ -245,8 +245,8 @@ class TestUnusualRuns:
 
     def test_fewer_images_of_a_class_are_used_and_mentioned(self, few: Drawn) -> None:
         assert [len(values) for values in layers.features_by_class(few.data)] == [10, 10, 10]
-        assert "10 test images of each class (there are no more)" in text_of(few.figure("fc2_maps"))
-        assert "10 test images, all there are" in text_of(few.figure("fc2_map"))
+        assert "10 test images of each class (all available)" in text_of(few.figure("fc2_maps"))
+        assert "10 test images (all available)" in text_of(few.figure("fc2_map"))
 
     def test_without_inspections_it_says_what_is_missing(self, few: Drawn) -> None:
         assert (few["diagnostics"], few["evolution"]) == ([], [])
@@ -351,4 +351,6 @@ class TestFullyConnected:
         drawn = Drawn(load_run(trainer.history.run), photos)
         assert [figure.name for figure in drawn["weight_images"]] == ["weight_images_fc1"]
         assert drawn["evolution"] == []
-        assert drawn.warnings == ["no animation of fc1: its kernel is too large to be recorded"]
+        assert drawn.warnings == [
+            "no animation of fc1, because its kernel is too large to be recorded"
+        ]

@@ -48,11 +48,13 @@ def figure(name: str, caption: str = "What to look for.", moving: bool = False) 
 def page() -> str:
     """Three sections; one with an animation, one with many figures, one with nasty texts."""
     sections = [
-        Section("evolution", "Through training", [figure("kernels", moving=True)]),
+        Section("evolution", "During training", [figure("kernels", moving=True)]),
         Section("fc2_map", "Class by class", [figure(f"fc2_map_{n}") for n in range(10)]),
         Section("embeddings", NASTY, [figure(NASTY, NASTY)], "pairs"),
     ]
-    return render(f"What it learned: {NASTY}", {"run": NASTY, "seed": "0"}, sections, NASTY)
+    return render(
+        f"What the network learned: {NASTY}", {"run": NASTY, "seed": "0"}, sections, NASTY
+    )
 
 
 class Reader(HTMLParser):
@@ -140,7 +142,7 @@ class TestInChromium:
         asked: Any = browser.execute_script(script)
         assert [name for name in asked if not name.startswith("data:")] == []
         assert browser.get_log("browser") == []
-        assert browser.title.startswith("What it learned: <b>")
+        assert browser.title.startswith("What the network learned: <b>")
 
     def test_every_figure_is_shown(self, browser: Chrome) -> None:
         script = "return [...document.images].map(image => [image.naturalWidth, image.width])"

@@ -355,7 +355,7 @@ class TestMistakes:
             train.main(["--resume", run, "--activation", "tanh", "--seed=3"])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("Error: This run cannot continue with other options:")
+        assert line.startswith("Error: This run cannot continue with different options:")
         assert "activation (was relu, now tanh)" in line
         assert "seed (was 0, now 3)" in line
 

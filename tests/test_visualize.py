@@ -367,7 +367,7 @@ class TestMistakes:
         moved = file.rename(tmp_path / "moved.npz")
         refused(run, "--only", "inputs", because="tiny.npz")
         others = save_npz(tmp_path / "others.npz", make_dataset(train=40))
-        refused(run, "--data-dir", others, because="was trained on other images")
+        refused(run, "--data-dir", others, because="was trained on different images")
         assert not (run / "figures").exists()
         assert visualize.main([str(run), "--only", "inputs", "--data-dir", str(moved)]) == 0
         assert names(run / "figures") == {"inputs.png", "index.html"}

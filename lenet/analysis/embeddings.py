@@ -28,12 +28,12 @@ class Separation:
 
 
 def flatten(outputs: np.ndarray) -> np.ndarray:
-    """The outputs of a layer as one row per image: float32 [n, d] from [n, …]."""
+    """The outputs of a layer [n, …] as one row per image, float32 [n, d]."""
     return np.ascontiguousarray(outputs.reshape(len(outputs), -1), np.float32)
 
 
 def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
-    """Measures whether images that are near each other are of the same class.
+    """Measures whether images that are near each other have the same class.
 
     Args:
         outputs: float32 [n, d].
@@ -43,7 +43,7 @@ def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
     from sklearn.neighbors import NearestNeighbors
 
     count = min(NEIGHBOURS, len(outputs) - 1)
-    # Called without points, it does not count a point as its own neighbour.
+    # Without arguments, `kneighbors` does not count a point as its own neighbour.
     nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(outputs)
     voters = labels[nearest.kneighbors(return_distance=False)]
     votes = np.stack([(voters == c).sum(1) for c in range(labels.max() + 1)], axis=1)
@@ -54,7 +54,7 @@ def separation(outputs: np.ndarray, labels: np.ndarray) -> Separation:
 
 
 def pca(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two directions in which the outputs vary most; zeros if they do not vary.
+    """The outputs along the two directions in which they vary most; zeros if they do not vary.
 
     Returns:
         Points float32 [n, 2], and the share of the variance along each of the two directions.
@@ -70,9 +70,10 @@ def pca(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def tsne(outputs: np.ndarray) -> np.ndarray:
     """t-SNE (van der Maaten & Hinton 2008), after PCA to 50 directions if there are more.
 
-    Perplexity 40, or a third of the images if there are few; a fixed seed. A Barnes-Hut angle of
-    0.7 and 750 iterations take half the time of scikit-learn's defaults, 0.5 and 1,000. The
-    divergence is 4 % higher, the neighbours are the same (measured on 5,000 images of MNIST).
+    The perplexity is 40, or a third of the number of images if there are few. The seed is fixed. A
+    Barnes-Hut angle of 0.7 and 750 iterations take half the time of scikit-learn's defaults, 0.5
+    and 1,000. The divergence is 4 % higher, and the neighbours are the same (measured on 5,000
+    images of MNIST).
 
     Returns:
         Points float32 [n, 2].
@@ -81,7 +82,7 @@ def tsne(outputs: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    if _is_one_point(outputs):  # E.g. of a dead network: scikit-learn would crash.
+    if _is_one_point(outputs):  # E.g. for a dead network, with which scikit-learn would crash.
         return np.zeros((len(outputs), 2), np.float32)
     directions = min(PCA_FIRST, *outputs.shape)
     if outputs.shape[1] > directions:
@@ -90,7 +91,7 @@ def tsne(outputs: np.ndarray) -> np.ndarray:
     reduction = TSNE(
         2, perplexity=perplexity, init="pca", angle=0.7, max_iter=750, random_state=SEED
     )
-    # One thread each: two layers at the same time are faster than one layer on two threads.
+    # One thread per layer: two layers in parallel are faster than one layer on two threads.
     with threadpool_limits(1):
         return reduction.fit_transform(outputs)
 

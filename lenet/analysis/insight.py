@@ -1,4 +1,4 @@
-"""What a network makes of one image: the output of every layer, and what its answer depends on."""
+"""How a network processes one image: every layer's output, and what the answer depends on."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PATCH_BRIGHTNESS = 128
 
 @dataclass(frozen=True)
 class Insight:
-    """What a network makes of one image.
+    """The outputs of a network for one image.
 
     Attributes:
         convolutions: feature maps by layer, float32 [height, width, channels].
         dense: outputs of the fully connected layers but the last, by layer, float32 [units].
         logits, probabilities: float32 [classes].
-        contributions: float32 [units]: what each feature adds to the logit of the predicted class.
+        contributions: what each feature adds to the logit of the predicted class, float32 [units].
         activations: the activation function of each of these layers, by layer.
     """
 
@@ -64,7 +64,7 @@ def look_inside(model: Classifier, image: np.ndarray) -> Insight:
 
 
 def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.ndarray:
-    """How probable a class remains while a gray patch hides a part of the image, for every position.
+    """The probability of a class while a gray patch hides a part of the image, for every position.
 
     After M. Zeiler & R. Fergus, Visualizing and understanding convolutional networks, 2014.
 
@@ -73,7 +73,7 @@ def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.
         patch: the side of the patch, in pixels; at the edges, a part of it is outside the image.
 
     Returns:
-        float32 [height, width], from 0 to 1: the probability with the patch centred on each pixel.
+        The probability with the patch centred on each pixel, float32 [height, width], from 0 to 1.
     """
     height, width, _ = image.shape
     # For images much larger than MNIST's, moving the patch pixel by pixel would take too long.

@@ -1,4 +1,4 @@
-"""A trained run, read back: its options, its network, and the outputs of the network for images."""
+"""Reads a trained run back: its options, its network, and the network's outputs for images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class TrainedRun:
 
     Attributes:
         path: the run's folder.
-        config: its options.
-        dataset_name, class_names, image_shape, dataset_sha256: of the images it was trained on.
-        step: updates made when the checkpoint was saved.
+        config: the options of the run.
+        dataset_name, class_names, image_shape, dataset_sha256: the properties of the images that the
+            run was trained on.
+        step: the number of updates when the checkpoint was saved.
         model: the network, with its trained weights.
-        skipped: newer checkpoints that are damaged, each with what is wrong with it.
+        skipped: newer checkpoints that are damaged, each with the reason.
     """
 
     path: Path
@@ -46,20 +47,20 @@ class TrainedRun:
         return f"{self.dataset_name}, {self.config.activation} + {self.config.optimizer}"
 
     def load_dataset(self, data_dir: Path | None = None) -> Dataset:
-        """The images the run was trained on.
+        """Loads the images that the run was trained on.
 
         Args:
-            data_dir: where they are now, if they have moved.
+            data_dir: their folder, if it is not the original one.
 
         Raises:
             FileNotFoundError: they are not there.
-            ValueError: there are other images.
+            ValueError: the folder contains different images.
         """
         dataset = load_dataset_for(self.config, data_dir)
         if dataset.sha256 != self.dataset_sha256:
             raise ValueError(
-                f"{self.path} was trained on other images ({self.dataset_name}), not on these "
-                f"({dataset.name}): give the folder of its own images with --data-dir."
+                f"{self.path} was trained on different images ({self.dataset_name}), not on these "
+                f"({dataset.name}). Give the folder of the original images with --data-dir."
             )
         return dataset
 
@@ -68,7 +69,7 @@ def load_run(path: Path) -> TrainedRun:
     """Reads a run and restores its network.
 
     Raises:
-        FileNotFoundError: the folder holds no run.
+        FileNotFoundError: the folder contains no run.
         RunError: the run has no intact checkpoint.
         ValueError: its config.json is damaged.
     """
@@ -76,7 +77,7 @@ def load_run(path: Path) -> TrainedRun:
     checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
     if checkpoint is None:
         raise runs.RunError(
-            f"{path} has no checkpoint yet: let it train to the end of an epoch, or resume it with "
+            f"{path} has no checkpoint yet. Let it train to the end of an epoch, or resume it with "
             f"--resume {path}."
         )
     height, width, channels = dataset["image_shape"]
@@ -98,7 +99,7 @@ def load_run(path: Path) -> TrainedRun:
 
 
 def predict(model: Classifier, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs a network over images, in batches that fit into memory.
+    """Runs a network on images, in batches that fit into memory.
 
     Args:
         images: uint8 [n, height, width, channels].

@@ -1,4 +1,4 @@
-"""Scales a drawing into a box and centres it by its mass, as MNIST's digits were.
+"""Scales a drawing into a box and centres it by its mass, like the digits of MNIST.
 
 Source: Y. LeCun, C. Cortes & C. Burges, The MNIST database of handwritten digits: each digit was
 scaled into a box of 20x20 pixels without changing its aspect ratio, and placed in 28x28 pixels
@@ -10,27 +10,27 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-OVERSAMPLING = 8  # Strokes are measured on an image this many times finer than the result,
-THIN, USUAL = 1.3, 2.2  # in pixels of the result: MNIST's thinnest 1 %, and just below its mean.
+OVERSAMPLING = 8  # Strokes are measured on an image this many times finer than the result.
+THIN, USUAL = 1.3, 2.2  # Stroke widths in pixels: MNIST's thinnest 1 %, and just below its mean.
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Top, left, bottom and right of what is true; the last two are one past it."""
+    """Top, left, bottom and right of the true pixels; the last two are exclusive."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def scaled_to_box(cropped: np.ndarray, side: int) -> tuple[np.ndarray, bool]:
-    """Scales a drawing until its longer side fills a box, by averaging; keeps its aspect ratio.
+    """Scales a drawing until its longer side fills a box, by averaging, and keeps its aspect ratio.
 
     The line of a thin pen would almost vanish, so it is widened to the width of MNIST's strokes.
 
     Args:
         cropped: float [height, width], from 0 to 1, light on black.
-        side: of the box, in pixels.
+        side: the side of the box, in pixels.
 
     Returns:
-        float [h, w], the larger of h and w equal to `side` and the brightest pixel 1; and
+        float [h, w], where the larger of h and w is `side` and the brightest pixel is 1; and
         whether strokes were widened.
     """
     fine = _scaled(cropped, side * OVERSAMPLING)
@@ -50,12 +50,12 @@ def stroke_width(mask: np.ndarray) -> float:
     """The mean width of strokes in pixels: twice their area divided by their outline's length."""
     padded = np.pad(mask, 1)
     steps = sum(np.count_nonzero(np.diff(padded, axis=axis)) for axis in (0, 1))
-    # In steps along rows and columns, a slanting outline is 4 / π times too long on average.
+    # Counted in steps along rows and columns, outlines are 4 / π times too long on average.
     return 2 * np.count_nonzero(mask) / max(1.0, steps * np.pi / 4)
 
 
 def centred_by_mass(scaled: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Puts a drawing on black, its centre of mass in the middle, to the nearest pixel.
+    """Places a drawing on black, with its centre of mass in the middle, to the nearest pixel.
 
     Args:
         scaled: float [h, w], not larger than `height` and `width`.

@@ -1,4 +1,4 @@
-"""CIFAR-10 in its binary version, read from the archive itself or from the files in it.
+"""Reads the binary version of CIFAR-10 from its archive or from the files in the archive.
 
 Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009, and the
 data set's page, https://www.cs.toronto.edu/~kriz/cifar.html: records of 3,073 bytes, the label
@@ -32,14 +32,14 @@ PYTHON_FOLDER = "cifar-10-batches-py"
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 SIDE, CHANNELS = 32, 3
 RECORD = 1 + SIDE * SIDE * CHANNELS
-MAXIMUM_BYTES = 10_000 * RECORD  # Of one batch.
+MAXIMUM_BYTES = 10_000 * RECORD  # The maximum size of one batch.
 
 
 def find_cifar10(path: Path) -> Path | None:
     """The archive or the folder of batches that a path names, or that a folder contains.
 
     Raises:
-        ValueError: it is the Python version of the data set.
+        ValueError: the path has the Python version of the data set.
     """
     source = None
     if path.is_file():
@@ -74,7 +74,7 @@ def read_cifar10(source: Path, _: FolderOptions) -> RawImages:
     missing = [name for name in BATCHES if name not in batches]
     if missing:
         raise FileNotFoundError(
-            f"{source} lacks {', '.join(missing)}. Download {ARCHIVE} again, or add what is missing."
+            f"{source} lacks {', '.join(missing)}. Download {ARCHIVE} again or add these files."
         )
     train, test = (_split(batches, names, source) for names in (TRAIN_BATCHES, TEST_BATCHES))
     counts = len(train.labels), len(test.labels)
@@ -82,7 +82,7 @@ def read_cifar10(source: Path, _: FolderOptions) -> RawImages:
     if counts != (TRAIN_IMAGES, TEST_IMAGES):
         note = (
             f"These are {counts[0]:,} training and {counts[1]:,} test images, not CIFAR-10's "
-            f"{TRAIN_IMAGES:,} and {TEST_IMAGES:,}: results are not CIFAR-10 results."
+            f"{TRAIN_IMAGES:,} and {TEST_IMAGES:,}, so results are not CIFAR-10 results."
         )
     return RawImages(train, test, name="cifar10", class_names=CLASSES, note=note)
 
@@ -118,15 +118,15 @@ def _from_folder(folder: Path) -> dict[str, bytes]:
 def _from_archive(path: Path) -> dict[str, bytes]:
     batches: dict[str, bytes] = {}
     try:
-        # As a stream, so that at most one batch is in memory besides the result. gzip's own
-        # reader, because tarfile's does not check the checksum at the end.
+        # Read as a stream, so that at most one batch is in memory besides the result, and with
+        # gzip's own reader, because tarfile's does not check the checksum at the end.
         with _decompressed(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name not in BATCHES or not member.isreg():
                     continue
                 if member.size > MAXIMUM_BYTES:
-                    raise ValueError(f"{name} has {member.size:,} bytes, more than CIFAR-10's")
+                    raise ValueError(f"{name} has {member.size:,} bytes, too many for CIFAR-10")
                 file = archive.extractfile(member)
                 assert file is not None
                 batches[name] = file.read()

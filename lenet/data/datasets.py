@@ -1,7 +1,7 @@
-"""Data sets in memory: loaded by name or from the user's files, checked, and given a name.
+"""Loads data sets into memory by name or from the user's files, checks them and names them.
 
-`formats.py` reads files, `downloads.py` gets them from the network, `digits.py` has the images
-that need neither.
+`formats.py` reads files, `downloads.py` downloads them, and `digits.py` provides images that need
+neither.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lenet.data.reader import FolderOptions, RawImages, Reader
 from lenet.data.splits import Split, channel_mean, check_pair, check_split, fingerprint
 from lenet.registry import KNOWN_DATASETS
 
-# For formats that have no room for names. CIFAR-10's and the digits' come with their readers.
+# For formats without class names. The readers of CIFAR-10 and the digits return their own names.
 CLASS_NAMES = {
     "mnist": digits.CLASSES,
     "fashion_mnist": (
@@ -27,7 +27,7 @@ CLASS_NAMES = {
         "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ),
 }  # fmt: skip
-# The `fingerprint` of the original MNIST: no other images may have its name.
+# The `fingerprint` of the original MNIST. No different images may have its name.
 MNIST_SHA256 = "e01a2336dfa29a82d2f956a620da1be7d0b6fdfcadd0a9b2725ffcb8e1274d74"
 
 
@@ -39,9 +39,9 @@ class Dataset:
         name: what the images are, e.g. "mnist", "digits", or a folder's name.
         class_names: one name per class, in the order of the labels.
         sha256: the `fingerprint` of all images and labels, in hexadecimal.
-        note: what the user should know about where the images came from, or "".
-        mean: of the training images, per channel, from 0 to 1, for the network to subtract;
-            None: the network subtracts nothing.
+        note: a note for the user on where the images came from, or "".
+        mean: the mean of the training images per channel, from 0 to 1, which the network
+            subtracts; None if it subtracts nothing.
     """
 
     name: str
@@ -73,10 +73,10 @@ class Dataset:
 
 
 def load_dataset_for(config: TrainConfig, data_dir: Path | None = None) -> Dataset:
-    """Loads the images that a config asks for, with all its options that change them.
+    """Loads the images of a config, with all its options that affect them.
 
     Args:
-        data_dir: where the images are now, if not where the config says.
+        data_dir: the folder with the images, if it is not the one in the config.
 
     Raises:
         FileNotFoundError, ValueError: as `load_dataset`.
@@ -96,18 +96,18 @@ def load_dataset(
     Args:
         name: "auto", "mnist", "fashion_mnist", "digits" or "cifar10". "auto" uses the images
             in `data_dir`; without `data_dir`, MNIST from the cache or the network; if that
-            fails, the bundled digits, with a `note` that says so.
+            fails, the bundled digits and a `note` about this.
         data_dir: images in one of the formats of `formats.READERS`.
-        cache: where downloads are kept; default `downloads.cache_folder()`.
+        cache: the folder for downloads; default: `downloads.cache_folder()`.
         options: how a folder of image files becomes arrays.
 
     Returns:
         The images unchanged: uint8, neither scaled nor shuffled.
 
     Raises:
-        FileNotFoundError: the files are missing; the message says which files go where.
-        ValueError: the files are damaged or are another data set than `name`, or `options` are
-            given without a folder of image files.
+        FileNotFoundError: the files are missing; the message names the files and their folder.
+        ValueError: the files are damaged or are not the data set `name`, or `options` are given
+            without a folder of image files.
     """
     options = options or FolderOptions()
     if name not in ("auto", *KNOWN_DATASETS):
@@ -118,7 +118,7 @@ def load_dataset(
     if name == "digits":
         if data_dir is not None:
             raise ValueError(
-                "Expected no data_dir with dataset='digits', which comes with scikit-learn. "
+                "Expected no data_dir with dataset='digits', which is part of scikit-learn. "
                 f"Received: data_dir={str(data_dir)!r}"
             )
         refuse_options(options, name)
@@ -131,17 +131,17 @@ def load_dataset(
 def hold_out(dataset: Dataset, fraction: float) -> Dataset:
     """A data set for choosing options: its test images are taken from the training images.
 
-    The same fraction of each class is held out, always the same images. The real test images
-    are not used at all, so no choice made this way has seen them.
+    The same fraction of each class is held out, and always the same images. The real test images
+    are not used at all, so the choice of options is independent of them.
 
     Args:
         fraction: the share of the training images that is held out, between 0 and 1.
 
     Returns:
-        A data set of another name and sha256, so that its runs are never mixed with others.
+        A data set with a different name and sha256, so that its runs are never mixed with others.
 
     Raises:
-        ValueError: the fraction leaves a class without images to train or to validate on.
+        ValueError: the fraction leaves a class without images for training or validation.
     """
     labels, rng = dataset.train.labels, np.random.default_rng(0)
     held_out = np.zeros(len(labels), bool)
@@ -168,7 +168,7 @@ def hold_out(dataset: Dataset, fraction: float) -> Dataset:
 
 
 def _from_network(name: str, cache: Path, options: FolderOptions) -> Dataset:
-    """A data set from the cache, downloaded first if it is not there."""
+    """Loads a data set from the cache, and downloads it first if it is not there."""
     wanted = "mnist" if name == "auto" else name
     refuse_options(options, wanted)
     folder = cache / wanted
@@ -182,9 +182,9 @@ def _from_network(name: str, cache: Path, options: FolderOptions) -> Dataset:
                 f"into {folder}, or into any folder that you name with --data-dir."
             ) from error
         return _bundled_digits(
-            "MNIST is not on this computer and cannot be downloaded, so this uses the 1,797 small "
-            "digits that come with scikit-learn: results are not MNIST results. If you have "
-            "MNIST's files, name their folder with --data-dir."
+            "MNIST is not on this computer and cannot be downloaded, so the 1,797 small digits of "
+            "scikit-learn are used instead. The results are not MNIST results. If you have the "
+            "files of MNIST, name their folder with --data-dir."
         )
     return _from_files(wanted, folder, options)
 
@@ -217,7 +217,7 @@ def _bundled_digits(note: str = "") -> Dataset:
 def _dataset(
     name: str, raw: RawImages, train: Split, test: Split, sha256: str, note: str
 ) -> Dataset:
-    """Gives checked splits the names of their classes, and the mean if it is used."""
+    """Adds the class names to checked splits, and the mean if it is subtracted."""
     class_names = raw.class_names or CLASS_NAMES.get(name)
     if class_names is None:
         class_names = tuple(str(label) for label in range(len(np.unique(train.labels))))
@@ -227,11 +227,11 @@ def _dataset(
 
 
 def _name_of(path: Path, reader: Reader, sha256: str) -> tuple[str, str]:
-    """What images are called that "auto" read, and a note if that is not their folder's name."""
+    """The name of images read with "auto", and a note if it is not their folder's name."""
     if "mnist" in reader.datasets and sha256 == MNIST_SHA256:
         return "mnist", ""
     name = _slug((path.resolve() if path.is_dir() else path).stem)
-    # Only MNIST's fingerprint is known, so files of Fashion-MNIST's format may have its name.
+    # Only MNIST's fingerprint is known, so files in Fashion-MNIST's format may have its name.
     may_be_fashion = name == "fashion_mnist" and name in reader.datasets
     if name not in KNOWN_DATASETS or may_be_fashion:
         return name, ""

@@ -1,4 +1,4 @@
-"""Reads and decodes many image files in parallel, within the memory there is."""
+"""Reads and decodes many image files in parallel, within the available memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_headers(files: list[ImageFile]) -> tuple[dict[Path, Header], dict[Path,
     def check(file: ImageFile) -> Header:
         suffix = file.path.suffix.lower()
         if not file.class_name:
-            raise BadImageError("has no class in its name, as samoyed_12.jpg has")
+            raise BadImageError("has no class in its name (expected a name like samoyed_12.jpg)")
         if suffix in OTHER_SUFFIXES:
             raise BadImageError(f"is a {suffix[1:].upper()}, not {KINDS}")
         return read_header(file.path)
@@ -51,10 +51,10 @@ def read_headers(files: list[ImageFile]) -> tuple[dict[Path, Header], dict[Path,
 
 
 def common_shape(headers: Iterable[Header], image_size: int | None) -> tuple[int, int]:
-    """The side and the number of channels that all images get.
+    """The side and the number of channels for all images.
 
     Args:
-        image_size: the side the user asked for; None: see `FolderOptions`.
+        image_size: the side that the user chose; for None see `FolderOptions`.
     """
     headers = list(headers)
     channels = 1 if all(header.gray for header in headers) else 3
@@ -73,7 +73,7 @@ def decode_all(
 
     Returns:
         The images, uint8 [n, size, size, channels], and what is wrong with the files that cannot
-        be decoded; their images are undefined.
+        be decoded. The images of these files are undefined.
 
     Raises:
         ValueError: the images do not fit into memory.
@@ -93,26 +93,26 @@ def decode_all(
 
 
 def check_memory(count: int, size: int, channels: int) -> None:
-    """Refuses images that would not fit into memory.
+    """Raises an error for images that do not fit into memory.
 
     Raises:
-        ValueError: with what they need, what is free, and a size that fits.
+        ValueError: they do not fit; the message suggests a size that does.
     """
     needed, available = count * size**2 * channels, _available_bytes()
     if 2 * needed > available:
         fitting = math.isqrt(available // (2 * count * channels))
         raise ValueError(
             f"Expected images that fit into memory. Received: {count:,} images of "
-            f"{size}x{size}x{channels}, which take {needed / 1e9:,.1f} GB, and TensorFlow's own "
-            f"copy as much again; {available / 1e9:,.1f} GB are free. Use --image-size {fitting} "
-            "or less, or fewer --classes."
+            f"{size}x{size}x{channels}, which need {needed / 1e9:,.1f} GB, and TensorFlow's own "
+            f"copy needs as much again. {available / 1e9:,.1f} GB are free. Use --image-size "
+            f"{fitting} or less, or fewer --classes."
         )
 
 
 def _in_parallel(
     work: Callable[[ImageFile], Result], files: Sequence[ImageFile], title: str
 ) -> Iterator[tuple[ImageFile, Result | BadImageError]]:
-    """Does the same work on many files, with a progress bar on a terminal.
+    """Calls a function for many files, with a progress bar on a terminal.
 
     Threads suffice, because Pillow decodes and scales without Python's global lock.
     """
@@ -133,7 +133,7 @@ def _in_parallel(
             results = bar.track(pool.map(attempt, files), total=len(files), description=title)
             yield from zip(files, results, strict=True)
     finally:
-        # After an interrupt, work that has not started yet is not waited for.
+        # After an interrupt, this does not wait for work that has not started yet.
         pool.shutdown(cancel_futures=True)
 
 

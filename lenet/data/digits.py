@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn: small images, always available.
+"""The handwritten digits of scikit-learn: small images, always available.
 
 Source: E. Alpaydin & C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
 """
@@ -17,7 +17,8 @@ TEST_IMAGES_PER_DIGIT = 100
 def bundled_digits() -> RawImages:
     """The 1,797 digits, resized from 8x8 to 28x28, the size of MNIST's images.
 
-    Of each class exactly 100 images are for testing, always the same ones; 797 remain for training.
+    Exactly 100 images of each class are for testing, always the same ones. The other 797 are for
+    training.
     """
     from PIL import Image
     from sklearn.datasets import load_digits

@@ -1,4 +1,4 @@
-"""Downloads data sets into a cache folder: from several mirrors, every file checked and complete."""
+"""Downloads data sets from several mirrors into a cache folder, and checks every file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHA256: dict[str, dict[str, str]] = {
         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     },
-    # From url_checksums/cifar10.txt of tensorflow/datasets; the authors publish only the MD5,
+    # From url_checksums/cifar10.txt of tensorflow/datasets. The authors publish only the MD5,
     # c32a1d4ab5d03f1284b67883e8d87530.
     "cifar10": {
         "cifar-10-binary.tar.gz": "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
@@ -44,7 +44,7 @@ CONNECT_SECONDS, READ_SECONDS = 3.0, 10.0
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $LENET_CACHE, or ~/.cache/lenet."""
+    """The folder for downloads: $LENET_CACHE, or ~/.cache/lenet."""
     return Path(os.environ.get("LENET_CACHE") or Path.home() / ".cache" / "lenet")
 
 
@@ -59,16 +59,16 @@ def fetch(
 
     pooch writes each file under a temporary name in the same folder, checks it, and renames it,
     so that no file is ever incomplete. Files that are already there, gzip or raw, are not
-    checked: a user who put them there may have compressed them differently.
+    checked, because a user may have compressed them differently.
 
     Args:
         name: a key of MIRRORS.
-        mirrors: base addresses to try in order; default MIRRORS[name].
-        sha256: file name → expected hash; default SHA256[name].
+        mirrors: base addresses to try in order; default: MIRRORS[name].
+        sha256: file name → expected hash; default: SHA256[name].
         timeout: seconds to wait for a connection, and for the next bytes.
 
     Raises:
-        ConnectionError: no mirror sent the right file; the message says why, for each of them.
+        ConnectionError: no mirror sent the right file; the message explains why for each mirror.
         OSError: the folder cannot be written.
     """
     expected = SHA256[name] if sha256 is None else sha256
@@ -84,8 +84,8 @@ def fetch(
             problem = _fetch_file(remaining[0] + file, folder, file, expected[file], timeout)
             if not problem:
                 break
-            # A mirror that failed once is not tried again, so that offline there is one
-            # time-out per mirror, not one per file.
+            # A mirror that failed once is not tried again. Without a network there is then only
+            # one time-out per mirror, not one per file.
             failures.append(f"{remaining.pop(0)}: {problem}")
         else:
             raise ConnectionError(f"no mirror sent {file}: " + "; ".join(failures))
@@ -94,7 +94,7 @@ def fetch(
 def _fetch_file(
     url: str, folder: Path, file: str, sha256: str, timeout: tuple[float, float]
 ) -> str:
-    """Downloads one file from one mirror. Returns "", or why that failed."""
+    """Downloads one file from one mirror. Returns "" or the reason for a failure."""
     import pooch
     import requests
 
@@ -108,7 +108,7 @@ def _fetch_file(
     except requests.exceptions.ChunkedEncodingError:
         return "sent a truncated file"
     except requests.exceptions.ConnectionError as error:
-        # requests raises this, not Timeout, when a connection falls silent half-way.
+        # requests raises this, not Timeout, if an open connection stops sending data.
         return "no answer in time" if "timed out" in str(error) else "cannot be reached"
     except requests.exceptions.RequestException as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""Folders of image files: every file checked, decoded once, into arrays of bytes."""
+"""Reads folders of image files: checks every file and decodes it once into an array of bytes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lenet.data.layouts import LAYOUTS, ImageFile, classify, printable, split_by
 from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 from lenet.registry import FOLDER_TEST_FRACTION
 
-MAXIMUM_NAMED = 10  # How many bad files a message names,
-MAXIMUM_IGNORED = 3  # and how many ignored ones.
+MAXIMUM_NAMED = 10  # The maximum number of bad files that a message names.
+MAXIMUM_IGNORED = 3  # The maximum number of ignored files that a note names.
 
 
 class BadFilesError(ValueError):
     """Files that cannot be decoded.
 
     Attributes:
-        problems: what is wrong, by path.
+        problems: what is wrong with each file, by path.
     """
 
     def __init__(self, folder: Path, problems: dict[Path, str]) -> None:
@@ -40,7 +40,7 @@ def find_images(folder: Path) -> Path | None:
     """The folder itself if it contains image files, at any depth.
 
     Raises:
-        FileNotFoundError: there are none, but links that are not followed.
+        FileNotFoundError: it contains no images, only links that are not followed.
     """
     if not folder.is_dir():
         return None
@@ -56,16 +56,16 @@ def find_images(folder: Path) -> Path | None:
 def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     """Decodes a folder of image files that has one of the `LAYOUTS`.
 
-    Hidden files are ignored, and links that lead out of the folder or to a folder. Without a
-    test/ folder, each file's content decides whether it is for testing: copies of a file are
-    always in the same split, on every machine, whatever their names.
+    Hidden files are ignored, and so are links that lead out of the folder or to a folder. Without a
+    test/ folder, each file's content decides whether it is for testing. Copies of a file are
+    therefore in the same split, on every machine and with any name.
 
     Returns:
         Images uint8 [n, size, size, channels], with 1 channel if every file is gray, else 3, in
-        the order of the files' names, numbers by value. The class names are sorted.
+        the order of the file names (numbers by value). The class names are sorted.
 
     Raises:
-        BadFilesError: files cannot be decoded, and are not to be skipped.
+        BadFilesError: files cannot be decoded, and `skip_bad_files` is off.
         ValueError: the layout is ambiguous, a class is missing or has no images, or the images
             do not fit into memory.
     """
@@ -76,7 +76,7 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     notes += _ignored(surveyed.others + ignored)
     files, class_names = _choose_classes(folder, files, options.classes)
     with warnings.catch_warnings():
-        # Odd EXIF data and the like: what matters is whether the pixels can be decoded.
+        # Warnings about EXIF data do not matter, as long as the pixels can be decoded.
         warnings.simplefilter("ignore")
         headers, problems = read_headers(files)
         files = [file for file in files if file.path in headers]
@@ -129,7 +129,7 @@ def _in_test(
     test_fraction: float | None,
     notes: list[str],
 ) -> np.ndarray:
-    """Which images are for testing, bool [n]. Adds to `notes` what is in two classes or splits."""
+    """Which images are for testing, bool [n]. Adds notes on images in two classes or splits."""
     contents = [headers[file.path].sha256 for file in files]
     classes_of: dict[str, set[str]] = defaultdict(set)
     for sha256, file in zip(contents, files, strict=True):
@@ -163,7 +163,7 @@ def _check_splits(
         if missing:
             raise ValueError(
                 "Expected images of every class to train on and to test on. Received: "
-                f"{printable(folder)} with none of {', '.join(missing)} to {purpose}"
+                f"{printable(folder)} without images of {', '.join(missing)} to {purpose}"
             )
 
 
@@ -193,7 +193,7 @@ def _listed(folder: Path, problems: dict[Path, str]) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    """A number of things and its verb: "1 file is", "2 files are"."""
+    """A number with its noun and verb: "1 file is", "2 files are"."""
     return f"1 {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 

@@ -1,4 +1,4 @@
-"""The formats in which images can be given with `--data-dir`, in the order in which they are tried.
+"""The formats of images for `--data-dir`, in the order in which they are tried.
 
 To add a format, write one module with a `Reader` and list it in `READERS`.
 """
@@ -22,16 +22,16 @@ def read_images(path: Path, dataset: str, options: FolderOptions) -> tuple[RawIm
     """Reads a file or folder in the first format that fits.
 
     Args:
-        path: what the user named with --data-dir, or a folder of downloads.
-        dataset: a value of --dataset; only formats it comes in are tried. "auto": all.
-        options: for folders of images.
+        path: the file or folder given with --data-dir, or a folder of downloads.
+        dataset: a value of --dataset. Only formats of this data set are tried; with "auto", all.
+        options: the options for folders of image files.
 
     Returns:
-        What was read, and the reader that did it.
+        The images, and the reader that read them.
 
     Raises:
-        FileNotFoundError: there is no such path, or no images are in it.
-        ValueError: the images are damaged, or `options` are given that this format cannot use.
+        FileNotFoundError: the path does not exist or contains no images.
+        ValueError: the images are damaged, or the format cannot use the given `options`.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {path}. Correct --data-dir.")
@@ -49,7 +49,7 @@ def read_images(path: Path, dataset: str, options: FolderOptions) -> tuple[RawIm
 
 
 def refuse_options(options: FolderOptions, source: str) -> None:
-    """Raises ValueError if options are given that have no effect on these images."""
+    """Raises ValueError if any option is given, because it has no effect on these images."""
     if given := options.given():
         raise ValueError(
             f"Expected {', '.join(given)} only with a folder of image files (--data-dir). "

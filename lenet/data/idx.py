@@ -1,4 +1,4 @@
-"""MNIST's IDX files, raw or gzip, read and written with NumPy alone.
+"""Reads and writes MNIST's IDX files, raw or gzip, with NumPy only.
 
 Source: the format's description on Yann LeCun's MNIST page: two zero bytes, a byte for the
 type, a byte for the number of dimensions, each dimension as a big-endian 32-bit integer,
@@ -38,7 +38,7 @@ def find_idx_folder(path: Path) -> Path | None:
     """The folder itself if it contains at least one of the four IDX files.
 
     Raises:
-        FileNotFoundError: one of the others is missing.
+        FileNotFoundError: at least one of the four is missing.
         ValueError: the path is one of the four files, not their folder.
     """
     if path.is_file() and path.name.removesuffix(".gz") in IDX_FILES.values():
@@ -52,7 +52,7 @@ def find_idx_folder(path: Path) -> Path | None:
     missing = [file for file, is_present in present.items() if not is_present]
     if missing:
         raise FileNotFoundError(
-            f"{path} lacks {', '.join(missing)} (raw or .gz). Put what is missing into this folder."
+            f"{path} lacks {', '.join(missing)} (raw or .gz). Put the missing files into this folder."
         )
     return path
 
@@ -81,15 +81,15 @@ def read_idx(path: Path | str) -> np.ndarray:
     """Reads one IDX file.
 
     Args:
-        path: the file; gzip is recognised by its content, not by its name.
+        path: the file; gzip is recognized by its content, not by its name.
 
     Returns:
-        An array of the shape and type that the header names, in the machine's byte order.
+        An array with the shape and type in the header, in the machine's byte order.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not an IDX file, its gzip is damaged, or it has more or
-            fewer bytes than its header says; the message names the file.
+            fewer bytes than stated in its header; the message names the file.
     """
     content = Path(path).read_bytes()
     if content.startswith(GZIP_MAGIC):
@@ -107,7 +107,7 @@ def parse_idx(content: bytes, source: str) -> np.ndarray:
     """Decodes the bytes of an IDX file.
 
     Args:
-        source: where the bytes came from, for error messages.
+        source: the origin of the bytes, for error messages.
 
     Raises:
         ValueError: as `read_idx`.
@@ -140,7 +140,7 @@ def write_idx(path: Path | str, array: np.ndarray) -> None:
     """Writes an array as one IDX file, compressed with gzip if the name ends in `.gz`.
 
     Raises:
-        ValueError: the format has no such type.
+        ValueError: the format does not support the type of the array.
     """
     codes = {dtype.newbyteorder("="): code for code, dtype in DTYPES.items()}
     if array.dtype not in codes:
@@ -155,7 +155,7 @@ def write_idx(path: Path | str, array: np.ndarray) -> None:
 
 
 def _raw_or_gzip(folder: Path, file: str) -> Path | None:
-    """The path of a file in a folder, with or without .gz; None if there is neither."""
+    """The path of a file in a folder, with or without .gz; None if neither exists."""
     candidates = (folder / file, folder / f"{file}.gz")
     return next((path for path in candidates if path.is_file()), None)
 

@@ -1,4 +1,4 @@
-"""One image file, checked and decoded: PNG, JPEG, WebP or BMP to a square of bytes."""
+"""Checks one image file (PNG, JPEG, WebP or BMP) and decodes it to a square array of bytes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lenet.registry import Resize
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 KINDS = "PNG, JPEG, WebP or BMP"
 SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp".split())
-# Image files in the eyes of their owner, who must be told that they cannot be read.
+# Users regard these files as images, so a message must say that they cannot be read.
 OTHER_SUFFIXES = frozenset(
     ".gif .tif .tiff .heic .heif .avif .jp2 .jxl .ppm .pgm .ico .psd .svg .tga .dng".split()
 )
-MAXIMUM_PIXELS = 89_478_485  # Where Pillow starts to warn of a decompression bomb: 256 MB as RGB.
+MAXIMUM_PIXELS = 89_478_485  # Above this Pillow warns of a decompression bomb: 256 MB as RGB.
 MAXIMUM_BYTES = 500_000_000
 DRAFT = 2  # For quality, a JPEG is decoded to at least this many times the size needed.
 FIRST_BYTES = {b"GIF8": "a GIF", b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"%PDF": "a PDF"}
@@ -29,17 +29,17 @@ GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class BadImageError(ValueError):
-    """A file that is not a usable image; the message says why, without the file's name."""
+    """A file is not a usable image. The message says why, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image file before it is decoded.
+    """The properties of an image file that are known before it is decoded.
 
     Attributes:
-        width, height: in pixels, as stored: before any EXIF rotation.
-        gray: whether the file's type of pixels has no colour.
-        sha256: of the file's content, in hexadecimal.
+        width, height: the size in pixels as stored, before any EXIF rotation.
+        gray: whether the file's pixel type has no colour.
+        sha256: the sha256 of the file's content, in hexadecimal.
     """
 
     width: int
@@ -49,10 +49,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Reads an image's size and type of pixels, and hashes its file.
+    """Reads an image's size and pixel type, and hashes its file.
 
     Raises:
-        BadImageError: the file is of another kind, unreadable, or too large to decode safely.
+        BadImageError: the file is of a different kind, unreadable, or too large to decode safely.
     """
     with open_image(path) as image:
         with path.open("rb") as file:
@@ -61,7 +61,7 @@ def read_header(path: Path) -> Header:
 
 
 def decode(path: Path, size: int, channels: int, resize: Resize) -> np.ndarray:
-    """Decodes an image file: upright, on white where it is transparent, in gray or colour.
+    """Decodes an image file upright, in gray or colour, with white in place of transparency.
 
     Args:
         size: the side of the result, in pixels.
@@ -91,7 +91,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """Opens an image file and reads its header, but not its pixels yet.
 
     Raises:
-        BadImageError: as `decode`, for whatever goes wrong here or in the `with` block.
+        BadImageError: as `decode`, for any error here or in the `with` block.
     """
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
@@ -113,7 +113,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 
 
 def flatten(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
-    """Converts to 8 bits per channel, on white where the image is transparent."""
+    """Converts to 8 bits per channel, with white in place of transparency."""
     if image.mode.startswith("I"):
         # 16 bits of gray: 65,535 / 257 is 255. Pillow's own conversion would clip at 255.
         values = np.asarray(image).clip(0, 65_535)

@@ -1,4 +1,4 @@
-"""Separates ink from its background: paper in uneven light, shadows, ruled lines, the table around it."""
+"""Separates ink from its background: unevenly lit paper, shadows, ruled lines, a table."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-PAPER_PIXELS = 200  # The paper's brightness is estimated on an image this small,
-PAPER_WINDOW = 0.4  # through windows of this share of its side: wider than any stroke.
-STROKE_PIXELS = 128  # Whether strokes are dark or light is decided on an image this small,
-STROKE_WINDOWS = (1 / 8, 1 / 2)  # by comparing thin and thick strokes with their surroundings.
+PAPER_PIXELS = 200  # The side of the image on which the paper's brightness is estimated.
+PAPER_WINDOW = 0.4  # The side of the windows for this estimate, as a share: wider than any stroke.
+STROKE_PIXELS = 128  # The side of the image for the choice between dark and light strokes.
+STROKE_WINDOWS = (1 / 8, 1 / 2)  # The sides of its windows, as shares: for thin and thick strokes.
 DARKEST_PAPER = 0.25  # Below this brightness, noise is not amplified further.
 EVEN = 0.01  # Differences in brightness, from 0 to 1, that every photo has.
-NOISY = 0.015  # Noise (the median step from pixel to pixel) from which on the photo is smoothed.
-NOISE_PEAK = 6  # What noise can reach in dark corners of blank paper, in units of that median.
-MINIMUM_CONTRAST = 0.12  # Between ink and paper, from 0 to 1; below it nothing was drawn.
+NOISY = 0.015  # Noise (the median step from pixel to pixel) above which the photo is smoothed.
+NOISE_PEAK = 6  # The maximum of noise in dark corners of blank paper, in units of that median.
+MINIMUM_CONTRAST = 0.12  # Contrast of ink and paper, from 0 to 1. Below it nothing was drawn.
 FAINT = 0.25  # Contrast of a ruled line, as a share of the ink's.
-INK = 0.35  # What counts as ink when pieces are separated; ruled lines are fainter.
-FULL_INK = 0.7  # What the darkest pixel of every piece of ink reaches; shadows do not.
-COARSE_PIXELS = 200  # Pieces are separated on a mask this small.
+INK = 0.35  # The minimum for ink when pieces are separated. Ruled lines are fainter.
+FULL_INK = 0.7  # The darkest pixel of every piece of ink reaches this. Shadows do not.
+COARSE_PIXELS = 200  # The side of the mask on which pieces are separated.
 SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
-MINIMUM_EXTENT = 0.02  # A drawing is at least this share of the longer side.
-EDGE = 0.03  # A piece this near to the edge touches it,
-MARGIN = 0.15  # and is not a drawing if its middle is this near; both are shares of the side.
+MINIMUM_EXTENT = 0.02  # The minimum size of a drawing, as a share of the longer side.
+EDGE = 0.03  # A piece at most this far from the edge touches it. A share of the side.
+MARGIN = 0.15  # A piece that touches the edge is no drawing if its middle is this near.
 NOTHING_DRAWN = (
     "nothing drawn stands out from the background. Draw large, dark on light or light on dark."
 )
@@ -32,10 +32,10 @@ NOTHING_DRAWN = (
 def is_dark_on_light(gray: np.ndarray) -> bool:
     """Whether the drawing is darker than its background.
 
-    If all pixels at the edge have one brightness, they are the background. Otherwise: strokes
-    cover few pixels, so their difference from the mean of their surroundings has a long tail
-    (its skewness), while the edges of shadows have equal tails on both sides. The middle
-    counts most, because at the border a table may be visible.
+    If all pixels at the edge have the same brightness, they are the background. Otherwise the
+    skewness decides. Strokes cover few pixels, so their difference from the mean of their
+    surroundings has one long tail, while the edges of shadows have equal tails on both sides.
+    The middle counts most, because a table may be visible at the border.
 
     Args:
         gray: float [height, width], from 0 to 1.
@@ -54,17 +54,17 @@ def is_dark_on_light(gray: np.ndarray) -> bool:
 
 
 def ink_of(gray: np.ndarray) -> np.ndarray:
-    """How much ink covers each pixel of dark strokes on light paper, in any light.
+    """The amount of ink on each pixel, for dark strokes on light paper in any light.
 
     The paper's brightness is estimated by removing the dark strokes with a morphological closing
-    (the maximum, then the minimum of a window wider than a stroke). Ink is how much darker than
-    the paper a pixel is.
+    (the maximum, then the minimum of a window wider than a stroke). The ink of
+    a pixel is how much darker than the paper it is.
 
     Args:
         gray: float [height, width], from 0 to 1.
 
     Returns:
-        float [height, width]: 0 paper, 1 ink.
+        float [height, width], from 0 for paper to 1 for ink.
 
     Raises:
         ValueError: ink cannot be distinguished from paper.
@@ -81,7 +81,7 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
     middle = np.median(darkness[~strokes])
     floor = middle + 3 * 1.4826 * np.median(np.abs(darkness[~strokes] - middle))
     full = np.percentile(darkness[strokes], 95)
-    if noise > 0:  # A photo: anything so faint is a ruled line rather than ink.
+    if noise > 0:  # In a photo, anything this faint is a ruled line rather than ink.
         floor = max(floor, FAINT * full)
     if full - floor < max(MINIMUM_CONTRAST, NOISE_PEAK * noise):
         raise ValueError(NOTHING_DRAWN)
@@ -89,7 +89,7 @@ def ink_of(gray: np.ndarray) -> np.ndarray:
 
 
 def drawn_part(ink: np.ndarray) -> np.ndarray:
-    """Where the drawing is: all pieces of ink with a narrow margin, without dust or table.
+    """The area of the drawing: all pieces of ink with a narrow margin, without dust or table.
 
     Args:
         ink: float [height, width], from 0 to 1.
@@ -119,7 +119,7 @@ def drawn_part(ink: np.ndarray) -> np.ndarray:
 
 
 def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:
-    """Scales to a shape; or, for a length, until the longer side is at most that long."""
+    """Scales to a shape or, if `size` is an int, until the longer side has at most this length."""
     image = Image.fromarray(values.astype(np.float32))
     if isinstance(size, int):
         scale = min(1.0, size / max(values.shape))
@@ -131,7 +131,7 @@ def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:
 def _closed(values: np.ndarray, share: float) -> np.ndarray:
     """Removes dark parts narrower than a share of the longer side: a morphological closing.
 
-    What becomes darker and darker towards the edge stays.
+    Parts that become steadily darker towards the edge remain.
     """
     half = max(1, int(max(values.shape) * share) // 2)
     padded = np.pad(values, 2 * half, mode="edge")
@@ -141,7 +141,7 @@ def _closed(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def _slide(values: np.ndarray, size: int, reduce: Callable[..., np.ndarray]) -> np.ndarray:
-    """A statistic of a square window around each pixel; pixels at the edge are repeated outwards."""
+    """A statistic of a square window around each pixel, with the pixels at the edge repeated."""
     for axis in (0, 1):
         margin = [(0, 0), (0, 0)]
         margin[axis] = (size // 2, size - 1 - size // 2)

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, the class of each, and which are for testing."""
+"""Finds the image files in a folder, the class of each, and the files for testing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ImageFile:
     """One image file and its role in the data set.
 
     Attributes:
-        path: absolute.
-        split: "train" or "test"; "" where the folder does not say.
-        class_name: "" where the class should be in the file's name, but is not.
+        path: the absolute path.
+        split: "train" or "test"; "" if the folder has no such subfolders.
+        class_name: the class; "" if the class should be in the file's name, but is not.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Survey:
     Attributes:
         images: image files, judged by their suffixes; sorted by name, numbers by value.
         others: all other files.
-        links: how many links lead out of the folder or to a folder. They are not followed.
+        links: the number of links out of the folder or to a folder. They are not followed.
     """
 
     images: list[Path]
@@ -51,10 +51,10 @@ class Survey:
 
 
 def survey(folder: Path) -> Survey:
-    """Lists the files in a folder. Links to folders are not followed, so circles of links end.
+    """Lists the files in a folder. Links to folders are not followed, so circular links do no harm.
 
     Args:
-        folder: not a link itself.
+        folder: the folder; it must not be a link itself.
 
     Raises:
         OSError: a folder cannot be read.
@@ -86,10 +86,10 @@ def classify(
 
     Args:
         images: paths relative to `folder`.
-        from_name: whether the class is in a file's name.
+        from_name: whether the class is in the file's name.
 
     Returns:
-        The image files, and the paths that the layout has no role for, e.g. those in val/.
+        The image files, and the paths without a role in the layout, e.g. those in val/.
 
     Raises:
         ValueError: the folder has none of the `LAYOUTS`, or mixes them.
@@ -145,11 +145,11 @@ def class_in_name(path: Path) -> str | None:
 
 
 def split_by_content(classes_of: dict[str, set[str]], fraction: float) -> set[str]:
-    """Chooses test images by their content alone, so that names and other files do not matter.
+    """Chooses test images only by their content, so that names and other files do not matter.
 
     Args:
-        classes_of: sha256 in hexadecimal → the classes that have a file of that content.
-        fraction: the share of contents to test on, from 0 to 1, on average.
+        classes_of: sha256 in hexadecimal → the classes that have a file with this content.
+        fraction: the average share of contents for testing, from 0 to 1.
 
     Returns:
         The sha256 of the test images: those below `fraction` of the range of a sha256. If a class
@@ -176,7 +176,7 @@ def printable(path: Path | str) -> str:
 
 
 def _target(link: Path) -> Path:
-    """Where a link leads; the link itself if it leads in a circle."""
+    """The target of a link, or the link itself if it is circular."""
     try:
         return link.resolve()
     except (OSError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Images in one .npz file of NumPy, with the arrays that Keras names x_train, y_train, x_test, y_test."""
+"""Reads one .npz file of NumPy with the arrays x_train, y_train, x_test and y_test, as in Keras."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def read_npz(path: Path, _: FolderOptions) -> RawImages:
     """
     if not zipfile.is_zipfile(path):
         raise ValueError(
-            f"Expected {path} to be an .npz file. Received: another kind of file, or a truncated "
-            "one. Get the file again."
+            f"Expected {path} to be an .npz file. Received: a different kind of file, or a "
+            "truncated one. Get the file again."
         )
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -1,7 +1,7 @@
 """Turns a photo or drawing into an image like those that a network was trained on.
 
-A drawing must first lose its paper, shadows and table (`ink.py`); then it is scaled and centred
-like MNIST's digits (`centring.py`).
+Paper, shadows and table are first removed from a drawing (`ink.py`). Then the drawing is scaled
+and centred like MNIST's digits (`centring.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from lenet.data.image_files import KINDS, BadImageError, flatten, open_image
 from lenet.data.ink import MINIMUM_CONTRAST, drawn_part, ink_of, is_dark_on_light
 from lenet.registry import Resize
 
-WORKING_PIXELS = 1000  # The longer side of a photo or drawing once it is read, at most.
-MNIST_BOX = 20 / 28  # Side of the box that a digit fills, as a share of the image's side.
+WORKING_PIXELS = 1000  # The maximum length of the longer side of a photo or drawing.
+MNIST_BOX = 20 / 28  # The side of the box that a digit fills, as a share of the image's side.
 BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
 Way = Literal["auto", "drawing", "photo"]
 
@@ -30,12 +30,12 @@ class Stage:
     """A photo or drawing on its way to the network.
 
     Attributes:
-        title: what was done, in two or three words.
-        note: what that means, in a few words.
+        title: the step that led to this stage, in two or three words.
+        note: more about this step, in a few words.
         picture: uint8 [height, width] or [height, width, 3].
-        box: top, left, bottom and right, in pixels, of the part that the next stage uses; None:
-            all of it.
-        middle: row and column, in pixels, that the drawing was centred on, if it was.
+        box: top, left, bottom and right, in pixels, of the part that the next stage uses; None
+            for the whole image.
+        middle: row and column, in pixels, on which the drawing was centred; None if it was not.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Prepared:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """Reads a photo or drawing: upright, in colour, scaled down if it is large.
+    """Reads a photo or drawing upright and in colour, and scales it down if it is large.
 
     Transparent parts become white, or black if the drawing is light.
 
@@ -71,7 +71,7 @@ def read_picture(path: Path) -> np.ndarray:
         ValueError: it is not an image, is damaged, or has too many pixels to decode safely.
     """
     with path.open("rb"):
-        pass  # For a missing or forbidden file the system's own error is the clearest.
+        pass  # For a missing or forbidden file, the error of the operating system is the clearest.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -94,15 +94,15 @@ def prepare(
     way: Way = "auto",
     resize: Resize = "crop",
 ) -> Prepared:
-    """Makes an image like those a network was trained on.
+    """Turns a photo or drawing into an image like those that a network was trained on.
 
     Args:
         picture: uint8 [height, width, 3].
         image_shape: height, width and channels of the network's input.
-        dataset_name: what the network was trained on, e.g. "mnist".
+        dataset_name: the data set that the network was trained on, e.g. "mnist".
         way: "drawing" or "photo". "auto" means "photo" for colour images, for Fashion-MNIST,
-            and, except for MNIST, where `picture` already has the right size.
-        resize: how photos were brought to the network's size.
+            and, except for MNIST, if `picture` already has the right size.
+        resize: how the training photos were scaled to the network's size.
 
     Raises:
         ValueError: nothing is drawn on it.
@@ -119,12 +119,12 @@ def prepare(
 def prepare_drawing(
     picture: np.ndarray, image_shape: tuple[int, int, int], box_share: float = MNIST_BOX
 ) -> Prepared:
-    """Makes an image like MNIST's, light on black, of a drawing on paper, board or screen.
+    """Turns a drawing on paper, board or screen into an image like MNIST's, light on black.
 
     Args:
         picture: uint8 [height, width, 3].
         image_shape: height, width and channels of the network's input.
-        box_share: side of the box that the drawing fills, as a share of the image's side.
+        box_share: the side of the box that the drawing fills, as a share of the image's side.
 
     Raises:
         ValueError: nothing is drawn on it.
@@ -145,7 +145,7 @@ def prepare_drawing(
         Stage("Gray", "brightness only", to_uint8(gray)),
         Stage(
             "Ink only",
-            "inverted, paper made black" if dark_on_light else "already light on dark",
+            "inverted, with black paper" if dark_on_light else "already light on dark",
             to_uint8(kept),
             box,
         ),
@@ -167,13 +167,13 @@ def prepare_photo(
     resize: Resize = "crop",
     on_black: bool = False,
 ) -> Prepared:
-    """Brings a photo to the network's size, and to gray if the network takes gray images.
+    """Scales a photo to the network's size, and converts it to gray for a network of gray images.
 
     Args:
         picture: uint8 [height, width, 3].
-        image_shape: height, width and channels of the network's input; channels are 1 or 3.
+        image_shape: height, width and channels (1 or 3) of the network's input.
         resize: "crop" keeps the middle part of the right shape; "squash" keeps everything.
-        on_black: whether to invert a photo with a light background, as Fashion-MNIST's were.
+        on_black: whether to invert a photo with a light background, as in Fashion-MNIST.
     """
     height, width, channels = image_shape
     rows, columns = picture.shape[:2]

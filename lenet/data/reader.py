@@ -1,4 +1,4 @@
-"""What every reader of images offers and returns; `formats.py` lists the readers."""
+"""The interface of all image readers, which `formats.py` lists."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class FolderOptions:
     """How a folder of image files becomes arrays. `TrainConfig` has fields of the same names.
 
     Attributes:
-        image_size: side of the images, in pixels; None: 64, or the files' own size where all
-            are squares of one size up to 64.
+        image_size: the side of the images, in pixels; None for 64, or for the files' own size if
+            all are squares of one size up to 64.
         resize: "crop" scales the shorter side and keeps the middle; "squash" scales both sides.
-        classes: the classes to use; None: all.
+        classes: the classes to use; None for all.
         class_from_name: whether a file's class is the text before the number in its name.
-        test_fraction: share of the images to test on, for folders without test/; None: 0.15.
+        test_fraction: the share of images for testing, in folders without test/; None for 0.15.
         skip_bad_files: whether to leave out files that cannot be decoded instead of stopping.
     """
 
@@ -42,8 +42,8 @@ class RawSplit:
     """The images and labels of one split as they were read, not checked yet.
 
     Attributes:
-        images, labels: any arrays; `splits.check_split` says what they must be.
-        images_source, labels_source: where each came from, for error messages.
+        images, labels: any arrays; `splits.check_split` checks them.
+        images_source, labels_source: the origin of each, for error messages.
     """
 
     images: np.ndarray
@@ -58,12 +58,12 @@ class RawImages:
 
     Attributes:
         train, test: the two splits.
-        name: the data set's name where the format itself tells it; "": it is named after the
-            file or folder.
-        class_names: one name per class, in the order of the labels; (): the data set's usual
-            names, or the labels as numbers.
+        name: the data set's name if the format defines it; with "", it is named after the file
+            or folder.
+        class_names: one name per class, in the order of the labels; () for the data set's
+            usual names, or the labels as numbers.
         subtract_mean: whether the network subtracts the mean of the training images.
-        note: what the user should know about these images, or "".
+        note: a note for the user about these images, or "".
     """
 
     train: RawSplit
@@ -76,17 +76,17 @@ class RawImages:
 
 @dataclass(frozen=True)
 class Reader:
-    """One format in which images come.
+    """One format of images.
 
     Attributes:
         expected: what `find` looks for, in words, for the message when nothing is found.
         find: takes an existing path. Returns the file or folder to read, or None if there are
-            no images of this format; raises ValueError or FileNotFoundError where the images
-            are of this format but cannot be used.
+            no images of this format. Raises ValueError or FileNotFoundError if the images have
+            this format but cannot be used.
         read: reads what `find` returned.
-        datasets: the values of --dataset for which this format is tried; with "auto" every
-            format is.
-        uses_options: whether `read` uses the options. If not, options are refused as an error.
+        datasets: the values of --dataset for which this format is tried. With "auto", every
+            format is tried.
+        uses_options: whether `read` uses the options. If not, giving any option is an error.
     """
 
     expected: str

@@ -1,4 +1,4 @@
-"""Which images are used when: the order of each epoch, and the images that inspections use."""
+"""Chooses images: the order of each epoch, evaluation samples, and images for inspections."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from lenet.data.splits import Split
 
 PROBE_IMAGES = 100
-PROBE_PIXELS = 2**20  # Of all probe images together: every layer's output for them is in memory.
+PROBE_PIXELS = 2**20  # For all probe images together: their outputs are in memory.
 
 
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of the training images in one epoch.
 
-    It depends only on its arguments, so that a resumed run needs no saved random state.
+    It depends only on the arguments, so that a resumed run needs no saved random state.
 
     Args:
         seed: the run's seed.
-        epoch: counted from 0.
-        size: how many training images there are.
+        epoch: the epoch, counted from 0.
+        size: the number of training images.
 
     Returns:
         int32 [size], a permutation of 0 … size - 1.
@@ -29,7 +29,7 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
 
 
 def evaluation_indices(seed: int, step: int, size: int, count: int) -> np.ndarray:
-    """Random test images for an evaluation within an epoch, the same for the same arguments.
+    """Random test images for an evaluation within an epoch. They depend only on the arguments.
 
     Returns:
         int32 [min(count, size)], no image twice.
@@ -40,7 +40,7 @@ def evaluation_indices(seed: int, step: int, size: int, count: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class Probe:
-    """The images that every inspection uses: the same in every run on a data set.
+    """The images that every inspection uses, the same in every run on a data set.
 
     Attributes:
         images: uint8 [n, height, width, channels], training images, class by class.
@@ -55,9 +55,9 @@ class Probe:
 
 
 def choose_probe(train: Split, test: Split, count: int = PROBE_IMAGES) -> Probe:
-    """The first images of each class, equally many, at most `count`; and the first test image.
+    """The first images of each class (equal numbers, `count` at most), and the first test image.
 
-    Of large images there are fewer, so that they have at most `PROBE_PIXELS` together.
+    If images are large, there are fewer, so that they have at most `PROBE_PIXELS` together.
     """
     classes = np.unique(train.labels)
     height, width = train.images.shape[1:3]

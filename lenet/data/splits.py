@@ -1,4 +1,4 @@
-"""One part of a data set, the checks it must pass, and what identifies its content."""
+"""One part of a data set, its checks, and the fingerprint of its content."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Split:
 
 
 def check_split(raw: RawSplit) -> Split:
-    """Checks the arrays of one split and gives them their final shape and types.
+    """Checks the arrays of one split and converts them to their final shape and types.
 
     Raises:
-        ValueError: they are not images and labels, or there are not as many of both; the
-            message says where they came from.
+        ValueError: they are not images and labels, or their numbers differ; the message names
+            their source.
     """
     images, labels = raw.images, raw.labels
     if images.ndim not in (3, 4) or images.dtype != np.uint8:
@@ -100,6 +100,6 @@ def channel_mean(images: np.ndarray) -> tuple[float, ...]:
     Args:
         images: uint8 [n, height, width, channels].
     """
-    # A sum of whole numbers is exact, so the order of summation cannot change any bit.
+    # A sum of integers is exact, so the order of summation cannot change the result.
     total = images.sum(axis=(0, 1, 2), dtype=np.uint64)
     return tuple(float(channel) / (255 * images[..., 0].size) for channel in total)

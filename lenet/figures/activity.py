@@ -1,4 +1,4 @@
-"""What goes into a network and what its layers make of it: images, feature maps, features by class."""
+"""The input of a network and what its layers compute: images, feature maps, features by class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CROWDED = 5  # With more maps than this in a row, only the first of each row is 
 
 
 def image(pixels: np.ndarray, ax: Axes | None = None, title: str = "") -> Axes:
-    """One image of a data set, gray or in colour, with its own brightness.
+    """One image of a data set, gray or in colour, without rescaling its brightness.
 
     Args:
         pixels: uint8 or float from 0 to 1, [height, width, 1 or 3].
@@ -54,11 +54,11 @@ def inputs(images: np.ndarray, labels: Sequence[str], columns: int = 10, title: 
 def feature_maps(
     maps: np.ndarray, name: str = "conv", ax: Axes | None = None, when: str = "after the activation"
 ) -> Axes:
-    """The feature maps of one image, numbered, each scaled over its own range.
+    """The feature maps of one image, numbered, each scaled to its own range.
 
     Args:
         maps: float [height, width, channels].
-        when: before or after the activation, for the title.
+        when: whether they are from before or after the activation, for the title.
     """
     height, width, channels = maps.shape
     columns = math.ceil(math.sqrt(channels))
@@ -89,14 +89,14 @@ def all_feature_maps(
     after: Mapping[str, np.ndarray],
     title: str = "",
 ) -> Figure:
-    """What every convolution makes of one image, before and after its activation.
+    """The feature maps of every convolution for one image, before and after its activation.
 
     Args:
         shown: the image, uint8 [height, width, channels].
-        before, after: by layer: float [height, width, channels].
+        before, after: feature maps by layer, float [height, width, channels].
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 4.2 * len(after)), layout="constrained")
-    figure.suptitle(f"{title}\neach map from black (its minimum) to white (its maximum)")
+    figure.suptitle(f"{title}\nin each map, black is the minimum and white the maximum")
     grid = figure.add_gridspec(len(after), 3, width_ratios=[1, 2, 2])
     image(shown, figure.add_subplot(grid[0, 0]), "input")
     for row, name in enumerate(after):
@@ -117,11 +117,11 @@ def feature_map_of_class(
 ) -> Axes:
     """The features of many images of one class: a row per image, a column per unit.
 
-    A column with the same brightness in all rows is what these images have in common for the network.
+    A column with the same brightness in all rows is a feature that these images share.
 
     Args:
         features: float [images, units].
-        limits: the activations shown in black and in white; default the minimum and the maximum.
+        limits: the activations shown in black and in white; default: the minimum and the maximum.
     """
     ax = new_axes(ax, width=8.0, height=8.0)
     show_matrix(features, ax, colormap=colormap, limits=limits, bar=bar)
@@ -134,10 +134,10 @@ def feature_map_of_class(
 def feature_maps_of_classes(
     maps: Mapping[str, np.ndarray], colormap: str = PERCEPTUAL, title: str = ""
 ) -> Figure:
-    """All classes next to each other over one scale, in gray above and in colour below.
+    """All classes next to each other on one scale, in gray above and in colour below.
 
     Args:
-        maps: by class name: float [images, units].
+        maps: features by class name, float [images, units].
         colormap: the colours of the lower row.
     """
     limits = (

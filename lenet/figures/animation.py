@@ -1,4 +1,4 @@
-"""GIFs of a training: one frame per inspection, stamped with the step and the accuracy."""
+"""GIFs of a training run: one frame per inspection, with its step and accuracy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lenet.figures import tiles
 
 FRAME_MILLISECONDS, LAST_MILLISECONDS = 250, 2_000
 STAMP_HEIGHT, STAMP_SIZE, WIDTH = 40, 22, 1_200
-NUM_UNITS = 32  # Of a fully connected layer: more would make the file too large.
+NUM_UNITS = 32  # Units shown of a fully connected layer; more would make the file too large.
 
 
 def kernel_frames(kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The kernels of a convolution through training, all over one range, so that they compare.
+    """The kernels of a convolution during training, all on one scale, so that they are comparable.
 
     Args:
         kernels: float [height, width, inputs, outputs] each.
@@ -29,7 +29,7 @@ def kernel_frames(kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def unit_image_frames(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The weights of the first units of a fully connected layer, as images, all over one range.
+    """The weights of the first units of a fully connected layer, as images, all on one scale.
 
     Args:
         weights: float [height, width, channels, units] each.
@@ -41,7 +41,7 @@ def unit_image_frames(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def feature_map_frames(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The feature maps of one image through training, each over its own range.
+    """The feature maps of one image during training, each scaled to its own range.
 
     Args:
         maps: float [height, width, channels] each.
@@ -53,12 +53,12 @@ def feature_map_frames(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def gif(frames: Sequence[np.ndarray], stamps: Sequence[str], title: str) -> bytes:
-    """An animation that rests on its last frame before it starts again.
+    """An animation that pauses on its last frame before it repeats.
 
     Args:
         frames: uint8 [height, width, 1 or 3] each, of one size; at least one.
-        stamps: a line for each frame. They differ, because equal frames would be merged.
-        title: a line above all of them.
+        stamps: one line for each frame. No two may be equal, because equal frames are merged.
+        title: a line above every frame.
     """
     images = [
         Image.fromarray(_stamped(frame, stamp, title))
@@ -82,7 +82,7 @@ def _stamped(frame: np.ndarray, stamp: str, title: str) -> np.ndarray:
     enlarged = tiles.enlarge(frame, max(1, WIDTH // frame.shape[1]))
     height, width = enlarged.shape[:2]
     font = ImageFont.load_default(STAMP_SIZE)
-    # Wide enough for the text, whatever the frame is.
+    # The canvas is wide enough for the text, even if the frame is narrower.
     needed = int(max(font.getlength(stamp), font.getlength(title))) + 12
     canvas = Image.new("RGB", (max(width, needed), height + 2 * STAMP_HEIGHT), "white")
     colours = Image.fromarray(np.broadcast_to(enlarged, (height, width, 3)))

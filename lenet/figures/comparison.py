@@ -15,7 +15,7 @@ from lenet.figures.curves import Curve, smooth
 from lenet.figures.style import COLORS, figure_of, new_axes
 
 PANEL_WIDTH = 3.5  # inches; three are next to each other on a page.
-POINTS = 160  # Of a curve: more than a screen shows in a small panel.
+POINTS = 160  # Maximum number of points of a curve; a small panel cannot show more.
 START_COLOR = "#8a929b"
 DASHES = ("-", "--", ":", "-.")
 
@@ -25,7 +25,7 @@ class Line:
     """One combination in a panel: its colour and dash, and a curve for each seed.
 
     Attributes:
-        train, test: by seed: steps and values.
+        train, test: one curve (steps and values) for each seed.
     """
 
     color: str
@@ -35,7 +35,7 @@ class Line:
 
 
 def look(index: int) -> tuple[str, str]:
-    """Colour and dash of a line: eight colours, then the same colours with other dashes."""
+    """Colour and dash of a line: eight colours, then the same colours with different dashes."""
     return COLORS[index % len(COLORS)], DASHES[index // len(COLORS) % len(DASHES)]
 
 
@@ -46,11 +46,11 @@ def framed(
     hspace: float = 0.0,
     wspace: float = 0.0,
 ) -> Figure:
-    """A small figure with fixed margins: an automatic layout would take twice as long.
+    """A small figure with fixed margins, because an automatic layout takes twice as long.
 
     Args:
-        height, left, top: inches; there is room for tick labels and the name of each axis.
-        hspace, wspace: between subplots, as a share of one.
+        height, left, top: inches, with room for tick labels and the name of each axis.
+        hspace, wspace: the gap between subplots, as a share of a subplot's size.
     """
     figure = Figure(figsize=(PANEL_WIDTH, height))
     figure.subplots_adjust(
@@ -75,11 +75,11 @@ def band(curves: Sequence[Curve], window: int = 1) -> tuple[np.ndarray, np.ndarr
     Args:
         curves: steps and values of each seed; if the steps differ, values are interpolated
             linearly.
-        window: values are first smoothed by a running mean over so many.
+        window: the number of values in the running mean that first smooths the curves.
 
     Returns:
-        Steps, means and (sample) standard deviations, float [n] with n of at most 160; the
-        deviations are 0 if there is one seed.
+        Steps, means and (sample) standard deviations, float [n] with n of at most 160. The
+        deviations are 0 if there is only one seed.
     """
     last = min(float(steps[-1]) for steps, _ in curves)
     first = max(float(steps[0]) for steps, _ in curves)
@@ -105,8 +105,8 @@ def panel(
 
     Args:
         name: "loss" (nats) or "accuracy" (0 to 1).
-        guess: the value that random guessing has, drawn as a dotted line.
-        limits: of the y axis.
+        guess: the value for random guessing, drawn as a dotted line.
+        limits: the ends of the y axis.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for line in lines:
@@ -188,11 +188,11 @@ def by_layer(
     """One number per layer over the steps, mean over seeds; the first layer is the darkest.
 
     Args:
-        layers: by layer, in order of depth: steps and values of each seed.
-        label: of the y axis.
-        limits: of the y axis.
-        log: a logarithmic y axis (values of 0 are left out); otherwise percent.
-        last_step: the end of the x axis; default: the end of the curves.
+        layers: the curves of all seeds by layer, in order of depth.
+        label: the label of the y axis.
+        limits: the ends of the y axis.
+        log: whether the y axis is logarithmic (values of 0 are left out) instead of in percent.
+        last_step: the end of the x axis; by default, the end of the curves.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
@@ -247,7 +247,7 @@ def weight_histograms(
     limits: Mapping[str, float] | None = None,
     columns: int = 3,
 ) -> Figure:
-    """How the weights of each layer are distributed, before training (outline) and after it (filled).
+    """The distribution of each layer's weights, before training (outline) and after it (filled).
 
     Args:
         start, end: the kernels, by layer.

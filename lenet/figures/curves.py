@@ -1,4 +1,4 @@
-"""Numbers over the steps of a run: loss, accuracy, and the diagnostics of each layer."""
+"""Curves over the steps of a run: loss, accuracy, and the diagnostics of each layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """The running mean over `window` values, fewer at both ends; float [n]."""
+    """The running mean over `window` values, over fewer at both ends; float [n]."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     first = np.maximum(np.arange(len(values)) - window // 2, 0)
     last = np.minimum(np.arange(len(values)) + window - window // 2, len(values))
@@ -34,10 +34,10 @@ def learning_curve(
     """Loss or accuracy on the training batches and on the test images, over the steps.
 
     Args:
-        train: steps and the value of each batch; drawn in a pale colour, with the running mean.
-        test: steps and the value over the whole test set.
+        train: steps and the value of each batch, drawn in a pale colour, with the running mean.
+        test: steps and the value on the whole test set.
         name: "loss" (in nats) or "accuracy" (from 0 to 1).
-        guess: the value that random guessing has, drawn as a dotted line.
+        guess: the value for random guessing, drawn as a dotted line.
     """
     ax = new_axes(ax, width=WIDTH / 2, height=4.5)
     steps, values = train
@@ -69,7 +69,7 @@ def learning_curves(
     """Loss and accuracy next to each other.
 
     Args:
-        train, test: by tag, "loss" and "accuracy".
+        train, test: curves by tag, "loss" and "accuracy".
     """
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     figure.suptitle(title)
@@ -86,7 +86,7 @@ def diagnostic(
     """One diagnostic of every layer over the steps.
 
     Args:
-        layers: by layer: steps and values.
+        layers: curves (steps and values) by layer.
         kind: a key of DIAGNOSTICS.
     """
     ax = new_axes(ax, width=WIDTH / 2, height=3.8)
@@ -112,7 +112,7 @@ def diagnostics(kinds: Mapping[str, Mapping[str, Curve]], title: str = "") -> Fi
     """All diagnostics of every layer.
 
     Args:
-        kinds: by diagnostic, then by layer: steps and values.
+        kinds: curves (steps and values) by diagnostic, then by layer.
     """
     rows = -(-len(kinds) // 2)
     figure = Figure(figsize=(WIDTH, 4.0 * rows), layout="constrained")

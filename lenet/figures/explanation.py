@@ -1,4 +1,4 @@
-"""One image on its way through a network, in one figure: prepared, layer by layer, to the answer."""
+"""One image on its way through a network, in one figure: preparation, layers and answer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lenet.figures.style import PERCEPTUAL, WIDTH
 if TYPE_CHECKING:
     from lenet.data.preparation import Stage
 
-ARROW_GAP = 0.16  # Between two stages, as a share of an image's width.
-MINIMUM_STAGE_COLUMNS = 5  # So that a few stages stay on the left, with short arrows between them.
+ARROW_GAP = 0.16  # The gap between two stages, as a share of an image's width.
+MINIMUM_STAGE_COLUMNS = 5  # Keeps a few stages on the left, with short arrows between them.
 OCCLUSION, SALIENCY = PERCEPTUAL, "inferno"
 # Heights of the figure's rows, from top to bottom.
 HEADER_INCHES, STAGES_INCHES, UNITS_INCHES, ANSWER_INCHES, HEAT_INCHES = 0.8, 2.45, 1.7, 2.5, 3.9
@@ -49,8 +49,8 @@ def explanation(
         dense: outputs of the fully connected layers but the last, by layer, float [units].
         logits, probabilities: float [classes].
         activations: the activation function of each of these layers, e.g. "relu", by layer.
-        contributions: float [units]: what each unit of the last layer in `dense` adds to the logit
-            of the predicted class.
+        contributions: what each unit of the last layer in `dense` adds to the logit of the
+            predicted class, float [units].
         occlusion: the probability of the predicted class while a gray patch hides the surroundings
             of each pixel, float [height, width].
         patch: the side of that patch, in pixels.
@@ -92,7 +92,7 @@ def _sheet(
 
 
 def _heading(row: SubFigure, heading: str, note: str) -> None:
-    """The title of a row on the left, in bold, and after it what there is to see."""
+    """Writes the title of a row on the left, in bold, followed by a note on what the row shows."""
     text = row.suptitle(heading, x=0.012, ha="left", fontsize=11, fontweight="bold")
     after = Annotation(
         note, (1, 0), (9, 0.5), xycoords=text, textcoords="offset points", fontsize=9.5
@@ -121,7 +121,7 @@ def _maps_row(row: SubFigure, name: str, maps: np.ndarray, activation: str) -> N
     _heading(
         row,
         f"{name}: {channels} feature maps of {width} × {height}",
-        f"after {activation}; each shows where one kernel finds what it looks for",
+        f"after {activation}; each map shows where one kernel finds its pattern",
     )
     single_image.layer_maps(maps, row.add_subplot())
 

@@ -14,7 +14,7 @@ from lenet.figures.style import PERCEPTUAL, WIDTH, figure_of, new_axes
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often each class (row) was predicted as each class (column); int64 [classes, classes]."""
+    """How often each class (row) was predicted as each class (column), int64 [classes, classes]."""
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -22,7 +22,7 @@ def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int
 def confusion_matrix(
     counts: np.ndarray, class_names: Sequence[str], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """How often each class was predicted as each other class.
+    """How often images of each class were predicted as each class.
 
     Args:
         counts: int [classes, classes], rows the true, columns the predicted class.

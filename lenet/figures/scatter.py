@@ -13,7 +13,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from lenet.figures.style import CLASS_COLORS, WIDTH, new_axes, without_ticks
 
-if TYPE_CHECKING:  # A figure is given the numbers; it does not compute them.
+if TYPE_CHECKING:  # Figures receive these numbers; they do not compute them.
     from lenet.analysis.embeddings import Separation
 
 OUTLINE = (patheffects.withStroke(linewidth=4, foreground="white"),)
@@ -38,13 +38,13 @@ def scatter(
     Args:
         points: float [n, 2].
         labels: int [n].
-        wrong: bool [n]: the misclassified points, which get a black ring.
+        wrong: bool [n], true for misclassified points, which get a black ring.
         thumbnails: uint8 [n, height, width, channels], the images.
         shown: the indices of the points to draw with their images.
-        axis_names: what the two directions are. Without them the axes have no ticks: the directions
-            of t-SNE mean nothing.
-        size: of the points, in square typographic points.
-        name_size: of the class names, in typographic points.
+        axis_names: the names of the two axes. Without names the axes have no ticks, because the
+            directions of t-SNE have no meaning.
+        size: the area of a point, in square typographic points.
+        name_size: the font size of the class names, in typographic points.
     """
     ax = new_axes(ax, width=10.0, height=9.0)
     for label, name in enumerate(class_names):
@@ -104,9 +104,9 @@ def overview(
     """A column for each layer, a row for each method.
 
     Args:
-        planes: by method and layer: points float [n, 2].
-        separations: by layer: how well it separates the classes.
-        methods: the names of the methods in the figure, by their names in `planes`.
+        planes: points by method and layer, float [n, 2].
+        separations: by layer, how well it separates the classes.
+        methods: the names of the methods in the figure, by their keys in `planes`.
     """
     layers = list(dict.fromkeys(layer for _, layer in planes))
     figure = Figure(figsize=(WIDTH, 1.0 + 2.6 * len(methods)), layout="constrained")

@@ -1,4 +1,4 @@
-"""What a network makes of one image, piece by piece: stages, feature maps, outputs, heat maps."""
+"""The parts of an explanation of one image: stages, feature maps, outputs, heat maps."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lenet.figures.style import (
 
 FOR, AGAINST, NEUTRAL, MARK = COLORS[1], COLORS[0], "#8C8C8C", COLORS[4]
 NOTE_COLOR = "#555555"
-IMAGE_ALPHA = 0.65  # Of the heat over a colour image, which shows through.
+IMAGE_ALPHA = 0.65  # The opacity of heat over a colour image, which shows through.
 MAXIMUM_COLUMNS, MAXIMUM_MAP_INCHES = 16, 1.75
-GAP = 0.2  # Between two maps, as a share of their height: room for a number.
-MINIMUM_SPAN = 1e-3  # Of a colour bar.
+GAP = 0.2  # The gap between two maps, with room for a number, as a share of their height.
+MINIMUM_SPAN = 1e-3  # The minimum range of a colour bar.
 MINIMUM_BARS = 6  # Fewer bars are drawn no wider than if there were this many.
-LONGEST_LEVEL_NAME = 5  # Longer class names are written upwards,
-LONGEST_TICK, LONGEST_NAME = 14, 20  # and shortened if they are longer than this.
+LONGEST_LEVEL_NAME = 5  # Longer class names are written vertically.
+LONGEST_TICK, LONGEST_NAME = 14, 20  # Names longer than this are shortened.
 
 
 def stage(
@@ -45,7 +45,7 @@ def stage(
     Args:
         image: uint8 [height, width] or [height, width, 3].
         note: a line below it.
-        box: top, left, bottom and right, in pixels, of a part to frame.
+        box: top, left, bottom and right, in pixels, of a part that gets a frame.
         middle: row and column to mark with a cross.
     """
     ax = new_axes(ax, 2.5, 2.8)
@@ -67,7 +67,7 @@ def stage(
 def layer_maps(
     maps: np.ndarray, ax: Axes | None = None, bar: str = "output", columns: int = MAXIMUM_COLUMNS
 ) -> Axes:
-    """The feature maps of one layer next to each other, numbered, all over one scale.
+    """The feature maps of one layer next to each other, numbered, all on one scale.
 
     Args:
         maps: float [height, width, channels].
@@ -98,7 +98,7 @@ def unit_bars(
 
     Args:
         outputs: float [units].
-        contributions: float [units]: what each unit adds to the logit of the answer; its sign
+        contributions: what each unit adds to the logit of the answer, float [units]. The sign
             decides the colour of the bar.
         answer: the class that the network chose, for the legend.
     """
@@ -169,7 +169,7 @@ def heat_over(
     bar: str = "",
     colormap: str = PERCEPTUAL,
 ) -> Axes:
-    """A number for each pixel as a colour, with the image still recognizable.
+    """A number for each pixel as a colour, over the image, which remains recognizable.
 
     Args:
         image: uint8 [height, width], drawn as an outline; or [height, width, 3], which shows
@@ -199,7 +199,7 @@ def percentage(probability: float) -> str:
 
 
 def maps_inches(maps: np.ndarray) -> float:
-    """The height of a layer's maps: as large as the width allows, but not larger than useful."""
+    """The height of a layer's maps in inches, limited by the figure's width and by a maximum."""
     height, width, channels = maps.shape
     columns = min(MAXIMUM_COLUMNS, channels)
     each = min(MAXIMUM_MAP_INCHES, (WIDTH - 1.5) / columns)
@@ -207,13 +207,13 @@ def maps_inches(maps: np.ndarray) -> float:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """The minimum and the maximum, with enough distance for the numbers at a colour bar."""
+    """The minimum and the maximum, far enough apart for the numbers of a colour bar."""
     minimum, maximum = float(values.min()), float(values.max())
     return min(minimum, maximum - MINIMUM_SPAN), maximum
 
 
 def plain(text: str, longest: int = LONGEST_NAME) -> str:
-    """A text of the user's, not too long, in which a dollar sign starts no formula."""
+    """A text from the user, shortened if it is long, with dollar signs escaped."""
     kept = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return kept.replace("$", r"\$")
 

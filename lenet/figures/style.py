@@ -18,19 +18,19 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 CLASS_COLORS = (*COLORS[:7], "#8B4513", "#7F7F7F", "#B8B000")
 TRAIN_COLOR, TEST_COLOR = COLORS[0], COLORS[1]
 GRAY, PERCEPTUAL, DIVERGING = "gray", "viridis", "RdBu_r"
-GAP_COLOR = "#F7F0DC"  # Between images: in none of the colour maps, so no weight looks like it.
+GAP_COLOR = "#F7F0DC"  # Between images. No colour map contains it, so no weight looks like it.
 WIDTH = 12.0  # inches; 1,200 pixels at the default 100 dots per inch.
 
 
 def new_axes(ax: Axes | None, width: float = WIDTH, height: float = 5.0) -> Axes:
-    """The given Axes, or those of a new figure of that size in inches."""
+    """The given Axes, or the Axes of a new figure of this size in inches."""
     if ax is not None:
         return ax
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
 def figure_of(ax: Axes) -> Figure:
-    """The figure that Axes belong to, at the top."""
+    """The top-level figure that Axes belong to."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure
@@ -55,7 +55,7 @@ def show_matrix(
 
     Args:
         values: float [rows, columns], or [rows, columns, 3] from 0 to 1.
-        limits: the values at the ends of the colour map; default the minimum and the maximum.
+        limits: the values at the ends of the colour map; default: the minimum and the maximum.
         bar: what the colour bar measures; None for no colour bar.
     """
     minimum, maximum = limits or (None, None)
@@ -69,7 +69,7 @@ def show_matrix(
 
 
 def without_ticks(ax: Axes) -> None:
-    """Removes the ticks of an Axes that shows an image: its pixels have no units."""
+    """Removes the ticks of Axes that show an image, because pixels have no units."""
     ax.set_xticks([])
     ax.set_yticks([])
 
@@ -77,7 +77,7 @@ def without_ticks(ax: Axes) -> None:
 def mosaic(
     images: np.ndarray, columns: int, gap: int = 1
 ) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Lays images out in one array with empty lines between them.
+    """Arranges images in one array with gaps between them.
 
     Args:
         images: float [n, height, width] or [n, height, width, 3].

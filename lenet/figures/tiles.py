@@ -1,6 +1,6 @@
-"""Arrays as small images: scaled to gray or colour, enlarged without smoothing, laid out in rows.
+"""Arrays as small images: scaled to gray or colour, enlarged without smoothing, arranged in rows.
 
-NumPy only: it runs inside the training loop, where a matplotlib figure would take too long.
+It does not use matplotlib, which is too slow for figures inside the training loop.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Wide enough to separate the images when a page shows them at a third of their size.
+# The border is visible even if a page shows the images at a third of their size.
 BORDER, BORDER_VALUE, MID_GRAY = 8, 255, 128
 TILE_PIXELS = 60
 COLUMNS = 8
 MATRIX_PIXELS = 300
-FASTEST, SMALLER = 1, 6  # Of PNG's compression levels, 1 to 9.
+FASTEST, SMALLER = 1, 6  # PNG compression levels, from 1 to 9.
 TITLED_PIXELS, TITLE_HEIGHT, TITLE_GAP, TITLE_SIZE = 84, 22, 6, 13
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
     """Scales values linearly so that the minimum becomes 0 and the maximum 255.
 
-    If all are equal, or some are not finite, everything is mid-gray.
+    If all values are equal, or some are not finite, the result is mid-gray.
 
     Args:
         values: float, any shape.
@@ -31,7 +31,7 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
         uint8 of the same shape.
     """
     minimum, maximum = np.min(values), np.max(values)
-    with np.errstate(invalid="ignore", over="ignore"):  # Weights that diverged are no surprise.
+    with np.errstate(invalid="ignore", over="ignore"):  # The weights may have diverged.
         span = maximum - minimum
     if not np.isfinite(span) or span <= 0:
         return np.full(values.shape, MID_GRAY, np.uint8)
@@ -41,10 +41,10 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
 def lay_out(
     images: np.ndarray, columns: int, gap: int, background: float
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Lays images of one size out in rows, in one array.
+    """Arranges images of one size in rows, in one array.
 
     Args:
-        images: [n, height, width, …], of any type.
+        images: [n, height, width, …], any type.
         columns: images per row.
         gap: pixels between two images.
         background: the value of the gaps and of positions without an image.
@@ -72,12 +72,12 @@ def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def enlargement(height: int, pixels: int = TILE_PIXELS) -> int:
-    """The factor that makes an image as high as possible, but not higher than `pixels`."""
+    """The largest factor that keeps an image within a height of `pixels`; at least 1."""
     return max(1, pixels // height)
 
 
 def tile(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Lays small images out in rows, each enlarged by one integer factor, with a white border.
+    """Arranges small images in rows, enlarged by one integer factor, with a white border.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -85,7 +85,8 @@ def tile(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
     Returns:
         uint8 [rows * (height * f + 8) + 8, columns * (width * f + 8) + 8, channels], where
-        f is such that an image is at most 60 pixels high. Positions without an image are white.
+        f is the largest factor that keeps an image within 60 pixels of height. Positions without
+        an image are white.
     """
     enlarged = enlarge(images, enlargement(images.shape[1]))
     canvas, _ = lay_out(enlarged, min(columns, len(images)), BORDER, BORDER_VALUE)
@@ -98,7 +99,7 @@ def png(image: np.ndarray, compression: int = FASTEST) -> bytes:
 
     Args:
         image: uint8 [height, width, 1 or 3].
-        compression: from 1, fast, to 9; by default fast, because training waits.
+        compression: from 1 (fast) to 9 (small); default: fast, because training waits for it.
     """
     from PIL import Image
 
@@ -111,7 +112,7 @@ def png(image: np.ndarray, compression: int = FASTEST) -> bytes:
 def as_colours(kernel: np.ndarray) -> np.ndarray:
     """The first three input channels of kernels, to be shown as red, green and blue.
 
-    One channel stays one, for gray. To two channels a blue one of zero weights is added.
+    A single channel is returned unchanged, for gray. Two channels get a blue one of zero weights.
 
     Args:
         kernel: float [..., inputs, outputs].
@@ -128,8 +129,8 @@ def as_colours(kernel: np.ndarray) -> np.ndarray:
 def kernels_as_rgb(kernel: np.ndarray) -> np.ndarray:
     """All kernels of a convolution, the first three input channels as red, green and blue.
 
-    One range for the whole layer, so that kernels compare. With one input channel the result
-    is gray; with two, blue stays at the value of a zero weight.
+    There is one scale for the whole layer, so that kernels are comparable. With one input channel
+    the result is gray. With two, blue has the value of a zero weight.
 
     Args:
         kernel: float [height, width, inputs, outputs].
@@ -141,13 +142,13 @@ def kernels_as_rgb(kernel: np.ndarray) -> np.ndarray:
 
 
 def kernels_by_channel(kernel: np.ndarray) -> np.ndarray:
-    """Every input channel of every kernel in gray: a column per kernel, a row per channel.
+    """Every input channel of every kernel in gray, one column per kernel and one row per channel.
 
     Args:
         kernel: float [height, width, inputs, outputs].
 
     Returns:
-        uint8 [h, w, 1], one range for the whole layer.
+        uint8 [h, w, 1], with one scale for the whole layer.
     """
     height, width, inputs, outputs = kernel.shape
     images = to_uint8(kernel).transpose(2, 3, 0, 1).reshape(inputs * outputs, height, width, 1)
@@ -155,7 +156,7 @@ def kernels_by_channel(kernel: np.ndarray) -> np.ndarray:
 
 
 def maps(feature_maps: np.ndarray) -> np.ndarray:
-    """The feature maps of one image in gray, each over its own range.
+    """The feature maps of one image in gray, each scaled to its own range.
 
     Args:
         feature_maps: float [height, width, channels].
@@ -167,11 +168,11 @@ def maps(feature_maps: np.ndarray) -> np.ndarray:
 
 
 def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
-    """A matrix in gray, over its own range, enlarged by an integer factor.
+    """A matrix in gray, scaled to its own range, enlarged by an integer factor.
 
     Args:
         values: float [rows, columns].
-        pixels: the maximum height to enlarge to.
+        pixels: the maximum height of the result.
 
     Returns:
         uint8 [rows * f, columns * f, 1].

@@ -1,4 +1,4 @@
-"""Kernels, the weights of single units, and whole matrices."""
+"""Figures of weights: kernels, the weights of single units, and complete matrices."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lenet.figures import tiles
 from lenet.figures.style import DIVERGING, GRAY, mosaic, new_axes, show_matrix, without_ticks
 
 COLUMNS = 8
-# Of a figure of many units: the most and the fewest in a row, and its size in pixels of weights.
+# For many units: the maximum and minimum per row, and the figure's side and gaps in weights.
 UNIT_COLUMNS, FEWEST_UNIT_COLUMNS, UNIT_PIXELS, UNIT_GAP = 20, 4, 1_000, 2
 
 
 def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> Axes:
     """All kernels of a convolution, numbered.
 
-    In gray if they have one input channel, else the first three channels as red, green and blue.
+    With one input channel, kernels are gray. Otherwise the first three are red, green and blue.
 
     Args:
         kernel: float [height, width, inputs, outputs].
@@ -29,7 +29,7 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
     if inputs == 1:
         canvas, positions = mosaic(np.moveaxis(kernel[:, :, 0], -1, 0), columns)
         show_matrix(canvas, ax, colormap=GRAY, bar="weight")
-        how = "gray is the weight: see the bar"
+        how = "gray shows the weight, see the bar"
     else:
         colours = np.moveaxis(tiles.as_colours(kernel), -1, 0)
         minimum, maximum = float(colours.min()), float(colours.max())
@@ -49,7 +49,7 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
 
 
 def unit_images(weights: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes:
-    """The weights of every unit of a fully connected layer, each as an image of the pixels it reads.
+    """The weights of every unit of a fully connected layer, as images of the pixels that they read.
 
     For gray images, red raises and blue lowers the unit's output; for colour images, the weights
     of the three channels are red, green and blue. If there are too many units for one figure, only
@@ -85,7 +85,7 @@ def unit_images(weights: np.ndarray, name: str = "fc", ax: Axes | None = None) -
 
 
 def kernels_by_channel(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> Axes:
-    """Every input channel of every kernel: a column for each kernel, a row for each channel.
+    """Every input channel of every kernel, one column per kernel and one row per channel.
 
     Args:
         kernel: float [height, width, inputs, outputs].
@@ -116,7 +116,7 @@ def kernels_by_channel(kernel: np.ndarray, name: str = "conv", ax: Axes | None =
 
 
 def matrix(kernel: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes:
-    """The whole kernel of a fully connected layer.
+    """The complete kernel of a fully connected layer.
 
     Args:
         kernel: float [inputs, outputs].
@@ -132,7 +132,7 @@ def matrix(kernel: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes
 
 
 def _reach(kernel: np.ndarray) -> float:
-    """The weight at the end of the colours: a few large ones would make all others pale."""
+    """The weight at the end of the colours. A few large weights would make all others pale."""
     return float(np.quantile(np.abs(kernel), 0.998)) or 1.0
 
 

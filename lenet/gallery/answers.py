@@ -1,4 +1,4 @@
-"""Figures of the test images and of the network's answers: what it gets right and wrong."""
+"""Figures of the test images and the network's answers, right and wrong."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def inputs(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         "inputs",
         activity.inputs(images, labels, title=title),
-        "Exactly what the network receives: this size, this sharpness.",
+        "This is exactly what the network receives, in this size and with this sharpness.",
     )
 
 
 def confusion_matrix(data: RunData) -> Iterator[CaptionedFigure]:
-    """How often each class was predicted as each other class."""
+    """How often images of each class were predicted as each class."""
     labels, names = data.dataset.test.labels, data.class_names
     counts = outcomes.confusion_counts(labels, data.predicted, len(names))
     title = f"{data.run.title}: {100 * data.accuracy:.2f} % of {len(labels):,} test images correct"
@@ -52,5 +52,5 @@ def mistakes(data: RunData) -> Iterator[CaptionedFigure]:
         outcomes.mistakes(
             test.images, test.labels, data.probabilities, data.class_names, title=title
         ),
-        "Would you have known? Some of these are hard for people too, and some labels are doubtful.",
+        "Would you have known? Some of these are hard for people too. Some labels are doubtful.",
     )

@@ -15,7 +15,8 @@ class CaptionedFigure:
         name: the name of its file without the suffix, e.g. "kernels_conv1".
         content: a matplotlib figure, or the bytes of a file that matplotlib does not draw.
         caption: what a student should look for.
-        suffix: of a file of bytes, e.g. ".gif"; a figure is saved in the format the user chose.
+        suffix: the suffix of the file if `content` is bytes, e.g. ".gif". A matplotlib figure is
+            saved in the format that the user chose.
         still: for an animation, its last frame as a PNG.
     """
 

@@ -1,6 +1,6 @@
-"""The groups of figures, in the order of the page: the one list of what a gallery shows.
+"""The complete list of the groups of figures in a gallery, in the order of the page.
 
-To add a figure, write a function that yields it, and a `Group` line here.
+To add a figure, write a function that yields it, and add a `Group` line here.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:  # Group names are checked before TensorFlow is loaded.
 
 @dataclass(frozen=True)
 class Group:
-    """Figures that belong together: drawn as a whole, one section of the page.
+    """Figures that belong together. They are drawn together and form one section of the page.
 
-    In `name` and `heading`, {features} stands for the name of the feature layer, e.g. "fc2".
+    In `name` and `heading`, {features} is replaced by the name of the feature layer, e.g. "fc2".
 
     Attributes:
-        name: what `--only` calls the group.
+        name: the name of the group in `--only`.
         heading: the title of its section.
-        draw: yields its figures, or none if the run has not recorded what they need.
+        draw: yields its figures, or none if the run did not record the data they need.
         layout: how the page arranges them.
-        quick: it takes a second or less, and `lenet.train` draws it at its end.
-        applies: whether a network has anything of this kind.
-        arrays: what is saved with the figures, as `<name>.npz`.
+        quick: whether it takes a second or less. `lenet.train` draws these groups when it ends.
+        applies: whether the network has layers of this kind.
+        arrays: returns the arrays that are saved with the figures, as `<name>.npz`.
     """
 
     name: str
@@ -80,7 +80,7 @@ GROUPS = (
     Group("{features}_means", "{features}, class means", layers.class_means),
     Group("confusion_matrix", "Confusion matrix", answers.confusion_matrix),
     Group("mistakes", "Mistakes", answers.mistakes),
-    Group("evolution", "Through training", learning.evolution),
+    Group("evolution", "During training", learning.evolution),
     Group(
         "embeddings",
         "How the layers keep classes apart",
@@ -91,7 +91,7 @@ GROUPS = (
 
 
 def groups_of(feature_layer: str) -> list[Group]:
-    """All groups, under their names for a network with this feature layer."""
+    """All groups, with their names for a network with this feature layer."""
     return [
         replace(
             group,
@@ -103,15 +103,15 @@ def groups_of(feature_layer: str) -> list[Group]:
 
 
 def select(names: Sequence[str], feature_layer: str) -> list[Group]:
-    """The groups of these names, in the order of the page; all groups if there are no names.
+    """The groups with these names, in the order of the page; all groups if no names are given.
 
     Raises:
-        ValueError: there is no group of that name.
+        ValueError: there is no group with one of these names.
     """
     groups = groups_of(feature_layer)
     known = [group.name for group in groups]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(
-            f"Expected only to name some of {', '.join(known)}. Received: {', '.join(unknown)}"
+            f"Expected --only to name some of {', '.join(known)}. Received: {', '.join(unknown)}"
         )
     return [group for group in groups if not names or group.name in names]

@@ -1,4 +1,4 @@
-"""Figures of what the layers make of test images: feature maps, and the features of each class."""
+"""Figures of what the layers compute from test images: feature maps, and features by class."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ MAP_ROWS = 100
 
 
 def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
-    """What all convolutions make of the first test image."""
+    """The feature maps of all convolutions for the first test image."""
     image = data.dataset.test.images[0]
     before, after = data.feature_maps(image)
     label = data.class_names[data.dataset.test.labels[0]]
-    title = f"What each kernel makes of one test image, a {label}: {data.run.title}"
+    title = f"Feature maps of one test image of class {label}: {data.run.title}"
     yield CaptionedFigure(
         "feature_maps",
         activity.all_feature_maps(image, before, after, title),
-        "One map per kernel, bright where the kernel found what it looks for. In the middle before "
-        "the activation, on the right after it: see what the activation removes.",
+        "There is one map per kernel, and it is bright where the kernel found its pattern. The "
+        "middle column shows the maps before the activation, the right column after it. See what "
+        "the activation removes.",
     )
 
 
@@ -35,7 +36,7 @@ def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
     maps, layer = features_by_class(data), data.feature_layer
     rows = sorted({len(values) for values in maps})
     number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
-    shortfall = "" if rows[0] == MAP_ROWS else " (there are no more)"
+    shortfall = "" if rows[0] == MAP_ROWS else " (all available)"
     yield CaptionedFigure(
         f"{layer}_maps",
         activity.feature_maps_of_classes(
@@ -44,13 +45,13 @@ def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
             f"{layer}: {number} test images of each class{shortfall} × {maps[0].shape[1]} units "
             f"({data.run.title})",
         ),
-        "A row is one image, a column one unit. Vertical stripes that differ between classes are "
-        "the code from which the last layer reads the class.",
+        "Each row is one image, each column one unit. Vertical stripes that differ between classes "
+        "are the code from which the last layer reads the class.",
     )
 
 
 def features_by_class(data: RunData) -> list[np.ndarray]:
-    """The features of the first 100 test images of each class, or of all if there are fewer.
+    """The features of the first 100 test images of each class, or of all if a class has fewer.
 
     Returns:
         One float32 [rows, d] per class.
@@ -66,14 +67,14 @@ def class_map_arrays(data: RunData) -> dict[str, np.ndarray]:
 
 
 def class_maps(data: RunData) -> Iterator[CaptionedFigure]:
-    """The features of each class, in a figure of its own."""
+    """The features of each class, one figure per class."""
     layer = data.feature_layer
     for label, values in enumerate(features_by_class(data)):
         name = data.run.class_names[label]
         if not len(values):
-            data.warn(f"no {layer} map of class {name}: it has no test images")
+            data.warn(f"no {layer} map of class {name}, because it has no test images")
             continue
-        shortfall = "" if len(values) == MAP_ROWS else ", all there are"
+        shortfall = "" if len(values) == MAP_ROWS else " (all available)"
         ax = activity.feature_map_of_class(
             values,
             f"{layer} for class {data.class_names[label]}: {len(values)} test images{shortfall} × "
@@ -82,7 +83,7 @@ def class_maps(data: RunData) -> Iterator[CaptionedFigure]:
         yield CaptionedFigure(
             f"{layer}_map_{label}",
             style.figure_of(ax),
-            f"Class {name} alone, scaled from its own minimum to its own maximum.",
+            f"Only class {name} is shown here, scaled from its own minimum to its own maximum.",
         )
 
 
@@ -95,5 +96,5 @@ def class_means(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         f"{data.feature_layer}_means",
         activity.class_means(means, names, f"{data.feature_layer} by class: {data.run.title}"),
-        "Classes whose means are close together are those the network confuses.",
+        "The network tends to confuse classes whose means are close together.",
     )

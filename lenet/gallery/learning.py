@@ -1,4 +1,4 @@
-"""Figures of how the run trained: curves, diagnostics layer by layer, animations."""
+"""Figures of the training itself: curves, diagnostics layer by layer, animations."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         "learning_curves",
         curves.learning_curves(train, test, len(data.class_names), title),
-        "Blue is each training batch, orange all test images. If both losses fall together, the "
-        "network learns. If blue falls while orange rises, it has begun to memorize the training "
-        "images. If both stay flat on the dotted line, it has not begun to learn.",
+        "Blue shows each training batch, orange all test images. If both losses fall together, the "
+        "network learns. If blue falls while orange rises, the network has begun to memorize the "
+        "training images. If both stay on the dotted line, it has not begun to learn.",
     )
 
 
@@ -40,7 +40,7 @@ def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:
         for kind in DIAGNOSTICS
     }
     if not any(kinds.values()):
-        data.warn("no diagnostics: the run recorded no inspections (--inspect-every 0)")
+        data.warn("no diagnostics, because the run recorded no inspections (--inspect-every 0)")
         return
     yield CaptionedFigure(
         "diagnostics",
@@ -53,9 +53,9 @@ def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:
 
 
 def evolution(data: RunData) -> Iterator[CaptionedFigure]:
-    """GIFs with a frame for each inspection, if the run recorded at least two."""
+    """GIFs with one frame per inspection, if the run recorded at least two."""
     if len(data.recorded) < 2:
-        data.warn("no animations: the run recorded fewer than two inspections")
+        data.warn("no animations, because the run recorded fewer than two inspections")
         return
     stamps = step_stamps(data)
     for name in data.convolutions:
@@ -63,15 +63,15 @@ def evolution(data: RunData) -> Iterator[CaptionedFigure]:
             f"kernel_evolution_{name}",
             animation.kernel_frames(_recorded(data, f"{name}/kernel")),
             stamps,
-            f"{name}: its kernels through training",
-            "From random noise to detectors: most of the change happens in the first steps.",
+            f"{name}: kernels during training",
+            "Random noise turns into detectors. Most of the change happens in the first steps.",
         )
         yield _animated(
             f"feature_map_evolution_{name}",
             animation.feature_map_frames(_recorded(data, f"{name}/feature_maps")),
             stamps,
-            f"{name}: what it makes of one test image, after the activation",
-            "The same test image throughout: watch strokes and edges appear.",
+            f"{name}: feature maps of one test image, after the activation",
+            "All frames show the same test image. Watch strokes and edges appear.",
         )
     if data.pixel_layer is not None:
         yield from _weight_images_evolution(data, data.pixel_layer, stamps)
@@ -82,20 +82,20 @@ def _weight_images_evolution(
 ) -> Iterator[CaptionedFigure]:
     kernels = _recorded(data, f"{name}/kernel")
     if len(kernels) < len(stamps):
-        data.warn(f"no animation of {name}: its kernel is too large to be recorded")
+        data.warn(f"no animation of {name}, because its kernel is too large to be recorded")
         return
     yield _animated(
         f"weight_images_evolution_{name}",
         animation.unit_image_frames([data.as_images(kernel) for kernel in kernels]),
         stamps,
-        f"{name}: the weights of its first units through training",
+        f"{name}: weights of the first units during training",
         "Strokes appear in the random noise where the images vary. The weights of pixels that are "
         "always black do not change.",
     )
 
 
 def step_stamps(data: RunData) -> list[str]:
-    """A line for each inspection: its step, and the last test accuracy measured by then."""
+    """One line per inspection, with its step and the latest test accuracy at that step."""
     steps, accuracies = events.read_scalars(data.run.path / "test")["accuracy"]
     stamps = []
     for step in data.recorded:

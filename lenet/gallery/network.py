@@ -25,7 +25,7 @@ def architecture(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         "architecture",
         png,
-        f"The network, from the image at the top to the logits at the bottom. {shapes}",
+        f"This is the network, from the image at the top to the logits at the bottom. {shapes}",
         ".png",
     )
 
@@ -38,20 +38,20 @@ def kernels(data: RunData) -> Iterator[CaptionedFigure]:
         yield CaptionedFigure(
             f"kernels_{name}",
             style.figure_of(weights.kernels(kernel, title)),
-            "Look for bars and edges: a kernel responds most where the image looks like it. Kernels "
-            "that still look like noise have learned little.",
+            "Look for bars and edges. A kernel responds most where the image looks like it. "
+            "Kernels that still look like noise have learned little.",
         )
         if kernel.shape[2] > 1:
             yield CaptionedFigure(
                 f"kernels_{name}_by_channel",
                 style.figure_of(weights.kernels_by_channel(kernel, title)),
-                "Each column is one kernel. Each row is one input channel: what the kernel looks "
-                "for in one colour of the image, or in one map of the layer before.",
+                "Each column is one kernel. Each row is one input channel. It shows what the "
+                "kernel looks for in one colour of the image, or in one map of the previous layer.",
             )
 
 
 def weight_images(data: RunData) -> Iterator[CaptionedFigure]:
-    """The weights of each unit of a first layer without convolution, and what training changed."""
+    """The weights of each unit of a fully connected first layer, and how training changed them."""
     name = data.pixel_layer
     if name is None:
         return
@@ -59,10 +59,11 @@ def weight_images(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         f"weight_images_{name}",
         style.figure_of(weights.unit_images(data.as_images(kernel), f"{name} after step {step}")),
-        f"Each small image is one unit of {name}: its weight for every pixel. Compare them with the "
-        "kernels of a convolution. A kernel is small and moves over the image, so it finds its "
-        "pattern anywhere; a unit here sees all pixels at once, and finds its pattern in one "
-        "position only. Most of the noise is what the weights started from.",
+        f"Each small image shows one unit of {name}, with its weight for every pixel. Compare "
+        "these images with the kernels of a convolution. A kernel is small and moves over the "
+        "image, so it finds its pattern anywhere. A unit of this layer sees the whole image, and "
+        "finds its pattern in one position only. Most of the noise comes from the random initial "
+        "weights.",
     )
     start = data.recorded.get(0, {}).get(f"{name}/kernel")
     if start is not None:
@@ -70,7 +71,7 @@ def weight_images(data: RunData) -> Iterator[CaptionedFigure]:
         yield CaptionedFigure(
             f"weight_changes_{name}",
             style.figure_of(weights.unit_images(change, f"Change of {name} in {step} steps")),
-            "The same units, without the random weights they started from: this is what they "
+            "These are the same units without their random initial weights, so this is what they "
             "learned. A bright pixel raises the output where the unit is red and lowers it where "
             "the unit is blue. Pale units learned little. Pixels that are black in all training "
             "images did not change.",
@@ -86,6 +87,6 @@ def fc_matrices(data: RunData) -> Iterator[CaptionedFigure]:
     yield CaptionedFigure(
         "fc_matrices",
         figure,
-        "Every weight of the fully connected layers. A pale column is an input with little "
-        "influence; a pale row is an output that depends little on any input.",
+        "These are all weights of the fully connected layers. A pale column is an input with "
+        "little influence. A pale row is an output that depends little on any input.",
     )

@@ -87,8 +87,8 @@ class PageFigure:
     """A figure on the page.
 
     Attributes:
-        still: what is shown at first, as a data address.
-        animation: what plays on demand, as a data address, or "".
+        still: the image that the page shows first, as a data address.
+        animation: the animation that the user can play, as a data address, or "".
     """
 
     name: str
@@ -102,10 +102,10 @@ class Section:
     """A heading with its figures.
 
     Attributes:
-        name: where links lead.
-        layout: "column", figures below each other, or a grid if there are more than five; "tall",
-            the same with a limit to their height; "pairs", the first across the page, the others
-            two side by side.
+        name: the target of links to this section.
+        layout: "column" places figures below each other, or in a grid if there are more than
+            five. "tall" does the same, but limits their height. "pairs" places the first figure
+            across the page and the others in rows of two.
     """
 
     name: str
@@ -115,22 +115,22 @@ class Section:
 
     @property
     def arrangement(self) -> str:
-        """The layout, as the page's styles name it."""
+        """The name of the layout in the page's styles."""
         is_grid = self.layout == "column" and len(self.figures) > LONGEST_COLUMN
         return "grid" if is_grid else self.layout
 
 
 def data_address(content: bytes, kind: str) -> str:
-    """A file's bytes as an address that contains them all.
+    """A data address (`data:` URL), which contains all bytes of a file.
 
     Args:
-        kind: of the file, e.g. "image/png".
+        kind: the media type of the file, e.g. "image/png".
     """
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def render(title: str, facts: Mapping[str, str], sections: Sequence[Section], hint: str) -> str:
-    """The page as HTML; every text is escaped."""
+    """The page as HTML, with every text escaped."""
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(TEMPLATE)

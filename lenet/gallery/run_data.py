@@ -1,4 +1,4 @@
-"""What the figures of one run are drawn from: its network, its test images, what it recorded."""
+"""The data behind the figures of one run: network, test images and recorded inspections."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lenet.recording import inspections, runs
 
 @dataclass
 class RunData:
-    """A trained run with its images; each array is computed when it is first asked for.
+    """A trained run with its images. Each array is computed when it is first used.
 
-    Only this class and `diagram` need TensorFlow: the functions that draw take what it returns.
+    Only this class and `diagram` need TensorFlow. The drawing functions use the arrays from here.
 
     Args:
         run: the trained run.
         dataset: its images.
         samples: the maximum number of test images in the embeddings.
         colormap: the colours of the lower row of the feature layer's maps.
-        warn: called with what the user should know.
+        warn: called with each message for the user.
     """
 
     run: TrainedRun
@@ -38,7 +38,7 @@ class RunData:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The class names as figures write them: a bare dollar sign would start a formula."""
+        """The class names for figures, with dollar signs escaped because they start a formula."""
         return tuple(name.replace("$", r"\$") for name in self.run.class_names)
 
     @property
@@ -102,13 +102,13 @@ class RunData:
     def feature_maps(
         self, image: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """What every convolution makes of one image, before and after its activation.
+        """The output of every convolution for one image, before and after its activation.
 
         Args:
             image: uint8 [height, width, channels].
 
         Returns:
-            Twice, by convolution: float32 [height, width, channels].
+            The outputs before, and those after, by convolution: float32 [height, width, channels].
         """
         after, before = self.run.model.forward(to_float(image[None]))
         return (
@@ -117,13 +117,13 @@ class RunData:
         )
 
     def shown_outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """What every layer with weights passes on: after its activation and its pooling.
+        """The output of every layer with weights, after its activation and its pooling.
 
         Args:
             images: uint8 [n, height, width, channels].
 
         Returns:
-            By layer, in order: float32 [n, …].
+            The outputs by layer, in order: float32 [n, …].
         """
         model = self.run.model
         return {
@@ -138,7 +138,7 @@ class RunData:
         return {step: arrays for step, arrays in everything.items() if step <= self.run.step}
 
     def diagram(self) -> bytes | None:
-        """The diagram of the network, as the bytes of a PNG; None, with a warning, if it cannot be drawn."""
+        """The diagram of the network as a PNG. If it cannot be drawn, warns and returns None."""
         try:
             return diagram.draw(self.run.model, self.run.image_shape)
         except diagram.DiagramUnavailable as problem:

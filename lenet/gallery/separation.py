@@ -1,4 +1,4 @@
-"""Figures of how the layers keep the classes apart: PCA and t-SNE of every layer, with two numbers."""
+"""Figures of how well the layers separate the classes: PCA, t-SNE and two numbers per layer."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Plane:
     Attributes:
         layer, method: the layer's name, and a key of METHODS.
         points: float32 [n, 2].
-        units: how many outputs the layer has.
-        axis_names: what the two directions are; None where they mean nothing.
+        units: the number of outputs of the layer.
+        axis_names: the names of the two axes; None if the directions have no meaning.
     """
 
     layer: str
@@ -46,11 +46,11 @@ def embedded_layers(data: RunData) -> Iterator[CaptionedFigure]:
     """An overview of all layers, then one figure for each layer and method."""
     test = data.dataset.test
     count = min(data.samples, len(test))
-    # Evenly spread: a test set may be sorted by class.
+    # Evenly spread, because a test set may be sorted by class.
     chosen = np.arange(count) * len(test) // count
     labels = test.labels[chosen]
     if not 2 <= len(np.unique(labels)) < count:
-        data.warn(f"no embeddings: {count} test images are too few, or all of one class")
+        data.warn(f"no embeddings, because {count} test images are too few, or all of one class")
         return
     outputs = {
         layer: embeddings.flatten(values)
@@ -71,7 +71,7 @@ def embedded_layers(data: RunData) -> Iterator[CaptionedFigure]:
 def _reduced(
     outputs: dict[str, np.ndarray], labels: np.ndarray
 ) -> tuple[list[Plane], dict[str, Separation]]:
-    """The PCA of every layer, then the t-SNE of every layer; and how each layer separates classes."""
+    """The PCA of every layer, then the t-SNE of every layer; and the separation in each layer."""
     # With few images, starting processes takes longer than the t-SNE itself.
     pool = (
         ThreadPoolExecutor(os.cpu_count())
@@ -130,8 +130,9 @@ def _plane_figure(
 def _separation_sentences(separations: dict[str, Separation]) -> str:
     (first, start), *_, (last, end) = separations.items()
     return (
-        f"Do deeper layers keep the classes further apart? Measured from {first} to {last}: the "
+        f"Do deeper layers keep the classes further apart? From {first} to {last}, the "
         f"nearest-neighbour accuracy goes from {100 * start.knn_accuracy:.1f} % to "
-        f"{100 * end.knn_accuracy:.1f} %, the silhouette from {start.silhouette:.2f} to "
-        f"{end.silhouette:.2f}. In a t-SNE, the distance between two far clusters means nothing."
+        f"{100 * end.knn_accuracy:.1f} %, and the silhouette from {start.silhouette:.2f} to "
+        f"{end.silhouette:.2f}. In a t-SNE figure, the distance between two clusters that are far "
+        "apart has no meaning."
     )

@@ -30,15 +30,15 @@ def write(
     dpi: int = PAGE_DPI,
     hint: str = "",
 ) -> Path:
-    """Draws groups of figures and writes them with their page; no file is ever half-written.
+    """Draws groups of figures and writes them with their page. No file is ever incomplete.
 
     Args:
-        groups: what to draw; those that do not apply to the network are left out.
+        groups: the groups to draw; those that do not apply to the network are left out.
         format: "png", "svg" or "pdf".
         hint: a sentence for the top of the page.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         OSError: the folder cannot be written.
@@ -52,33 +52,33 @@ def write(
         if figures:
             sections.append(Section(group.name, group.heading, figures, group.layout))
     page = folder / PAGE
-    title = f"What it learned: {data.run.title}"
+    title = f"What the network learned: {data.run.title}"
     files.write(page, render(title, _facts(data), sections, hint))
     return page
 
 
 def drawing_command(run: Path) -> str:
-    """The command that draws all figures of a run, as it can be typed here."""
+    """The command that draws all figures of a run, as the user can type it in this folder."""
     return f"{cli.python_command()} -m lenet.visualize {shlex.quote(str(run))}"
 
 
 def _facts(data: RunData) -> dict[str, str]:
-    """What the page says about the run, by name."""
+    """The facts about the run that the page shows, by name."""
     run, config = data.run, data.run.config
     return {
         "run": str(run.path),
-        "images": f"{run.dataset_name}, {len(data.dataset.train):,} to train on, "
-        f"{len(data.dataset.test):,} to test on",
+        "images": f"{run.dataset_name}, {len(data.dataset.train):,} for training, "
+        f"{len(data.dataset.test):,} for testing",
         "network": f"{config.model}, {run.model.num_parameters:,} trainable parameters",
-        "trained with": f"{config.activation}, {config.optimizer} at rate "
-        f"{config.learning_rate:g}, batch {config.batch_size}, {run.step:,} steps, seed "
+        "trained with": f"{config.activation}, {config.optimizer}, learning rate "
+        f"{config.learning_rate:g}, batch size {config.batch_size}, {run.step:,} steps, seed "
         f"{config.seed}",
         "test accuracy": f"{100 * data.accuracy:.2f} %",
     }
 
 
 def _with_progress(groups: Sequence[Group]) -> Iterator[Group]:
-    """Yields the groups one by one, with a progress bar if a terminal shows it."""
+    """Yields the groups one by one, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -92,7 +92,7 @@ def _with_progress(groups: Sequence[Group]) -> Iterator[Group]:
 
 
 def _save(drawn: CaptionedFigure, folder: Path, format: str, dpi: int) -> PageFigure:
-    """Writes one file, and returns what the page shows of it."""
+    """Writes one figure, and returns it in the form for the page."""
     moving = ""
     if isinstance(drawn.content, bytes):
         files.write(folder / f"{drawn.name}{drawn.suffix}", drawn.content)

@@ -98,7 +98,7 @@ class Conv4(Classifier):
 
 
 class MLP(Classifier):
-    """Three fully connected layers and no convolution: what LeNet's convolutions are compared to.
+    """Three fully connected layers and no convolution, for a comparison with LeNet's convolutions.
 
     The 784-300-100-10 network of Y. LeCun et al., Proc. IEEE 86(11), 1998, table I, with a
     softmax output. On 28x28x1 images with ten classes it has 266,610 parameters. For the
@@ -131,10 +131,11 @@ def build_model(
     """Builds and initializes the network of a resolved config.
 
     Args:
-        mean: of each channel of the training images, to be subtracted; None: nothing is.
+        mean: the mean of each channel of the training images, which the network subtracts; None
+            if it subtracts nothing.
 
     Raises:
-        ValueError: the images are too small for it.
+        ValueError: the images are too small for the network.
     """
     return MODELS[config.model](
         image_shape=image_shape,

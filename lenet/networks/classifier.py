@@ -23,16 +23,16 @@ class Classifier(keras.Model):
 
     Args:
         image_shape: height, width and channels of the images.
-        num_classes: how many logits.
+        num_classes: the number of classes, and of logits.
         activation: the function after every layer except the last.
-        fc2_activation: another function after fc2, in networks whose last layer is not fc2.
+        fc2_activation: a different function after fc2, in networks whose last layer is not fc2.
         init: how kernels are initialized: "glorot_uniform", "he_normal", "truncated_normal", or
-            "source": as in the network's original implementation.
+            "source" (as in the network's original implementation).
         init_stddev: the standard deviation of truncated_normal.
-        init_bias: the initial value of every bias; default 0 or, with "source", the original one.
+        init_bias: the initial value of every bias; default: 0, or the original value for "source".
         conv_dropout: the dropout rate after each pooling layer.
         fc_dropout: the dropout rate after each fully connected layer except the last.
-        seed: decides the draw of every kernel, together with the name of its layer.
+        seed: determines the random values of every kernel, together with its layer's name.
         mean: the mean of each channel, from 0 to 1, which the network subtracts from the images;
             it is saved with the weights.
 
@@ -85,7 +85,7 @@ class Classifier(keras.Model):
         flattened = [isinstance(layer, keras.layers.Flatten) for layer in stack]
         self._first_dense = flattened.index(True) + 1
         for layer in stack:
-            setattr(self, layer.name, layer)  # For `model.conv1`.
+            setattr(self, layer.name, layer)  # So that `model.conv1` works.
         self.mean = None
         if mean is not None:
             self.mean = self.add_weight(
@@ -109,7 +109,7 @@ class Classifier(keras.Model):
         Args:
             images: float32 [n, height, width, channels], from 0 to 1.
             training: whether dropout is active.
-            dropout_seed: int32 [2], decides which values are dropped; needed with dropout.
+            dropout_seed: int32 [2], determines which values are dropped; required with dropout.
 
         Returns:
             The outputs of all layers, in order, after their activations; and the outputs of the
@@ -128,7 +128,7 @@ class Classifier(keras.Model):
         return out, before
 
     def activations(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
-        """Every layer's output by the layer's name, in order; the last is the logits."""
+        """The output of every layer by the layer's name, in order. The last are the logits."""
         return self.forward(images, training)[0]
 
     def call(
@@ -149,9 +149,9 @@ class Classifier(keras.Model):
     ) -> tf.Tensor:
         """The first half of `call`: everything up to and including `flatten`; float32 [n, d].
 
-        If pooling follows a convolution, the bias and a monotone activation come after it: the
-        result is the same, and they see a quarter of the values. A step of LeNet is 6 % (relu) to
-        9 % (sigmoid) faster.
+        If pooling follows a convolution, the bias and a monotone activation are applied after the
+        pooling. The result is the same, and they process a quarter of the values. A step of LeNet
+        is 6 % (relu) to 9 % (sigmoid) faster.
         """
         x: Any = self._centred(images)
         waiting: Any = None  # The convolution whose bias and activation come after the pooling.
@@ -179,7 +179,7 @@ class Classifier(keras.Model):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The second half of `call`, from the output of the first; logits and features."""
+        """The second half of `call`: logits and features from the output of the first half."""
         x, features = flat, flat
         for layer in self.stacked[self._first_dense :]:
             x = self._apply(layer, x, training, dropout_seed)
@@ -207,7 +207,7 @@ class Classifier(keras.Model):
             return layer(x)
         if not training:
             return x
-        # Keyed by step and tower: a resumed run drops the very same values.
+        # The seed depends on step and tower, so a resumed run drops exactly the same values.
         layer_seed = tf.random.experimental.stateless_fold_in(
             dropout_seed, seed_from_name(layer.name)
         )
@@ -217,7 +217,7 @@ class Classifier(keras.Model):
         return self.act[layer.name](x) if layer.name in self.act else x
 
     def shown_layers(self) -> dict[str, str]:
-        """Each layer with weights, and the layer in `activations` whose output it passes on.
+        """For each layer with weights, the layer in `activations` whose output is shown.
 
         For a convolution followed by pooling, this is the pooling layer.
         """
@@ -256,7 +256,7 @@ class Classifier(keras.Model):
         return [keras.layers.Dropout(rate, name=name)] if rate else []
 
     def _initializers(self, name: str, kind: str) -> dict[str, Any]:
-        """The initializers of one layer, which draw the same weights whatever other layers do."""
+        """The initializers of one layer. Their values do not depend on any other layer."""
         layer_seed = seed_from_name(name, self._seed)
         stddev, bias = self._init_stddev, 0.0
         if self._init == "source":
@@ -275,7 +275,7 @@ class Classifier(keras.Model):
         }
 
     def _check_size(self, stack: list[Any], image_shape: tuple[int, int, int]) -> None:
-        """Refuses images of which some layer would have nothing left, before anything is built."""
+        """Raises ValueError, before anything is built, if a layer's output would have no pixels."""
         received = min(image_shape[:2])
         if _smallest_map(stack, received) < 1:
             needed = next(size for size in itertools.count(1) if _smallest_map(stack, size) >= 1)
@@ -286,7 +286,7 @@ class Classifier(keras.Model):
 
 
 def _smallest_map(stack: list[Any], side: int) -> int:
-    """The side of the last feature maps, given that of the images; both in pixels."""
+    """The side of the last feature maps from the side of the images, both in pixels."""
     for layer in stack:
         if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
             side -= layer.kernel_size[0] - 1
@@ -296,7 +296,7 @@ def _smallest_map(stack: list[Any], side: int) -> int:
 
 
 def seed_from_name(name: str, seed: int = 0) -> int:
-    """A seed of its own for each layer: another layer before it changes nothing.
+    """A separate seed for each layer, which does not change if a layer is added before it.
 
     Returns:
         From 0 to 2**31 - 1.

@@ -11,9 +11,9 @@ from lenet.registry import OPTIMIZERS
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras's Adam (D. P. Kingma and J. Ba, ICLR 2015), one operation per weight tensor.
+    """Keras's Adam (D. P. Kingma and J. Ba, ICLR 2015) with one operation per weight tensor.
 
-    Keras uses about thirty small operations; on a network of this size, starting them takes
+    Keras uses about thirty small operations. In a network of this size, starting them takes
     longer than their arithmetic.
     """
 

@@ -1,7 +1,7 @@
-"""Saves and restores a run's exact state: a folder per checkpoint, complete or absent.
+"""Saves and restores a run's exact state, in one folder per checkpoint, complete or absent.
 
-A folder is written under a temporary name, every file fsynced and listed with its size and
-sha256 in `manifest.json`, then renamed into place. The arrays are plain npz files, so that
+A folder is written under a temporary name. Every file is fsynced and listed with its size and
+sha256 in `manifest.json`. Then the folder is renamed. The arrays are plain npz files, so that
 `numpy.load("…/model.npz")["conv1/kernel"]` reads a kernel without TensorFlow.
 """
 
@@ -31,8 +31,8 @@ class Checkpoint:
     """One valid checkpoint.
 
     Attributes:
-        step: updates made when it was saved.
-        state: what the trainer saved next to the weights, JSON values.
+        step: the number of updates when it was saved.
+        state: the JSON values that the trainer saved next to the weights.
         skipped: newer checkpoints that are damaged, each with the reason.
     """
 
@@ -61,10 +61,10 @@ def save(
     """Saves a checkpoint. Older ones are removed only after it is safe on the disk.
 
     Args:
-        folder: the run's `checkpoints` folder; made if necessary.
-        step: updates made.
+        folder: the run's `checkpoints` folder; created if necessary.
+        step: the number of updates so far.
         state: JSON values to save next to the weights.
-        keep: how many checkpoints stay.
+        keep: the number of checkpoints to keep.
 
     Returns:
         The checkpoint's folder.
@@ -141,7 +141,7 @@ def restore(
     """Restores a model and, if given, a built optimizer from a checkpoint.
 
     Raises:
-        ValueError: the checkpoint belongs to another network or optimizer.
+        ValueError: the checkpoint belongs to a different network or optimizer.
     """
     _assign(model.weights, checkpoint.model_arrays(), checkpoint.path / MODEL)
     if optimizer is not None:
@@ -159,7 +159,7 @@ def weights_sha256(model: keras.Model) -> str:
 
 
 def _problem(path: Path) -> str | None:
-    """Why a checkpoint cannot be trusted, or None."""
+    """The reason why a checkpoint is not valid, or None."""
     try:
         files = json.loads((path / MANIFEST).read_bytes())["files"]
         for name in (MODEL, OPTIMIZER, STATE):
@@ -204,7 +204,7 @@ def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> 
             name for name in expected | received if expected.get(name) != received.get(name)
         )
         raise ValueError(
-            f"{path} does not fit this network: {', '.join(different)} differ in name or shape."
+            f"{path} does not fit this network. These differ in name or shape: {', '.join(different)}."
         )
     for variable in variables:
         variable.assign(arrays[_key(variable)])

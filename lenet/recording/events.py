@@ -2,7 +2,7 @@
 
 An event file is a sequence of records: the length as a little-endian 64-bit integer, its
 checksum, the bytes of one `Event` message, and their checksum (TensorFlow's TFRecord format). A
-record that ends early is still being written. A record that makes no sense was left by a power
+record that ends early is still being written. An invalid record is the result of a power
 failure. Reading stops at both.
 """
 
@@ -20,18 +20,18 @@ PATTERN = "events.out.tfevents.*"
 
 
 def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
-    """Reads everything one writer wrote.
+    """Reads everything that one writer wrote.
 
     Args:
         folder: e.g. `RUN/train`.
 
     Returns:
         For each tag the steps, int64 [n], ascending, and the n values: scalars as arrays of
-        shape [], histograms as [buckets, 3] (left edge, right edge, count), pictures and text
-        as arrays of bytes (for pictures: width, height, then one PNG per picture).
+        shape [], histograms as [buckets, 3] (left edge, right edge, count), images and text
+        as arrays of bytes (for images: width, height, then one PNG per image).
 
     Raises:
-        FileNotFoundError: the folder holds no event file.
+        FileNotFoundError: the folder contains no event file.
     """
     from tensorboard.util import tensor_util
 
@@ -49,10 +49,10 @@ def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndar
 
 
 def read_scalars(folder: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Reads the scalars one writer wrote: for each tag steps int64 [n] and values float32 [n].
+    """Reads the scalars of one writer: for each tag, steps int64 [n] and values float32 [n].
 
     Raises:
-        FileNotFoundError: the folder holds no event file.
+        FileNotFoundError: the folder contains no event file.
     """
     return {
         tag: (steps, np.array(values, np.float32))
@@ -62,7 +62,7 @@ def read_scalars(folder: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def event_files(folder: Path | str) -> list[Path]:
-    """The event files of one writer, the oldest first.
+    """The event files of one writer, oldest first.
 
     Raises:
         FileNotFoundError: there are none.
@@ -74,13 +74,13 @@ def event_files(folder: Path | str) -> list[Path]:
 
 
 def cut_after(folder: Path | str, step: int) -> None:
-    """Removes what a writer wrote after a step, so that a run can continue from there.
+    """Removes everything that a writer wrote after a step, so that a run can continue from there.
 
-    Without this, a run that was killed after its last checkpoint and resumed from it would
-    show the steps between twice.
+    Otherwise a run that was killed after its last checkpoint and then resumed would show the
+    steps in between twice.
 
     Args:
-        folder: e.g. `RUN/train`; without event files nothing happens.
+        folder: e.g. `RUN/train`; it may have no event files.
         step: the last step to keep.
     """
     for path in sorted(Path(folder).glob(PATTERN)):
@@ -90,7 +90,7 @@ def cut_after(folder: Path | str, step: int) -> None:
 
 
 def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:
-    """Every complete event of a file, with the bytes of its record."""
+    """Yields every complete event of a file, with the bytes of its record."""
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c

@@ -1,6 +1,6 @@
-"""Inspections: the arrays behind histograms, pictures and diagnostics, and their files.
+"""Inspections: the arrays behind histograms, images and diagnostics, and their files.
 
-Every inspection of every run on a data set uses the same probe images, so that runs compare.
+Every inspection of every run on a data set uses the same probe images, so that runs are comparable.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ class Layer:
 
     Attributes:
         kernel, bias: float32, in the layer's own shapes.
-        kernel_gradient, bias_gradient: of the mean loss over the probe images, same shapes.
+        kernel_gradient, bias_gradient: the gradients of the mean loss over the probe images, in the
+            same shapes.
         activation: float32 [n, …, units], the layer's output for the probe images.
-        diagnostics: by the names in `diagnostics.DIAGNOSTICS`; at step 0 there is no update,
-            and so no update ratio.
+        diagnostics: values by the names in `diagnostics.DIAGNOSTICS`. At step 0 there is no update
+            yet, and therefore no update ratio.
     """
 
     kernel: np.ndarray
@@ -42,16 +43,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything one inspection saw.
+    """Everything that one inspection recorded.
 
     Attributes:
-        step: updates made.
-        layers: by name, in order.
-        feature_maps: of the shown test image, by convolution: float32 [height, width, channels],
-            after the activation.
-        pre_activations: the same before the activation.
+        step: the number of updates so far.
+        layers: the layers with weights by name, in order.
+        feature_maps: the feature maps of the shown test image by convolution, float32 [height,
+            width, channels], after the activation.
+        pre_activations: the same maps before the activation.
         features: float32 [n, d], the features of the probe images.
-        feature_layer: the name of the layer they come from.
+        feature_layer: the name of the layer that computes them.
         labels: int32 [n], ascending.
     """
 

@@ -28,11 +28,11 @@ def write(
     predicted: np.ndarray,
     class_names: Sequence[str],
 ) -> None:
-    """Writes, or replaces, the projector's files.
+    """Writes the projector's files or replaces them.
 
     Args:
-        folder: where TensorBoard looks: that of a writer, e.g. `RUN/test`.
-        name: what the points are called, e.g. "fc2".
+        folder: the folder of a writer, where TensorBoard looks for them, e.g. `RUN/test`.
+        name: the name of the points, e.g. "fc2".
         features: float [n, d].
         images: uint8 [n, height, width, channels].
         labels, predicted: int [n].
@@ -44,15 +44,15 @@ def write(
     lines = ["\t".join(map("{:.5g}".format, row)) for row in features.tolist()]
     files.write(folder / POINTS, "\n".join(lines))
     names = [_cell(name) for name in class_names]
-    # TensorBoard writes the first column that is not all numbers beside a point, and a digit's
-    # name is a number.
+    # Next to a point, TensorBoard shows the first column that is not all numbers. A digit's name
+    # is a number, so the first column has words too.
     rows = ["answer\tlabel\tpredicted\toutcome"]
     for label, guess in zip(labels, predicted, strict=True):
         truth, said = names[int(label)], names[int(guess)]
         answer, outcome = ("right", "right") if label == guess else (f"taken for {said}", "wrong")
         rows.append(f"{truth}, {answer}\t{truth}\t{said}\t{outcome}")
     files.write(folder / LABELS, "\n".join(rows))
-    # Ink on paper, not paper on ink: the projector's background is white.
+    # Dark on light, because the projector's background is white.
     shown = 255 - images if images.shape[-1] == 1 else images
     files.write(folder / SPRITE, tiles.png(tiles.sprite(shown)))
     config = f"""embeddings {{
@@ -70,5 +70,5 @@ def write(
 
 
 def _cell(text: str) -> str:
-    """A class name as it may stand in a table of tabs and lines."""
+    """A class name without tabs and line breaks, which separate the cells of the table."""
     return " ".join(text.split())

@@ -16,13 +16,13 @@ from lenet.recording.summaries import Summaries
 
 
 class Recorder:
-    """Records one run in its folder; a context manager that closes its files.
+    """Records one run in its folder. It is a context manager that closes its files.
 
     Args:
         run: the run's folder.
 
     Raises:
-        OSError: the folder cannot be written. This holds for every method.
+        OSError: the folder cannot be written. This applies to every method.
     """
 
     def __init__(self, run: Path) -> None:
@@ -59,7 +59,7 @@ class Recorder:
         accuracies: np.ndarray,
         rates: np.ndarray,
     ) -> None:
-        """Records the train points of some steps of one epoch (from 1); all arrays are [n]."""
+        """Records the training values of some steps of one epoch (from 1). All arrays are [n]."""
         self._summaries.write_train_steps(steps, losses, accuracies, rates)
         rows = zip(steps.tolist(), losses.tolist(), accuracies.tolist(), strict=True)
         runs.append_metrics(self.run, [(step, epoch, "train", *values) for step, *values in rows])
@@ -74,7 +74,7 @@ class Recorder:
         runs.append_metrics(self.run, [(step, epoch, "test", loss, accuracy)])
 
     def inspection(self, inspection: Inspection) -> None:
-        """Records histograms, diagnostics and pictures of every layer, and their arrays."""
+        """Records histograms, diagnostics and images of every layer, and their arrays."""
         self._summaries.write_inspection(inspection)
         inspections.save(self.run / runs.INSPECTIONS, inspection)
 
@@ -84,9 +84,9 @@ class Recorder:
         """Records the first test images as points of TensorBoard's projector.
 
         Args:
-            layer: where the features come from, e.g. "fc2".
+            layer: the layer that computes the features, e.g. "fc2".
             features: float32 [n, d], of the first n test images.
-            predicted: int [n], the classes the network gives them.
+            predicted: int [n], the classes that the network predicts.
         """
         count = len(features)
         projector.write(
@@ -104,5 +104,5 @@ class Recorder:
         runs.write_status(self.run, values)
 
     def flush(self) -> None:
-        """Makes TensorBoard see everything recorded so far."""
+        """Writes everything to the disk, so that TensorBoard shows it."""
         self._summaries.flush()

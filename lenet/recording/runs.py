@@ -1,4 +1,4 @@
-"""A run's folder: its name, its lock, and the small files other programs read."""
+"""A run's folder: its name, its lock, and the small files that other programs read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
 
 
 class RunError(ValueError):
-    """Something is wrong with a run's folder that the user can fix; the message says how."""
+    """A problem with a run's folder that the user can fix. The message says how."""
 
 
 def default_name(config: TrainConfig, dataset_name: str, now: datetime) -> str:
@@ -39,15 +39,15 @@ def default_name(config: TrainConfig, dataset_name: str, now: datetime) -> str:
 
 
 def create(logdir: Path, name: str | None, default: str) -> Path:
-    """Makes the folder of a new run.
+    """Creates the folder of a new run.
 
     Args:
-        name: the name that the user chose, or None for `default`; if a folder of that default
+        name: the name that the user chose, or None for `default`. If a folder with the default
             name exists, a number is appended.
 
     Raises:
-        RunError: a run of the chosen name exists.
-        OSError: the folder cannot be made.
+        RunError: a run with the chosen name exists.
+        OSError: the folder cannot be created.
     """
     run = logdir / (name or default)
     number = 2
@@ -62,8 +62,8 @@ def create(logdir: Path, name: str | None, default: str) -> Path:
             number += 1
     if (run / CONFIG).exists():
         raise RunError(
-            f"{run} already contains a run: continue it with --resume {run}, or choose another "
-            "--run-name."
+            f"{run} already contains a run. Continue it with --resume {run}, or choose a "
+            "different --run-name."
         )
     return run
 
@@ -82,7 +82,8 @@ def locked(run: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise RunError(
-                f"{run} is being written by another process (process ID {holder}): wait for it or stop it."
+                f"{run} is being written by another process (process ID {holder}). "
+                "Wait for it or stop it."
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -103,7 +104,7 @@ def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
     Returns:
         The config, and the `dataset` entry: name, sha256, sizes. The config's `dataset` is the
-        name of the data set if the program knows it by name, and "auto" otherwise.
+        name of the data set if it is in KNOWN_DATASETS, and "auto" otherwise.
 
     Raises:
         FileNotFoundError: the folder contains no run.
@@ -111,7 +112,7 @@ def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
     """
     if not (run / CONFIG).is_file():
         raise FileNotFoundError(
-            f"There is no run in {run} (it has no {CONFIG}): give the folder of a run, "
+            f"There is no run in {run} (it has no {CONFIG}). Give the folder of a run, "
             "e.g. summary_logs/<run>."
         )
     try:
@@ -124,11 +125,10 @@ def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
 
 def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:
-    """Checks that the steps already made would be the same with other options.
+    """Checks that the completed steps would be the same with the new options.
 
     Raises:
-        ValueError: they would not; the message names the options and what the run was started
-            with.
+        ValueError: they would not; the message names the options and their original values.
     """
     before, now = saved.to_json(), wanted.to_json()
     changed = [
@@ -139,13 +139,13 @@ def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:
     if changed:
         differences = ", ".join(f"{name} (was {before[name]}, now {now[name]})" for name in changed)
         raise ValueError(
-            f"This run cannot continue with other options: {differences}. Leave them out, or "
+            f"This run cannot continue with different options: {differences}. Leave them out, or "
             "start a new run."
         )
     if saved.schedule != "constant" and saved.epochs != wanted.epochs:
         raise ValueError(
             f"This run cannot continue to {wanted.epochs} epochs: with schedule={saved.schedule} "
-            "the learning rates of the steps already made depend on the number of epochs, which "
+            "the learning rates of the completed steps depend on the number of epochs, which "
             f"was {saved.epochs}. Start a new run."
         )
 
@@ -178,7 +178,7 @@ def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]
 
 
 def cut_metrics_after(run: Path, step: int) -> None:
-    """Removes the rows after a step, and a last line that was cut short."""
+    """Removes the rows after a step, and an incomplete last line."""
     path = run / METRICS
     if not path.exists():
         return
@@ -191,15 +191,15 @@ def cut_metrics_after(run: Path, step: int) -> None:
 
 
 def step_name(step: int, suffix: str = "") -> str:
-    """The name of what a run keeps of one step, e.g. "step-00000200.npz"."""
+    """The name of a file or folder for one step of a run, e.g. "step-00000200.npz"."""
     return f"step-{step:08d}{suffix}"
 
 
 def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
-    """Everything in a folder that `step_name` gave its name, by step, ascending.
+    """All files and folders in a folder that are named by `step_name`, by step, ascending.
 
     Args:
-        folder: need not exist.
+        folder: the folder; it need not exist.
         suffix: "" finds checkpoints, ".npz" inspections.
     """
     named = re.compile(rf"step-(\d{{8,}}){re.escape(suffix)}")
@@ -210,7 +210,7 @@ def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
 
 
 def _may_become(on_resume: OnResume, before: Any, now: Any) -> bool:
-    """Whether an option may have another value when a run is resumed."""
+    """Whether an option may have a different value when a run is resumed."""
     if on_resume == "may grow":
         return before is None or now is None or now >= before
     return on_resume == "free" or now == before

@@ -1,4 +1,4 @@
-"""Everything that reaches TensorBoard: the only module that writes `tf.summary` events."""
+"""Writes everything for TensorBoard. Only this module writes `tf.summary` events."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation"
 BUCKETS = 30
 BLOCK = 2**20
 NUM_INPUTS = 25
-# No screen can show the picture of a larger matrix.
+# No screen can show a larger matrix as an image.
 LARGEST_MATRIX = 4_000_000
 
-# What tf.summary.histogram, .image and .scalar attach. They compute with small TensorFlow
-# operations, which take ten times as long as NumPy does here.
+# The metadata that tf.summary.histogram, .image and .scalar attach. These functions use small
+# TensorFlow operations, which take ten times as long here as NumPy.
 HISTOGRAM_METADATA = histogram_metadata.create_summary_metadata("", "")
 IMAGE_METADATA = image_metadata.create_summary_metadata("", "")
 SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
 
 
 class Writer:
-    """One of TensorFlow's event writers, whose errors name the folder and the reason.
+    """An event writer of TensorFlow whose errors name the folder and the reason.
 
     Args:
-        folder: where the event file goes.
+        folder: the folder of the event file.
 
     Raises:
-        OSError: the folder cannot be written. This holds for every method.
+        OSError: the folder cannot be written. This applies to every method.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,12 +55,12 @@ class Writer:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Makes it the writer that `tf.summary` functions write to."""
+        """Makes this the writer of all `tf.summary` functions."""
         with self._system_errors(), self.tensorflow_writer.as_default():
             yield
 
     def write(self, summary: Message, step: int = 0) -> None:
-        """Writes a summary that was made without TensorFlow."""
+        """Writes a summary that was built without TensorFlow."""
         with self.active():
             tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
 
@@ -74,15 +74,15 @@ class Writer:
 
     @contextlib.contextmanager
     def _system_errors(self) -> Iterator[None]:
-        """Turns TensorFlow's own errors into the system's."""
+        """Turns TensorFlow's own errors into an OSError."""
         try:
             yield
         except tf.errors.OpError as error:
             reason = re.search(r"; ([A-Z][a-z ]+)", error.message)
             raise OSError(
                 f"Cannot write TensorBoard events to {self.folder} "
-                f"({reason[1].strip() if reason else type(error).__name__}): free some space, or "
-                "choose another folder with --logdir."
+                f"({reason[1].strip() if reason else type(error).__name__}). Free some space, or "
+                "choose a different folder with --logdir."
             ) from error
 
 
@@ -93,15 +93,15 @@ class Summaries:
         run: the run's folder.
 
     Raises:
-        OSError: the folder cannot be written. This holds for every method.
+        OSError: the folder cannot be written. This applies to every method.
     """
 
     def __init__(self, run: Path) -> None:
         self._train, self._test = Writer(run / "train"), Writer(run / "test")
         writer = self._train.tensorflow_writer
 
-        # One compiled loop for many steps: written one by one from Python, the scalars of a
-        # step would cost as much as the step itself.
+        # One compiled loop for many steps. Writing the scalars of a step one by one from Python
+        # would take as long as the step itself.
         @tf.function(
             input_signature=[
                 tf.TensorSpec([None], tf.int64),
@@ -124,7 +124,7 @@ class Summaries:
         accuracies: np.ndarray,
         learning_rates: np.ndarray,
     ) -> None:
-        """Writes the train point of each step; all arrays are [n]."""
+        """Writes the training values of each step. All arrays are [n]."""
         if len(steps):
             values = np.stack([losses, accuracies, learning_rates], axis=1).astype(np.float32)
             with self._train.active():
@@ -143,7 +143,7 @@ class Summaries:
         self._test.flush()
 
     def write_inspection(self, inspection: Inspection) -> None:
-        """Writes histograms, diagnostics and pictures of every layer, and flushes them."""
+        """Writes histograms, diagnostics and images of every layer, and flushes them."""
         page = _Page()
         for name, layer in inspection.layers.items():
             for kind in HISTOGRAMS:
@@ -154,7 +154,7 @@ class Summaries:
                 page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
                 page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
             elif layer.kernel.size <= LARGEST_MATRIX:
-                # Outputs as rows: this picture is wide, as screens are.
+                # Outputs are rows, so that the image is wide, like a screen.
                 page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
         for name, maps in inspection.feature_maps.items():
             page.pictures(f"{name}/feature_maps", tiles.maps(maps))
@@ -209,7 +209,7 @@ class Summaries:
             tf.summary.graph(graph)
 
     def flush(self) -> None:
-        """Writes everything to the disk, so that TensorBoard sees it while training runs."""
+        """Writes everything to the disk, so that TensorBoard shows it during training."""
         self._train.flush()
         self._test.flush()
 
@@ -219,9 +219,9 @@ class Summaries:
 
 
 def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
-    """Writes what TensorBoard's HParams page says of one run, into the run's own folder.
+    """Writes the entry of one run in TensorBoard's HParams page, into the run's own folder.
 
-    The page groups runs with the same options. A run that has its trial already keeps it.
+    The page groups runs with the same options. An entry that already exists is kept.
     """
     from tensorboard.plugins.hparams import api
 
@@ -230,10 +230,10 @@ def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
 
 
 def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | bool]]) -> None:
-    """Writes what the HParams page shows of the runs in a folder.
+    """Writes the options and metrics in the HParams page of a folder of runs.
 
     Args:
-        folder: the folder the runs' folders are in; its earlier event files are replaced.
+        folder: the folder that contains the runs' folders; its earlier event files are replaced.
         options: the values that occur, by option.
     """
     from tensorboard.plugins.hparams import api
@@ -272,8 +272,8 @@ def histogram(values: np.ndarray) -> np.ndarray:
         minimum, maximum = minimum - 0.5, maximum + 0.5
     edges = np.linspace(minimum, maximum, BUCKETS + 1)
     counts = np.zeros(BUCKETS, np.intp)
-    # Faster than numpy.histogram, which checks every edge again. In blocks, since a layer may
-    # have a hundred million weights.
+    # This is faster than numpy.histogram, which checks every edge again. It works in blocks,
+    # because a layer may have a hundred million weights.
     for start in range(0, flat.size, BLOCK):
         block = flat[start : start + BLOCK]
         buckets = ((block - minimum) * (BUCKETS / (maximum - minimum))).astype(np.intp)
@@ -282,7 +282,7 @@ def histogram(values: np.ndarray) -> np.ndarray:
 
 
 class _Page:
-    """Many values of one step in one event: one by one they would take ten times as long."""
+    """Many values of one step in one event. One event per value would take ten times as long."""
 
     def __init__(self) -> None:
         self.summary = Summary()
@@ -294,7 +294,7 @@ class _Page:
         self._add(tag, histogram(values), HISTOGRAM_METADATA)
 
     def pictures(self, tag: str, *pictures: np.ndarray) -> None:
-        """Adds pictures of one size, uint8 [h, w, channels]."""
+        """Adds images of one size, uint8 [h, w, channels]."""
         height, width, _ = pictures[0].shape
         encoded = [str(width).encode(), str(height).encode(), *map(tiles.png, pictures)]
         self._add(tag, encoded, IMAGE_METADATA)
