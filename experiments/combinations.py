@@ -1,4 +1,4 @@
-"""The runs of a grid: lists of options in, one TrainConfig per run out. No TensorFlow."""
+"""Turns lists of options into the runs of a grid, one TrainConfig per run. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 from lenet.config import TrainConfig
 from lenet.option_checks import NETWORK, TRAINING
 
-# What can be compared within one grid. All other options have one value for the whole grid:
-# another data set makes another comparison, and logging and processors do not change the weights.
+# The options that can be compared within one grid. All other options have one value for the whole
+# grid. Runs on different data sets cannot be compared, and logging does not change the weights.
 VARIABLE = tuple(f.name for f in fields(TrainConfig) if f.metadata["group"] in (NETWORK, TRAINING))
-# Values that a folder's name shows without the option's name: `cosine` can only be a schedule.
+# A folder's name shows the values of these options without the option's name, because a value such
+# as `cosine` can only be a schedule.
 CLEAR_WITHOUT_NAME = ("model", "activation", "init", "optimizer", "schedule")
 DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
     "activation": ("relu", "sigmoid", "tanh"),
@@ -24,7 +25,7 @@ DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
 
 
 def as_word(value: Any) -> str:
-    """One option's value as one word; several augmentations become "shift+flip", no one "none"."""
+    """An option's value as one word. Several augmentations become "shift+flip"; none: "none"."""
     if isinstance(value, tuple):
         return "+".join(value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -36,14 +37,14 @@ def from_word(word: str) -> tuple[str, ...]:
 
 
 def plural(option: str) -> str:
-    """The name of an option that takes a list: `activations`; `epochs` stays `epochs`."""
+    """The name of an option that takes a list, e.g. `activations`. `epochs` stays `epochs`."""
     return option if option.endswith("s") else f"{option}s"
 
 
 def combine(
     lists: Mapping[str, Sequence[Any]], shared: TrainConfig, folder: Path
 ) -> list[TrainConfig]:
-    """Every combination of the values of some options; seeds change fastest.
+    """Every combination of the values of some options. Seeds change fastest.
 
     Args:
         lists: the values of each option; a repeated value counts once.
@@ -51,11 +52,11 @@ def combine(
         folder: the grid's folder, which becomes the `logdir` of every run.
 
     Returns:
-        One config per run, with its folder's name as `run_name`.
+        One config per run, with the name of its folder as `run_name`.
 
     Raises:
-        ValueError: an option has no value, or a value that is not valid, or one without effect
-            on one of the networks.
+        ValueError: an option has no value, an invalid value, or a value without effect on one of
+            the networks.
     """
     for option, values in lists.items():
         if not values:
@@ -113,7 +114,7 @@ def hyperparameter_values(configs: Iterable[TrainConfig]) -> dict[str, list[Any]
 
 
 def _in_folder_name(option: str, value: Any) -> str:
-    """One option as a part of a folder's name."""
+    """The part of a folder's name that shows one option."""
     if value is None:
         return f"{option}_default"
     if option in CLEAR_WITHOUT_NAME:

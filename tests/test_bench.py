@@ -69,7 +69,7 @@ class TestRatios:
 
     @pytest.mark.parametrize("below", [[], [1.0]])
     def test_both_contestants_need_the_same_rounds(self, below: list[float]) -> None:
-        with pytest.raises(ValueError, match="as many rounds"):
+        with pytest.raises(ValueError, match="the same number of rounds"):
             compare("slow / fast", [], below)
 
     def test_the_warm_up_does_not_count(self) -> None:

@@ -166,7 +166,7 @@ def test_a_repeated_command_trains_nothing_again(
     assert {n: (first / n / runs.STATUS).stat().st_mtime_ns for n in NAMES} == before
     out = capsys.readouterr().out
     assert "4 runs" in out
-    assert "4 of them finished before" in out
+    assert "4 of them already finished" in out
     assert "±" in out
     assert "tensorboard --logdir" in out
 
@@ -209,7 +209,7 @@ def test_a_failed_run_is_reported_and_the_others_finish(
     (logdir / "bad" / "relu-sgd-seed0").unlink()
     assert run(*arguments) == 0
     printed = capsys.readouterr()
-    assert "1 of them finished before" in printed.out
+    assert "1 of them already finished" in printed.out
     assert status(logdir / "bad" / "relu-sgd-seed0")["state"] == "done"
 
 
@@ -279,7 +279,7 @@ def test_a_run_that_was_asked_to_stop_continues_to_the_same_bits(
 def test_images_other_than_the_grids_are_refused(tmp_path: Path, digits: Dataset) -> None:
     outcome = train_one(replace(job(tmp_path, digits), dataset_sha256="0" * 64))
     assert outcome.state == "failed"
-    assert "other images" in outcome.notes[0]
+    assert "images on this worker differ" in outcome.notes[0]
 
 
 def test_tuning_uses_only_training_images(

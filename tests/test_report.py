@@ -177,7 +177,7 @@ def test_the_page_says_what_was_compared_and_how_fairly(page: str) -> None:
     assert "Which activation and which optimizer work best for LeNet on tiny" in text
     assert "80 training and 6,000 test images" in text
     assert "Python 3.11, TensorFlow 2.21, Keras 3.15, NumPy 2.4" in text and "a CPU" in text
-    assert "Each optimizer ran at its default rate (sgd 0.01, adam 0.001)" in text
+    assert "Each optimizer used its default rate (sgd 0.01, adam 0.001)" in text
     assert "the kernels recorded at step 0 are identical, bit for bit" in text
     assert "the same 30 training images" in text
     assert "python -m experiments.grid --name demo" in re.sub("<[^>]*>", "", text)
@@ -264,7 +264,7 @@ def test_a_folder_without_runs_is_refused(
     (tmp_path / "notes" / "text.txt").write_text("not a run")
     assert "There are no runs in" in _mistake(capsys, tmp_path)
     run = make_run(tmp_path / "logdir", inspect=False)
-    assert "is one run" in _mistake(capsys, run)
+    assert "is a single run" in _mistake(capsys, run)
     assert not (tmp_path / "report.html").exists()
 
 
@@ -285,7 +285,7 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     rows = [(row["rank"], row["combination"], row["test accuracy"]) for row in table(page)]
     assert rows == [("1", "tanh · adam", "98.10 %"), ("2", "relu · adam", "98.00 %")]
     assert "±" not in page
-    assert "There is one seed only" in page and "has no grid.json" in page
+    assert "There is only one seed" in page and "has no grid.json" in page
 
 
 def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
     text = html.unescape(page)
     without = "relu-momentum-seed0, sigmoid-adam-seed0, tanh-adam-seed0 and elu-adam-seed0"
     assert f"No inspections in {without}" in text
-    assert text.count("this run made no inspections") == 5, "one in each part of Inside relu"
+    assert text.count("this run has no inspections") == 5, "one in each part of Inside relu"
     assert "Inside relu" in text and "Inside tanh" not in text
     assert "selu-adam-seed0 is left out" in text
     assert "gelu-adam-seed0 failed before training began: no images" in text

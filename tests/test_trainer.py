@@ -311,7 +311,7 @@ class TestResume:
         go_on: Fit,
         make_dataset: Callable[..., Dataset],
     ) -> None:
-        with pytest.raises(ValueError, match="was trained on other images"):
+        with pytest.raises(ValueError, match="was trained on different images"):
             go_on(whole("adam").history.run, dataset=make_dataset(train=71))
 
     def test_a_folder_without_a_run_is_refused(self, tmp_path: Path, tiny: Dataset) -> None:

@@ -16,10 +16,11 @@ from lenet import cli, files, registry
 
 PROG = "python -m experiments.bench"
 DESCRIPTION = (
-    "Measures how fast lenet is, compared with other ways to do the same. The contestants take "
-    "turns, after a warm-up, so that a machine whose speed drifts slows all of them alike: compare "
-    "the ratios, not the seconds. Writes bench.json (all raw times, ratios, versions) and bench.png "
-    "(a chart). Exit code 1 if a contestant failed or learns differently from the others."
+    "Measures how fast lenet is, compared with other programs that do the same. After a warm-up, "
+    "the contestants take turns, so that a change in the speed of the machine affects all of them. "
+    "Compare the ratios, not the seconds. Writes bench.json (all raw times, ratios, versions) and "
+    "bench.png (a chart). The exit code is 1 if a contestant failed or learns differently from the "
+    "others."
 )
 PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
     "start": (start.measure, "seconds to --help and to the first step, and memory"),
@@ -34,7 +35,7 @@ PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
     "growth": (growth.measure, "speed, memory and event files as epochs, images and batches grow"),
 }
 QUICK_PARTS = ("start", "train", "looking")
-# Not tied to LeNet on MNIST.
+# These parts can measure any model, not only LeNet on MNIST.
 ANY_MODEL_PARTS = ("start", "train", "looking", "growth")
 BATCH_SIZES, QUICK_BATCH_SIZES = (32, 100, 128, 512), (128,)
 ACTIVATIONS, QUICK_ACTIVATIONS = ("relu", "sigmoid"), ("relu",)
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if everything was measured; 1 if a contestant failed, or if the contestants' losses differ.
 
     Raises:
-        SystemExit: `--help` (0), or a user's mistake (2).
+        SystemExit: `--help` (0), or a user error (2).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parts, options, output = _parse(arguments)
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
-    """The parts to measure, the options, and the folder to write to."""
+    """The parts to measure, the options, and the folder for the results."""
     parser = argparse.ArgumentParser(
         prog=PROG,
         description=textwrap.fill(DESCRIPTION, HELP_WIDTH),
@@ -95,7 +96,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a rough answer in about a minute: fewer contestants, rounds and images",
+        help="a rough result in about a minute, with fewer contestants, rounds and images",
     )
     parser.add_argument(
         "--output",
@@ -107,22 +108,27 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
     parser.add_argument(
         "--rounds",
         type=int,
-        help=f"rounds that count (default: {train.ROUNDS}; job, target: {job.ROUNDS}; "
-        f"grid: {grid.ROUNDS})",
+        help=f"number of rounds after the warm-up (default: {train.ROUNDS}; "
+        f"job, target: {job.ROUNDS}; grid: {grid.ROUNDS})",
     )
     parser.add_argument(
         "--model", choices=registry.MODELS, default="lenet", help="the network (default: lenet)"
     )
-    parser.add_argument("--image-size", type=int, help="for a folder of photos, in pixels")
     parser.add_argument(
-        "--batch-sizes", type=int, nargs="+", help=f"for train (default: {_listed(BATCH_SIZES)})"
+        "--image-size", type=int, help="size of the images in pixels, for a folder of photos"
+    )
+    parser.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="+",
+        help=f"batch sizes for the part train (default: {_listed(BATCH_SIZES)})",
     )
     parser.add_argument(
         "--activations",
         nargs="+",
         choices=registry.ACTIVATIONS,
         metavar="ACTIVATION",
-        help=f"for train (default: {_listed(ACTIVATIONS)})",
+        help=f"activations for the part train (default: {_listed(ACTIVATIONS)})",
     )
     given = parser.parse_args(arguments)
     usual = QUICK_PARTS if given.quick else tuple(PARTS)
@@ -133,7 +139,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
         if part not in PARTS:
             parser.error(f"Expected PART to be one of {', '.join(PARTS)}. Received: {part!r}")
         if given.model != "lenet" and part not in ANY_MODEL_PARTS:
-            parser.error(f"Expected no --model with the part {part}, which measures LeNet.")
+            parser.error(f"Expected no --model with the part {part}, which measures only LeNet.")
     numbers = [*(given.batch_sizes or []), given.rounds or 1, given.image_size or 1]
     if min(numbers) < 1 or given.rounds == 0 or given.image_size == 0:
         parser.error("Expected --batch-sizes, --rounds and --image-size to be at least 1.")

@@ -1,4 +1,4 @@
-"""A measurement as one figure: ratios with their spread, and how `lenet` grows."""
+"""Draws a measurement: ratios with their spread, and the speed and memory of `lenet` by size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from experiments.bench.rounds import Answer
 from lenet.figures.style import COLORS, WIDTH
 
-# In inches: a panel's title and axis, a row, and what each setting adds to a row.
+# Heights in inches: a panel's title and axis, a row, and the extra height per setting in a row.
 MARGIN, ROW, SETTING = 1.2, 0.14, 0.1
 GROWTH_HEIGHT = 4.5
 TICKS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -47,7 +47,7 @@ def draw(results: Answer) -> bytes:
 
 
 def draw_ratios(ratios: Sequence[Answer], ax: Axes, title: str) -> None:
-    """One row per comparison; for each setting a dot at the median, and a line from end to end."""
+    """One row per comparison, with a dot at the median and a line over the range per setting."""
     titles, settings = _in_order(ratios, "title"), _in_order(ratios, "setting")
     for ratio in ratios:
         setting = settings.index(ratio["setting"])
@@ -75,13 +75,13 @@ def draw_ratios(ratios: Sequence[Answer], ax: Axes, title: str) -> None:
 
 
 def draw_growth(part: Answer, axes: np.ndarray) -> None:
-    """Speed and memory over epochs, images and batch sizes; event files over steps.
+    """Speed and memory over epochs, images and batch sizes, and event files over steps.
 
     Args:
         axes: Axes [2, 4].
     """
     columns = (
-        ("epochs", "epoch", "memory_mb", "epoch (compiling is in the first)"),
+        ("epochs", "epoch", "memory_mb", "epoch (the first includes compiling)"),
         ("sizes", "images", "peak_mb", "training images"),
         ("batches", "batch_size", "peak_mb", "batch size"),
     )
@@ -120,7 +120,7 @@ def _in_order(ratios: Sequence[Answer], key: str) -> list[str]:
 
 
 def _show_ticks(ax: Axes, values: Sequence[float]) -> None:
-    """Ticks at these values of a logarithmic axis, written as plain numbers."""
+    """Puts ticks at these values of a logarithmic axis, as plain numbers."""
     ax.xaxis.set_major_locator(FixedLocator(values))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     ax.xaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,4 @@
-"""Who takes part: the program that starts each contestant, and what it is, in words."""
+"""The contestants: the program that starts each one, and a description."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Entry:
     """One contestant.
 
     Attributes:
-        program: the module to start, which gets the settings and `how` as its arguments.
-        how: which of the program's variants.
-        words: what the contestant is.
-        needs: a package that is not among the dependencies of `lenet`.
+        program: the module to start, with the settings and `how` as its arguments.
+        how: the variant of the program.
+        words: a description of the contestant.
+        needs: a package that it needs and that `lenet` does not depend on.
     """
 
     program: str
@@ -44,7 +44,7 @@ CONTESTANTS: dict[str, Entry] = {
     BEST_FIT: Entry(
         "experiments.bench.keras_fit",
         "best",
-        "model.fit with the steps_per_execution (1, 10, 50 or 100) that is fastest here",
+        "model.fit with the fastest steps_per_execution (1, 10, 50 or 100) on this machine",
     ),
     LOOP: Entry(
         "experiments.bench.step_loop",
@@ -60,20 +60,20 @@ CONTESTANTS: dict[str, Entry] = {
     COMPILED: Entry(
         "experiments.bench.torch_loop",
         "compile",
-        "the same PyTorch loop, with forward pass and loss in torch.compile",
+        "the same PyTorch loop, with the forward pass and the loss in torch.compile",
         needs="torch",
     ),
     LOGGED_LOOP: Entry(
         "experiments.bench.step_loop",
         "looking",
-        "the Python loop with tf.summary: scalars each step; histograms of weights, gradients and "
-        "activations, and pictures of kernels, feature maps and matrices, each 200 steps",
+        "the Python loop with tf.summary: scalars at each step; histograms of weights, gradients "
+        "and activations, and images of kernels, feature maps and matrices every 200 steps",
     ),
     LOGGED_FIT: Entry(
         "experiments.bench.keras_fit",
         "tensorboard",
-        "model.fit with its TensorBoard callback: histograms of the weights each epoch "
-        "(histogram_freq=1), loss and accuracy each step (update_freq=1)",
+        "model.fit with its TensorBoard callback: histograms of the weights after each epoch "
+        "(histogram_freq=1), loss and accuracy at each step (update_freq=1)",
     ),
 }
 
@@ -85,7 +85,7 @@ def command(name: str, settings: Settings) -> list[str]:
 
 
 def available(names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """The contestants whose packages are installed, and why the others are left out."""
+    """The contestants whose packages are installed, and the reasons why others are left out."""
     missing = {
         name: f"needs {needs}: pip install 'lenet[bench]'"
         for name in names

@@ -1,10 +1,10 @@
 """The part `grid`: eight runs with two workers, one after another, and with `model.fit`.
 
-The time is from the start of the program to the end of its last run, with training, evaluation
-on the test images after each epoch, and event files. What the grid does after its last run (the
-report) is timed separately, since model.fit makes no report. The grid also writes checkpoints,
-histograms, images and the loss of every step; model.fit writes what its TensorBoard callback
-writes by default.
+The time is measured from the start of the program to the end of its last run. It includes
+training, evaluation on the test images after each epoch, and event files. The report of the grid
+is timed separately, since model.fit writes no report. The grid also writes checkpoints,
+histograms, images and the loss of every step. model.fit writes only the default output of its
+TensorBoard callback.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def measure(options: Options) -> Answer:
 
 
 def fit_with_keras(settings: Settings, logdir: Path) -> None:
-    """The contestant model.fit: eight models, one after another, in the usual way."""
+    """The contestant model.fit: trains eight models, one after another, in the usual way."""
     from experiments.bench.keras_fit import SILENT, functional_model, keras
 
     dataset = settings.dataset()
@@ -102,13 +102,13 @@ def _command(name: str, options: Options, settings: Settings, logdir: str) -> li
 
 
 def _time(command: list[str], logdir: Path, num_runs: int) -> Answer:
-    """Runs a contestant; `trained_seconds` are those to the end of its last run."""
+    """Runs a contestant; `trained_seconds` is the time to the end of its last run."""
     started = time.time()
     answer = time_command(command)
-    statuses = list(logdir.rglob(runs.STATUS))  # Each is last written when its run ends.
+    statuses = list(logdir.rglob(runs.STATUS))  # Each is written last when its run ends.
     done = [path for path in statuses if runs.read_status(path.parent).get("state") == "done"]
     if len(done) != num_runs:
-        raise ContestantError(f"Only {len(done)} of {num_runs} runs ended well: {command}")
+        raise ContestantError(f"Only {len(done)} of {num_runs} runs finished: {command}")
     return {**answer, "trained_seconds": max(path.stat().st_mtime for path in done) - started}
 
 

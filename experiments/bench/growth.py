@@ -1,7 +1,7 @@
 """The part `growth`: speed, memory and event files over epochs, images and batch sizes.
 
-Everything is `lenet` with all logging. Flat is good for speed and memory; event files should grow
-linearly with the steps.
+All measurements are of `lenet` with all logging. Speed and memory should stay constant, and event
+files should grow linearly with the steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IMAGES_PER_BATCH_SIZE, QUICK_IMAGES_PER_BATCH_SIZE = 120_000, 12_000
 
 
 def measure(options: Options) -> Answer:
-    """Measures one training over many epochs, and short ones of several sizes."""
+    """Measures one training over many epochs, and short trainings of several sizes."""
     quick = options.quick
     epochs = _over_epochs(options, QUICK_EPOCHS if quick else EPOCHS)
     steps = QUICK_STEPS if quick else STEPS
@@ -61,7 +61,7 @@ def measure(options: Options) -> Answer:
 
 
 def _over_epochs(options: Options, epochs: int) -> list[Answer]:
-    """One training: after each epoch its speed, its memory, and the size of its event files."""
+    """The speed, memory and size of event files of one training after each epoch."""
     settings = options.settings(batch_size=BATCH_SIZE, turns=epochs)
     answers, _ = in_turns({names.LOGGED: command(names.LOGGED, settings)}, epochs - 1)
     points, before, steps_before = [], 0, 0
@@ -85,7 +85,7 @@ def _over_epochs(options: Options, epochs: int) -> list[Answer]:
 
 
 def _train_briefly(settings: Settings, steps: int) -> Answer:
-    """One short training in a process of its own."""
+    """Runs one short training in a separate process."""
     program = [sys.executable, "-m", "experiments.bench.growth", settings.to_json(), str(steps)]
     answer = time_command(program)
     return {**json.loads(answer["output"].splitlines()[-1]), "peak_mb": answer["peak_mb"]}
@@ -94,7 +94,7 @@ def _train_briefly(settings: Settings, steps: int) -> Answer:
 def train(settings: Settings, steps: int) -> None:
     """Trains for some steps with all logging and prints the speed as JSON.
 
-    The speed leaves out the first compiled call, in which TensorFlow compiles.
+    The speed does not include the first compiled call, in which TensorFlow compiles.
     """
     from lenet.training.runtime import start_tensorflow
 

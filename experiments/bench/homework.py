@@ -1,9 +1,9 @@
-"""The homework as its author would write it today: the contestant of the whole job.
+"""The homework as its author would write it today: the contestant in the part `job`.
 
-One file, top to bottom: `tf.data`, a subclassed Keras model, a train step in `tf.function`,
-`tf.summary` in a plain loop, matplotlib figures turned into images. It records scalars at each
-step, histograms and figures every 200 steps, and evaluates after each epoch. It uses nothing
-of `lenet`, except that it reads the same files of MNIST.
+It is a script in one file: `tf.data`, a subclassed Keras model, a train step in `tf.function`,
+`tf.summary` in a plain loop, matplotlib figures converted to images. It records scalars at each
+step, records histograms and figures every 200 steps, and evaluates after each epoch. It does not
+use `lenet`, but reads the same MNIST files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOG_EVERY = 200
 
 
 class LeNet(keras.Model):
-    """The network of the homework; returns logits and fc2 activations."""
+    """The network of the homework. It returns logits and fc2 activations."""
 
     def __init__(self, activation: str) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ def load(folder: Path) -> tuple[Any, Any]:
 
 
 def figure_to_image(figure: Any) -> tf.Tensor:
-    """A matplotlib figure as TensorBoard wants it: uint8 [1, height, width, 4]."""
+    """A matplotlib figure in TensorBoard's format: uint8 [1, height, width, 4]."""
     buffer = io.BytesIO()
     plt.savefig(buffer, format="png")
     plt.close(figure)
@@ -71,7 +71,7 @@ def figure_to_image(figure: Any) -> tf.Tensor:
 
 
 def draw_kernels(kernel: Any) -> Any:
-    """Every input channel of every kernel as a gray picture."""
+    """Every input channel of every kernel as a gray image."""
     _, _, inputs, outputs = kernel.shape
     figure, axes = plt.subplots(inputs, outputs, figsize=(outputs, inputs), squeeze=False)
     for i in range(inputs):
@@ -82,7 +82,7 @@ def draw_kernels(kernel: Any) -> Any:
 
 
 def draw_matrix(matrix: Any) -> Any:
-    """A matrix as a gray picture."""
+    """A matrix as a gray image."""
     figure = plt.figure(figsize=(8, 4))
     plt.imshow(matrix.T, cmap="gray", aspect="auto")
     plt.colorbar()
@@ -90,7 +90,7 @@ def draw_matrix(matrix: Any) -> Any:
 
 
 def main(data_dir: Path, logdir: Path, activation: str, epochs: int, batch_size: int) -> None:
-    """Trains, and records everything the homework asks for."""
+    """Trains, and records everything that the homework requires."""
     (train_images, train_labels), (test_images, test_labels) = load(data_dir)
     train = tf.data.Dataset.from_tensor_slices((train_images, train_labels))
     train = train.shuffle(60_000).batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -1,4 +1,4 @@
-"""The part `job`: from the start of the process to the finished run, everything logged."""
+"""The part `job`: the time from the start of the process to the finished run, with all logging."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 5, 1, 100
 OURS, HOMEWORK = "lenet.train", "homework"
 WORDS = {
     OURS: "python -m lenet.train with all logging, checkpoints and figures, at its defaults",
-    HOMEWORK: "a script of one file as for a course: scalars each step, histograms and "
-    "matplotlib pictures each 200 steps, an evaluation after each epoch",
+    HOMEWORK: "a script in one file, as for a course: scalars at each step, histograms and "
+    "matplotlib figures every 200 steps, an evaluation after each epoch",
 }
 
 
@@ -23,7 +23,7 @@ def measure(options: Options) -> Answer:
     """Times both programs in turns."""
     epochs = QUICK_EPOCHS if options.quick else EPOCHS
     folder = options.mnist_folder()
-    # The warm-up: afterwards the libraries are in the memory of the system.
+    # The warm-up. After it, the libraries are in the memory of the system.
     time_command([sys.executable, "-c", "import tensorflow, matplotlib.pyplot, sklearn"])
     answers: dict[str, list[Answer]] = {OURS: [], HOMEWORK: []}
     for _ in range(options.rounds_of(ROUNDS)):

@@ -1,4 +1,4 @@
-"""Keras's `model.fit` as a contestant, on float32 arrays in memory, as people write it."""
+"""The contestant `model.fit` of Keras, on float32 arrays in memory, in its usual form."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def functional_model(settings: Settings, dataset: Dataset) -> Any:
 
 
 def compile_model(model: Any, learning_rate: Any, steps_per_execution: int = 1) -> None:
-    """Gives a model Keras's own Adam, the loss and the accuracy."""
+    """Compiles a model with Keras's own Adam, the loss and the accuracy."""
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -47,7 +47,7 @@ def compile_model(model: Any, learning_rate: Any, steps_per_execution: int = 1) 
 
 
 def best_steps_per_execution(settings: Settings, dataset: Dataset, images: Any) -> int:
-    """The number of steps per compiled call with which `model.fit` is fastest here."""
+    """The number of steps per compiled call with which `model.fit` is fastest on this machine."""
     count = min(len(images), STEPS_TO_TRY * settings.batch_size)
     rate = settings.config().resolved(dataset.name).learning_rate
     ends: list[float] = []
@@ -70,7 +70,7 @@ def best_steps_per_execution(settings: Settings, dataset: Dataset, images: Any) 
             verbose=SILENT,
             callbacks=[Clock()],
         )
-        return ends[-1] - ends[-2]  # Of the second epoch: in the first one Keras compiles.
+        return ends[-1] - ends[-2]  # The second epoch, because Keras compiles in the first one.
 
     return min(STEPS_PER_EXECUTION, key=seconds)
 
@@ -79,20 +79,20 @@ def compete(settings: Settings, how: str) -> None:
     """Trains with `model.fit`.
 
     Args:
-        how: "plain"; "best": with the best `steps_per_execution`; or "tensorboard": with an
+        how: "plain"; "best" for the best `steps_per_execution`; or "tensorboard" for an
             evaluation after each epoch and the TensorBoard callback, which writes histograms
-            of the weights each epoch and the loss and the accuracy at each step.
+            of the weights after each epoch and the loss and the accuracy at each step.
     """
     dataset, gate = settings.dataset(), Gate()
     config = settings.config().resolved(dataset.name)
     images, labels = floats(dataset, dataset.train), dataset.train.labels
     keras.utils.set_random_seed(settings.seed)
-    gate.wait()  # What follows is part of the warm-up, when nobody else trains.
+    gate.wait()  # The next lines are part of the warm-up, when no other contestant trains.
     steps = best_steps_per_execution(settings, dataset, images) if how == "best" else 1
     more = {"steps_per_execution": steps} if how == "best" else {}
 
     class Turns(keras.callbacks.Callback):
-        """Answers at the end of each epoch; the last callback, so that the others have written."""
+        """Answers at the end of each epoch. It is the last callback, after all writing callbacks."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             if epoch > 0:

@@ -1,4 +1,4 @@
-"""`model.fit` with the learning rates of `lenet`'s one_cycle schedule: a contestant of `target`."""
+"""A contestant in the part `target`: `model.fit` with the rates of `lenet`'s one_cycle schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from experiments.bench.keras_fit import compile_model, functional_model, keras, tf
 from experiments.bench.settings import Settings, floats
-from lenet.training.schedule import Schedule, learning_rates
+from lenet.training.learning_rates import learning_rates
+from lenet.training.schedule import Schedule
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):

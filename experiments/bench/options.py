@@ -1,4 +1,4 @@
-"""The benchmark's options, as all parts get them."""
+"""The options of the benchmark, which all parts receive."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ QUICK_IMAGES = 6_000
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the user asks for.
+    """The options that the user chose.
 
     Attributes:
-        quick: a rough answer: fewer contestants, rounds and images.
-        rounds: how many rounds count; None: each part's own number.
+        quick: a rough result with fewer contestants, rounds and images.
+        rounds: the number of rounds after the warm-up; None: the default of each part.
         model, image_size, data_dir: as in `lenet.train`.
-        batch_sizes, activations: what the part `train` is measured with.
+        batch_sizes, activations: the values with which the part `train` is measured.
     """
 
     quick: bool = False
@@ -33,11 +33,11 @@ class Options:
     activations: tuple[str, ...]
 
     def rounds_of(self, usual: int, quick: int = 1) -> int:
-        """How many rounds count in a part."""
+        """The number of rounds of a part, without the warm-up."""
         return self.rounds or (quick if self.quick else usual)
 
     def settings(self, **values: Any) -> Settings:
-        """Settings of contestants: the shared options and the given ones."""
+        """Settings for contestants: the shared options and the given values."""
         shared = {
             "model": self.model,
             "image_size": self.image_size,
@@ -50,7 +50,7 @@ class Options:
         """The folder with MNIST's four IDX files, for programs that read them themselves.
 
         Raises:
-            FileNotFoundError, ValueError: there is none.
+            FileNotFoundError, ValueError: there is no such folder.
         """
         if self.data_dir is None:
             load_dataset("mnist")  # Downloads it if necessary.
@@ -63,5 +63,5 @@ class Options:
         return self.data_dir
 
     def data_arguments(self) -> list[str]:
-        """The options of `lenet.train` that name the images."""
+        """The options of `lenet.train` that choose the images."""
         return ["--data-dir", str(self.data_dir)] if self.data_dir else []

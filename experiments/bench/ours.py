@@ -1,4 +1,4 @@
-"""`lenet` itself as a contestant: its own Trainer, one epoch per line."""
+"""The contestant `lenet`: its own Trainer, with one epoch per turn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compete(settings: Settings, logging: str) -> None:
     schedule = Schedule(size, settings.batch_size, settings.turns)
 
     class Turns(Reporter):
-        """Answers at the end of each epoch; gets its Trainer once there is one."""
+        """Answers at the end of each epoch. Its Trainer is set after both exist."""
 
         trainer: Trainer
 
@@ -46,8 +46,8 @@ def compete(settings: Settings, logging: str) -> None:
             gate.trained()
 
         def line(self, text: str) -> None:
-            # The only line between an epoch's last update and the next epoch is the epoch's own,
-            # printed after its evaluation.
+            # Between the last update of an epoch and the next epoch, the Trainer prints only one
+            # line, after the evaluation.
             history = self.trainer.history
             if not schedule.is_epoch_end(history.step):
                 return
@@ -70,10 +70,10 @@ def compete(settings: Settings, logging: str) -> None:
 
 
 def save_initial_weights(settings: Settings, path: Path) -> None:
-    """Writes a network as it is before training, for contestants without TensorFlow.
+    """Writes a network before training to a file, for contestants without TensorFlow.
 
-    The file has `layers`, JSON text with the kind of each layer in order, and the arrays
-    `<layer>/kernel` and `<layer>/bias`. A layer's `input` is a shape before flattening.
+    The file contains `layers`, a JSON text with the kind of each layer in order, and the arrays
+    `<layer>/kernel` and `<layer>/bias`. A layer's `input` is the shape before flattening.
     """
     start_tensorflow(lean=True)
     import numpy as np

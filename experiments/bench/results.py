@@ -1,4 +1,4 @@
-"""A measurement as a whole: where and how it was made, as JSON and as lines to read."""
+"""The results of the benchmark with its machine and versions, as JSON and as lines of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "torch")
 
 
 def new(command: str, quick: bool, settings: dict[str, Any]) -> Answer:
-    """A measurement before its first part: command, date, machine and versions."""
+    """New results without any part: command, date, machine and versions."""
     return {
         "command": command,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -40,7 +40,7 @@ def _version(package: str) -> str | None:
 
 
 def environment(results: Answer) -> str:
-    """One sentence about the machine."""
+    """One line about the machine and the versions."""
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
         f"{results['processor']}, {results['cpus']} processors, "
@@ -50,11 +50,11 @@ def environment(results: Answer) -> str:
 
 
 def lines(part: Answer) -> Iterator[str]:
-    """What a person reads of one part: speeds, ratios, notes."""
+    """The lines that are printed for one part: speeds, ratios, notes."""
     rows = [(_label(each, "contestant"), _values(each)) for each in part["measurements"]]
     yield from _aligned(rows)
     if part["ratios"]:
-        yield "  ratios, round by round: median (minimum to maximum)"
+        yield "  ratios of the rounds: median (minimum to maximum)"
     rows = [
         (
             _label(ratio, "title"),
@@ -68,19 +68,19 @@ def lines(part: Answer) -> Iterator[str]:
 
 
 def _label(entry: Answer, name: str) -> str:
-    """Who or what a line is about, after its settings."""
+    """The settings of a line, followed by its contestant or title."""
     return f"{entry['setting']}: {entry[name]}" if "setting" in entry else entry[name]
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Labels and values in two columns."""
+    """Aligns labels and values in two columns."""
     width = max((len(label) for label, _ in rows), default=0)
     for label, values in rows:
         yield f"  {label:{width}}  {values}"
 
 
 def _values(measurement: Answer) -> str:
-    """The numbers of one contestant: the median of its rounds."""
+    """The numbers of one contestant, as medians over its rounds."""
     if "values" in measurement:
         decimals = 2 if measurement["unit"] == "s" else 0
         low, middle, high = (

@@ -1,7 +1,7 @@
-"""Contestants take turns, and are compared by ratios, round by round.
+"""Lets contestants take turns, and compares their times as ratios within each round.
 
-A machine's speed drifts. It slows all contestants of a round alike, so compare the ratios and not
-the seconds.
+The speed of a machine changes over time, but within a round it is about the same for all
+contestants. Therefore compare the ratios, not the seconds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Answer = dict[str, Any]
 
 
 class ContestantError(RuntimeError):
-    """A contestant ended early or failed; the message names its command."""
+    """A contestant ended early or failed. The message contains its command."""
 
 
 class Contestant:
-    """A process that trains one epoch for each line it gets; see `gate.Gate`.
+    """A process that trains one epoch for each line on its standard input; see `gate.Gate`.
 
     Args:
         command: the program and its arguments.
@@ -43,13 +43,13 @@ class Contestant:
             ContestantError: the process ended instead.
         """
         assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):  # Then there is no answer to read either.
+        with contextlib.suppress(BrokenPipeError):  # Then `read` finds no answer and raises.
             self._process.stdin.write("go\n")
             self._process.stdin.flush()
         return self.read()
 
     def read(self) -> Answer:
-        """Waits for the contestant's next line; its first one says that it is ready.
+        """Waits for the next line of the contestant. Its first line means that it is ready.
 
         Raises:
             ContestantError: the process ended instead.
@@ -71,15 +71,15 @@ def in_turns(
 ) -> tuple[dict[str, list[Answer]], dict[str, str]]:
     """Starts all contestants, warms them up, and lets them take turns.
 
-    The warm-up is an epoch of each contestant. Its answer comes first and counts for the loss
-    curves, not for the speed.
+    The warm-up is one epoch of each contestant. Its answer comes first. It counts for the loss
+    curves, but not for the speed.
 
     Args:
-        commands: by contestant, the command that starts it.
+        commands: the command that starts each contestant, by its name.
         rounds: epochs of each contestant after its warm-up.
 
     Returns:
-        The answers of each contestant, 1 + `rounds` of them; and why some contestants could not
+        The 1 + `rounds` answers of each contestant, and the reasons why some contestants could not
         take part.
 
     Raises:
@@ -90,7 +90,7 @@ def in_turns(
     left_out: dict[str, str] = {}
     try:
         for contestant in contestants.values():
-            contestant.read()  # Ready: nobody is still loading when the first one trains.
+            contestant.read()  # Wait until all have loaded, before the first one trains.
         for name in commands:
             first = contestants[name].take_turn()
             if "unavailable" in first:
@@ -111,11 +111,11 @@ def time_command(command: Sequence[str]) -> Answer:
     """Runs a program to its end.
 
     Returns:
-        `seconds` from the start of the process to its end, `peak_mb` of its memory, and what it
-        printed, `output`.
+        `seconds` from the start of the process to its end, `peak_mb` (its peak memory), and
+        `output` (its standard output).
 
     Raises:
-        ContestantError: its exit code is not 0; the message ends with what it printed as errors.
+        ContestantError: its exit code is not 0; the message ends with its standard error.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
@@ -135,23 +135,23 @@ def time_command(command: Sequence[str]) -> Answer:
 
 
 def compare(title: str, slower: Sequence[float], faster: Sequence[float], **more: Any) -> Answer:
-    """How many times as long one contestant takes as another, round by round.
+    """The ratio of the times of two contestants in each round.
 
     Args:
-        title: what is compared, e.g. "model.fit / lenet".
-        slower: seconds of the contestant above the line, one per round.
-        faster: seconds of the contestant below the line, in the same rounds.
-        more: what else to keep with the ratio, e.g. the batch size.
+        title: the contestants, e.g. "model.fit / lenet".
+        slower: seconds of the first contestant (the numerator), one value per round.
+        faster: seconds of the second contestant (the denominator), in the same rounds.
+        more: more values to keep with the ratio, e.g. the batch size.
 
     Returns:
         `title`, `median`, `minimum`, `maximum`, `rounds` (all ratios), and `more`.
 
     Raises:
-        ValueError: there are no rounds, or not as many of both.
+        ValueError: there are no rounds, or the numbers of rounds differ.
     """
     if len(slower) != len(faster) or not slower:
         raise ValueError(
-            f"Expected as many rounds of both contestants, at least one. "
+            "Expected the same number of rounds of both contestants, at least one. "
             f"Received: {len(slower)} and {len(faster)}"
         )
     ratios = [above / below for above, below in zip(slower, faster, strict=True)]

@@ -1,4 +1,4 @@
-"""What all contestants of one comparison get: the network, the batches, the images."""
+"""The settings that all contestants of one comparison share: network, batches, images."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from lenet.data.splits import Split, fingerprint
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The same for all contestants that are compared with each other.
+    """The settings of all contestants that are compared with each other.
 
     Attributes:
-        turns: how many epochs each contestant trains, its warm-up included.
-        images: number of training images: the first ones, repeated if there are fewer; None: all.
-        at_most: the largest number of training images if `images` is None; None: no limit.
+        turns: the number of epochs that each contestant trains, including its warm-up.
+        images: the number of training images; the first ones are used, and repeated if there are
+            too few; None: all.
+        at_most: the maximum number of training images if `images` is None; None: no limit.
         data_dir, image_size: as in `lenet.train`.
-        seed: of the initial weights and of the order of the images.
+        seed: the seed for the initial weights and the order of the images.
     """
 
     model: str = "lenet"
@@ -54,7 +55,7 @@ class Settings:
         """The options of `lenet.train` that train with these settings.
 
         Raises:
-            ValueError: an option has a value that it cannot have.
+            ValueError: an option has an invalid value.
         """
         return TrainConfig(
             model=self.model,  # pyright: ignore[reportArgumentType]
@@ -84,9 +85,10 @@ class Settings:
 
 
 def floats(dataset: Dataset, split: Split) -> np.ndarray:
-    """Images as a network outside `lenet` takes them: float32 [n, height, width, channels].
+    """Images for a network outside `lenet`: float32 [n, height, width, channels].
 
-    They range from 0 to 1, less the mean of each channel where `lenet`'s network subtracts it.
+    They range from 0 to 1. If the network of `lenet` subtracts the mean of each channel, the mean
+    is subtracted here too.
     """
     images = split.images.astype(np.float32) / 255
     return images if dataset.mean is None else images - np.array(dataset.mean, np.float32)

@@ -1,4 +1,4 @@
-"""The part `start`: how soon `lenet.train` answers and trains, and how much memory it takes."""
+"""The part `start`: how fast `lenet.train` starts, and how much memory it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 0.01
 
 
 def measure(options: Options) -> Answer:
-    """Seconds to `--help`, to TensorFlow's import and to the first step; memory of two epochs."""
+    """Measures the seconds to `--help`, to import TensorFlow and to the first step, and memory."""
     network = ["--model", options.model, *options.data_arguments()]
     network += ["--image-size", str(options.image_size)] if options.image_size else []
     ways: dict[str, Callable[[], float]] = {
@@ -29,7 +29,7 @@ def measure(options: Options) -> Answer:
         FIRST_STEP: lambda: _seconds_to_first_step(network),
     }
     for way in ways.values():
-        way()  # The warm-up: afterwards the libraries are in the memory of the system.
+        way()  # The warm-up. After it, the libraries are in the memory of the system.
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds_of(ROUNDS)):
         for name, way in ways.items():
@@ -67,7 +67,7 @@ def _seconds_to_first_step(network: list[str]) -> float:
             while process.poll() is None:
                 if metrics.exists() and ",train," in metrics.read_text():
                     seconds = time.perf_counter() - started
-                    process.wait()  # Two programs at once would slow each other.
+                    process.wait()  # Two programs in parallel would slow each other down.
                     return seconds
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         raise ContestantError("lenet.train ended before its first step")

@@ -1,4 +1,4 @@
-"""A plain training loop as a contestant: one call of a `tf.function` per step, over `tf.data`."""
+"""The contestant `step loop`: a Python loop over `tf.data` with one `tf.function` call per step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.bench.settings import Settings, floats
 from lenet.data.sampling import choose_probe
 from lenet.data.splits import Split
 
-import keras  # isort: skip  # After keras_fit, which imports it without its messages.
+import keras  # isort: skip  # After keras_fit, which imports it without messages on stderr.
 import numpy as np
 import tensorflow as tf
 
@@ -21,11 +21,11 @@ EVALUATION_BATCH = 500
 
 
 class Loop:
-    """The training step and the evaluation, as tutorials write them.
+    """The training step and the evaluation in the way of tutorials.
 
     Args:
         model: a functional model that returns logits.
-        learning_rate: of Adam.
+        learning_rate: the learning rate of Adam.
     """
 
     def __init__(self, model: Any, learning_rate: float) -> None:
@@ -55,11 +55,12 @@ class Loop:
 
 
 class Looking:
-    """Writes what `lenet` shows in TensorBoard, each thing with its own call of `tf.summary`.
+    """Writes the same summaries as `lenet`, each with its own call of `tf.summary`.
 
     Args:
-        loop: whose network to look at.
-        images, labels: the images to look with, float32 [n, height, width, channels], int32 [n].
+        loop: the loop with the network to measure.
+        images, labels: the images for the measurements, float32 [n, height, width, channels], and
+            their labels, int32 [n].
     """
 
     def __init__(self, loop: Loop, images: Any, labels: Any) -> None:
@@ -72,14 +73,14 @@ class Looking:
 
     @tf.function
     def measure(self) -> tuple[Any, Any]:
-        """The gradient of each weight, and each layer's output."""
+        """The gradients of all weights, and the outputs of all layers."""
         with tf.GradientTape() as tape:
             outputs = self.outputs(self.images)
             loss = self.loop.loss_of(self.labels, outputs[self.kernels[-1].name])
         return tape.gradient(loss, self.loop.model.trainable_variables), outputs
 
     def write(self, step: int) -> None:
-        """Writes histograms and pictures; a writer must be active."""
+        """Writes histograms and images. A writer must be active."""
         gradients, outputs = self.measure()
         for weight, gradient in zip(self.loop.model.trainable_variables, gradients, strict=True):
             tf.summary.histogram(weight.path, weight.value, step=step)
@@ -98,7 +99,7 @@ class Looking:
 
 
 def side_by_side(values: Any) -> np.ndarray:
-    """Pictures [height, width, n] in one row, as `tf.summary.image` takes them: 0 to 1."""
+    """Images [height, width, n] in one row, from 0 to 1, as `tf.summary.image` requires."""
     values = np.asarray(values)
     low, high = values.min(), values.max()
     row = np.moveaxis(values, 2, 1).reshape(1, len(values), -1, 1)
@@ -109,8 +110,8 @@ def compete(settings: Settings, how: str) -> None:
     """Trains with a Python loop over batches.
 
     Args:
-        how: "plain", or "looking": with the loss and the accuracy of each step, histograms and
-            pictures each 200 steps, and an evaluation after each epoch.
+        how: "plain"; or "looking" for the loss and the accuracy at each step, histograms and
+            images every 200 steps, and an evaluation after each epoch.
     """
     dataset = settings.dataset()
     config = settings.config().resolved(dataset.name)

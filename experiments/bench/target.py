@@ -1,8 +1,8 @@
-"""The part `target`: how soon a program has trained a network that gets 99 % of MNIST's test images.
+"""The part `target`: the time to train a network with a test accuracy of 99 % on MNIST.
 
-The schedule was chosen without the test images: `python -m experiments.bench.target FOLDER` trains
+The schedule was chosen without the test images. `python -m experiments.bench.target FOLDER` trains
 every candidate on 50,000 of the training images, evaluates it on the other 10,000, and prints a
-table. `CHOSEN` has the fewest epochs of all candidates that are at least as good there as
+table. `CHOSEN` has the fewest epochs of all candidates with at least the validation accuracy of
 `FIRST_TRY`. Mean validation accuracy of three seeds, in %, by epochs, batch size and rate:
 
     epochs  batch   0.004  0.008  0.012
@@ -32,13 +32,13 @@ SEEDS = (0, 1, 2)
 OURS, FIT = "lenet.train", "model.fit"
 WORDS = {
     OURS: "python -m lenet.train without inspections and figures",
-    FIT: "model.fit with the same learning rate at each step",
+    FIT: "model.fit with the same learning rates",
 }
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train: the one_cycle schedule, with these values."""
+    """The one_cycle schedule with these values."""
 
     learning_rate: float
     batch_size: int

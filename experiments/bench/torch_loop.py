@@ -1,6 +1,6 @@
-"""PyTorch as a contestant: data in memory, fused Adam, eager or with `torch.compile`.
+"""The PyTorch contestants: data in memory, fused Adam, eager or with `torch.compile`.
 
-The network and its initial weights are those of `lenet`, read from a file.
+They have the same network and initial weights as `lenet`, read from a file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from experiments.bench.gate import Gate, give_up
 from experiments.bench.settings import Settings, floats
 from lenet.data.sampling import epoch_order
 
-KERAS_EPSILON = 1e-7  # Of Adam; PyTorch's own default is 1e-8.
-# The same functions as in Keras. leaky_relu: Keras's slope for negative values is 0.2.
+KERAS_EPSILON = 1e-7  # The epsilon of Adam in Keras. The default of PyTorch is 1e-8.
+# The same functions as in Keras, whose leaky_relu has the slope 0.2 for negative values.
 ACTIVATIONS: dict[str, Any] = {
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
@@ -41,7 +41,7 @@ def initial_weights(settings: Settings) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.npz"
         command = [sys.executable, "-m", "experiments.bench.ours", settings.to_json()]
-        # In another process: TensorFlow stays out of this one.
+        # In a different process, so that TensorFlow is not loaded in this one.
         subprocess.run([*command, "weights", str(path)], check=True)
         with np.load(path) as saved:
             return dict(saved)
@@ -106,7 +106,7 @@ def compete(settings: Settings, how: str) -> None:
         loss = nn.functional.cross_entropy(logits, batch_labels)
         return loss, (logits.argmax(1) == batch_labels).sum()
 
-    # Not dynamic: each of the two batch sizes, full and last, gets code of its own.
+    # Not dynamic, so that each of the two batch sizes (full and last) has its own compiled code.
     step: Any = torch.compile(forward, dynamic=False) if how == "compile" else forward
     gate = Gate()
     for epoch in range(settings.turns):

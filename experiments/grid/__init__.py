@@ -1,9 +1,9 @@
 """Trains every combination of options that you list: `python -m experiments.grid`.
 
-In the order in which they are used: `options` (the command line), `grid` (one grid from its
-options to its outcome), `tuning`, `jobs` (what is asked of a run and what comes back), `executor`
-and `cluster` (where runs are made), `run_one` and `session` (one run), `live` and `leader_board`
-(what is printed), `record` (`grid.json`).
+The modules in the order of their use: `options` (the command line), `grid` (one grid from its
+options to its results), `tuning` (learning rates), `jobs` (the request for a run and its outcome),
+`executor` and `cluster` (run jobs in this process or on a cluster), `run_one` and `session` (one
+run), `live` and `terminal_board` (printed output), `record` (`grid.json`).
 
 May import: report, combinations.
 """

@@ -13,11 +13,11 @@ from lenet.recording.runs import RunError
 PROG = "python -m experiments.grid"
 DESCRIPTION = (
     "Trains every combination of the given activations, optimizers, seeds and other options, and "
-    "compares them. All combinations of one seed see the same images in the same order, and start "
-    "from the same initial weights if the network and its initializer are the same. Each option "
-    "that accepts several values adds its values to the combinations. If you repeat the command, "
-    "the grid skips finished runs and continues the others. Exit code 1 if a run failed; a run "
-    "that diverged counts as a result."
+    "compares them. All combinations with the same seed see the same images in the same order. "
+    "They also start from the same initial weights if the network and its initializer are the "
+    "same. Each option that accepts several values adds its values to the combinations. If you "
+    "repeat the command, the grid skips finished runs and continues the others. The exit code is 1 "
+    "if a run failed. A run that diverged counts as a result."
 )
 SIGNAL_BASE = 128
 
@@ -30,10 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if every run is done or has diverged; 1 if a run failed or the report could not be
-        written; 128 and the number of the signal if interrupted.
+        written; 128 plus the number of the signal if interrupted.
 
     Raises:
-        SystemExit: `--help` (0), or a user's mistake (2).
+        SystemExit: `--help` (0), or a user error (2).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         grid = Grid(chosen, arguments)
     except KeyboardInterrupt:
-        print("Interrupted before training began: nothing was saved.", file=sys.stderr)
+        print("Interrupted before training began. Nothing was saved.", file=sys.stderr)
         return SIGNAL_BASE + signal.SIGINT
     except (ValueError, OSError) as error:
         cli.fail(error)

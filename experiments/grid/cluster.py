@@ -1,4 +1,4 @@
-"""Runs on Dask distributed: on a cluster started for the grid on this machine, or on yours."""
+"""Runs jobs with Dask distributed, on a cluster that starts on this machine or on the user's own."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ ANSWER_SECONDS = 0.25
 STOP_SECONDS = 60
 CONNECT_SECONDS = 20
 
-# Dask gives up a run that has been on more dead workers than this. A grid that runs overnight must
-# survive many killed workers, since a run continues from its checkpoint; but a run that kills its
-# worker every time, e.g. by using all the memory, must end. A run that only raises an exception
-# does not count: `train_one` makes an outcome of it.
+# Dask gives up a run after more than this number of its workers have died. A grid that runs
+# overnight must survive many killed workers, since a run continues from its checkpoint. But a run
+# that kills its worker every time, e.g. by using all the memory, must end. An exception in a run
+# does not count, because `train_one` turns it into an outcome.
 ALLOWED_FAILURES = 10
 
 
 class IgnoreInterrupts(WorkerPlugin):
-    """Lets workers ignore Ctrl-C, which a terminal sends to every process: the grid handles it."""
+    """Lets workers ignore Ctrl-C. A terminal sends it to every process, and the grid handles it."""
 
     def setup(self, worker: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -43,10 +43,10 @@ class IgnoreInterrupts(WorkerPlugin):
 def connect(
     chosen: GridOptions, workers: int
 ) -> contextlib.AbstractContextManager[distributed.Client]:
-    """The cluster that the options ask for.
+    """The cluster that the options specify.
 
     Args:
-        workers: how many processes a cluster on this machine gets.
+        workers: the number of processes of a cluster on this machine.
 
     Raises:
         OSError: on entering, if the scheduler of `chosen` cannot be used.
@@ -59,23 +59,23 @@ def connect(
 
 @contextlib.contextmanager
 def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed.Client]:
-    """Starts processes on this machine that talk by TLS, with certificates made for this one use.
+    """Starts processes on this machine that communicate by TLS with temporary certificates.
 
     They listen only on 127.0.0.1. A worker that dies is replaced.
 
     Args:
-        workers: how many processes, one thread each.
+        workers: the number of processes, with one thread each.
         dashboard: show Dask's dashboard, without TLS, on http://127.0.0.1:8787.
     """
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
-        # A busy worker is not dead: importing TensorFlow blocks Python for seconds.
+        # A worker that does not answer may be busy: importing TensorFlow blocks Python for seconds.
         "distributed.comm.timeouts.connect": "60s",
         # Otherwise Dask would inspect the stack of every thread a hundred times a second.
         "distributed.worker.profile.enabled": False,
     }
     if not dashboard:
-        # Dask always opens its HTTP ports, without TLS; without routes, they serve nothing.
+        # Dask always opens its HTTP ports without TLS. Without routes, they serve nothing.
         settings["distributed.scheduler.http.routes"] = []
         settings["distributed.worker.http.routes"] = []
     with (
@@ -89,7 +89,7 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
             security=distributed.Security.temporary(),
             dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
             scheduler_kwargs={"dashboard": dashboard},
-            memory_limit=0,  # No limit: Dask would kill a worker that nears its share.
+            memory_limit=0,  # No limit, because Dask would kill workers that use too much memory.
             silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -105,7 +105,7 @@ def existing_cluster(
     """Connects by TLS to a scheduler that is already running.
 
     Raises:
-        OSError: there is no scheduler at the address, or it does not accept the certificate.
+        OSError: there is no scheduler at the address, or it rejects the certificate.
     """
     security = distributed.Security(
         tls_ca_file=str(ca_file),
@@ -124,16 +124,16 @@ def existing_cluster(
 def train_all(
     client: distributed.Client, jobs: Sequence[Job], stop: StopRequest
 ) -> Iterator[Outcome]:
-    """Makes runs on a cluster, one per worker at a time.
+    """Trains runs on a cluster, one per worker at a time.
 
     Args:
-        stop: once it is set, no further run starts, and running ones save a checkpoint.
+        stop: once it is set, no further run starts, and the current runs save a checkpoint.
 
     Yields:
         The outcome of each run as it ends; nothing for runs that never started.
     """
-    # Handed out one by one, so that a worker that dies affects no waiting run, and the first
-    # free worker gets the next run.
+    # The jobs are submitted one by one, so that a dead worker affects no waiting run, and the
+    # first free worker gets the next run.
     waiting = collections.deque(jobs)
     running: dict[distributed.Future, Job] = {}
     deadline = float("inf")
@@ -154,19 +154,19 @@ def train_all(
             distributed.wait(list(running), timeout=ANSWER_SECONDS, return_when="FIRST_COMPLETED")
         for future in [future for future in running if future.done()]:
             outcome = _outcome(future, running.pop(future))
-            # Otherwise Dask would repeat the run for its result if the worker died now.
+            # Otherwise, if the worker died now, Dask would repeat the run to get its result.
             future.release()
             yield outcome
 
 
 def count_workers(client: distributed.Client) -> int:
-    """How many workers there are now."""
+    """The current number of workers."""
     threads: Any = client.nthreads()
     return len(threads)
 
 
 def ask_to_stop(jobs: Sequence[Job]) -> None:
-    """Creates the stop files, which all workers can see, on this machine or another."""
+    """Creates the stop files, which all workers can see, also on other machines."""
     for path in {job.stop_file for job in jobs if job.stop_file is not None}:
         path.touch()
 
@@ -182,5 +182,5 @@ def _outcome(future: distributed.Future, job: Job) -> Outcome:
     if isinstance(error, distributed.scheduler.KilledWorker):
         reason = f"its worker died {ALLOWED_FAILURES + 1} times"
     else:
-        reason = f"the cluster gave it up ({error or future.status})"
+        reason = f"the cluster stopped the run ({error or future.status})"
     return Outcome(job.config, "failed", notes=(f"{reason}. To continue, start the grid again.",))

@@ -1,4 +1,4 @@
-"""Where the runs of a grid are made: in this process, or on a cluster."""
+"""Trains the runs of a grid in this process or on a cluster."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Executor:
-    """Makes runs as the options ask for; a cluster starts when it is first needed.
+    """Trains runs in the way that the options specify. A cluster starts when it is first needed.
 
     Args:
-        stop: where the caller notes a signal.
+        stop: the caller records a signal here.
         stack: closes the cluster in the end.
     """
 
@@ -31,7 +31,7 @@ class Executor:
         self._client: distributed.Client | None = None
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Makes the runs, as many at once as there are workers, until asked to stop.
+        """Trains the runs until asked to stop, as many in parallel as there are workers.
 
         Raises:
             OSError: the cluster cannot be used.
@@ -58,10 +58,10 @@ class Executor:
         yield from cluster.train_all(self._client, jobs, self._stop)
 
     def write_overview(self, folder: Path, values: dict[str, list[Any]]) -> None:
-        """Writes in a grid's folder what its runs compare, for TensorBoard's HParams page.
+        """Writes the options that a grid compares into its folder, for TensorBoard's HParams page.
 
-        Call it when a run has just ended. Then a worker is free, and TensorFlow is loaded where
-        the runs are made; this process may never load it.
+        Call it when a run has just ended. Then a worker is free, and the process that trains has
+        already loaded TensorFlow. This process may never load it.
         """
         if self._client is None:
             write_overview(folder, values)
@@ -70,5 +70,5 @@ class Executor:
 
 
 def _with_threads(job: Job, maximum: int) -> Job:
-    """Limits a run's threads where runs share processors; this does not change the weights."""
+    """Limits a run's threads if runs share processors. This does not change the weights."""
     return replace(job, config=replace(job.config, threads=min(job.config.threads, maximum)))

@@ -1,4 +1,4 @@
-"""A grid from its options to its outcome: which runs it has, training them, and reporting."""
+"""A grid from its options to its results: plans the runs, trains them and writes the report."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Grid:
     """One grid.
 
     Args:
-        chosen: what the user asked for.
-        arguments: the same as the user typed it, to be repeated in messages and in `grid.json`.
+        chosen: the options that the user chose.
+        arguments: the same options as the user typed them, for messages and `grid.json`.
 
     Raises:
         FileNotFoundError, ValueError: the images cannot be loaded, an option is out of its range
-            or has no effect on one of the networks, or there are too few images to tune on.
+            or has no effect on one of the networks, or there are too few images for tuning.
         OSError: the grid's folder cannot be created.
     """
 
@@ -56,22 +56,26 @@ class Grid:
         """Trains the runs that are not finished, and prints and reports the results of all.
 
         Returns:
-            Whether all went well, and the number of the signal that interrupted the grid, or 0.
+            Whether everything succeeded, and the number of the signal that interrupted the grid,
+            or 0.
 
         Raises:
-            RunError: another process uses the folder, or it contains other runs with these names.
+            RunError: another process uses the folder, or it contains different runs with these
+                names.
             OSError: the folder cannot be written, or the cluster cannot be used.
         """
         with runs.locked(self.folder), stop_on_signals() as stop:
             configs, outcomes = self._train_all(stop)
             if stop.signal:
-                print("Interrupted: every run that has started keeps its checkpoints. To continue:")
+                print(
+                    "Interrupted. All runs that have started keep their checkpoints. To continue:"
+                )
                 print(f"  {self.command}")
                 return False, stop.signal
             return self._finish(configs, outcomes), 0
 
     def _train_all(self, stop: StopRequest) -> tuple[list[TrainConfig], list[Outcome]]:
-        """Tunes where asked for, then trains; returns the final configs and all outcomes."""
+        """Tunes if asked to, then trains; returns the final configs and all outcomes."""
         configs, choice = self.configs, None
         with contextlib.ExitStack() as stack:
             (self.folder / STOP_FILE).unlink(missing_ok=True)
@@ -96,18 +100,18 @@ class Grid:
         return [Job(config, dataset.sha256, held_out, stop_file) for config in configs]
 
     def _tune(self, executor: Executor, stop: StopRequest) -> dict[str, Any]:
-        """Tries several learning rates on held-out training images; see `tuning.choose`."""
+        """Compares several learning rates on held-out training images; see `tuning.choose`."""
         dataset = self.tuning_dataset
         print(
-            f"Tuning the learning rate on {len(dataset.test):,} of the training images; the test "
-            "images are not used."
+            f"Tuning the learning rate: {len(dataset.test):,} training images are held out for "
+            "validation. The test images are not used."
         )
         candidates = tuning.candidates(self.configs, self.folder / TUNING)
         jobs = self._jobs(candidates, dataset, tuning.HELD_OUT)
         choice = tuning.choose(self.configs, self._train(executor, jobs, dataset))
         if not stop.signal:
             for name, rates in choice.items():
-                edge = " (at the edge of the rates tried)" if rates["at_edge"] else ""
+                edge = " (the lowest or highest rate tried)" if rates["at_edge"] else ""
                 print(f"{name}: learning rate {rates['best']:g}{edge}")
         return choice
 
@@ -118,14 +122,14 @@ class Grid:
         dataset: Dataset,
         overview: dict[str, list[Any]] | None = None,
     ) -> list[Outcome]:
-        """Makes the runs that are not finished, and shows the progress.
+        """Trains the runs that are not finished, and shows the progress.
 
         Args:
             dataset: the images of these runs.
-            overview: what the HParams page needs; it is written once the first run has ended.
+            overview: the values for the HParams page, written after the first run has ended.
 
         Returns:
-            The outcome of every run that is finished, earlier ones first.
+            The outcome of every run that has ended; runs that were finished before come first.
         """
         before = {job.folder.name: finished(job) for job in jobs}
         outcomes = [outcome for outcome in before.values() if outcome is not None]
@@ -134,7 +138,7 @@ class Grid:
         for outcome in outcomes:
             table.end(outcome)
         folder = cli.short_path(jobs[0].config.logdir)
-        print(f"{len(jobs)} runs in {folder}, {len(outcomes)} of them finished before")
+        print(f"{len(jobs)} runs in {folder}, {len(outcomes)} of them already finished")
         with live.shown(table) as console:
             for outcome in executor.run(todo):
                 if overview:
@@ -149,7 +153,7 @@ class Grid:
         return outcomes
 
     def _finish(self, configs: Sequence[TrainConfig], outcomes: Sequence[Outcome]) -> bool:
-        """Prints the results and writes the report; returns whether all went well."""
+        """Prints the results and writes the report; returns whether everything succeeded."""
         position = {config.run_name: index for index, config in enumerate(configs)}
         outcomes = sorted(outcomes, key=lambda outcome: position[outcome.name])
         print(f"\n{leader_board(outcomes, len(self.dataset.test))}\n")
@@ -161,8 +165,8 @@ class Grid:
         return reported and not failed
 
     def _report(self) -> bool:
-        """Writes the report. If that fails, says why: all runs are complete anyway."""
-        from experiments.report import page  # Matplotlib takes a while, so only now.
+        """Writes the report. If that fails, prints why; the runs themselves are complete."""
+        from experiments.report import page  # Importing matplotlib takes a while, so only now.
 
         try:
             print(f"Report         {cli.short_path(page.write_report(self.folder))}")
@@ -173,7 +177,7 @@ class Grid:
 
 
 def _with_fixed_images(shared: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """The options with the data set by name or absolute path, so that all workers find it."""
+    """The options with the name or absolute path of the data set, so that all workers find it."""
     if shared.data_dir is not None:
         return replace(shared, data_dir=shared.data_dir.resolve())
     return replace(shared, dataset=dataset.name) if dataset.name in KNOWN_DATASETS else shared

@@ -1,4 +1,4 @@
-"""What a grid asks of a run, and what comes back. No TensorFlow."""
+"""The request for one run of a grid, and its outcome. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from lenet.recording import runs
 from lenet.training.interrupts import StopRequest
 
 STOP_FILE = ".stop"
-# Training such a run again from the same start would end in the same way.
+# A run in one of these states is not trained again, because it would end in the same way.
 FINAL = ("done", "diverged")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run to make.
+    """One run to train.
 
     Attributes:
-        config: the options, resolved; `logdir` is the grid's folder and `run_name` the run's.
-        dataset_sha256: of the images to train on, so that every worker uses the same ones.
-        held_out: fraction of the training images to validate on, in place of the test images.
+        config: the options, resolved; `logdir` is the grid's folder, and `run_name` the name of
+            the run's folder.
+        dataset_sha256: the sha256 of the images, so that every worker uses the same images.
+        held_out: fraction of the training images that replaces the test images, for validation.
         stop_file: the run saves a checkpoint and stops once this file exists.
     """
 
@@ -46,14 +47,14 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        config: its options.
+        config: the options of the run.
         state: "done", "diverged", "interrupted" or "failed".
-        test_loss: in nats; None if it is not known or not finite.
-        test_accuracy: from 0 to 1, or None.
-        seconds: of training in all sessions; 0 if it never began.
-        images_per_second: during the training calls of its last session, or 0.
-        notes: its warnings, or why it failed.
-        skipped: it had been finished before.
+        test_loss: the test loss in nats; None if it is not known or not finite.
+        test_accuracy: the test accuracy from 0 to 1, or None.
+        seconds: the training time of all sessions; 0 if training never began.
+        images_per_second: the speed of the training calls in its last session, or 0.
+        notes: warnings, or the reason of a failure.
+        skipped: whether the run was already finished.
     """
 
     config: TrainConfig
@@ -67,7 +68,7 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """The run's folder inside the grid's."""
+        """The name of the run's folder, which is inside the grid's folder."""
         return str(self.config.run_name)
 
     @classmethod
@@ -78,10 +79,10 @@ class Outcome:
 
 
 def images(config: TrainConfig, held_out: float = 0.0) -> Dataset:
-    """The images a config asks for, loaded once per process.
+    """The images that a config specifies, loaded once per process.
 
     Args:
-        held_out: fraction of the training images that takes the place of the test images.
+        held_out: fraction of the training images that replaces the test images.
 
     Raises:
         FileNotFoundError, ValueError: see `load_dataset`.
@@ -91,10 +92,10 @@ def images(config: TrainConfig, held_out: float = 0.0) -> Dataset:
 
 
 def finished(job: Job) -> Outcome | None:
-    """The outcome of a run that was finished before, or None if there is still work to do.
+    """The outcome of a run that is already finished, or None if it must still be trained.
 
     Raises:
-        RunError: the folder contains another run, which cannot become this one.
+        RunError: the folder contains a different run, which cannot continue as this one.
     """
     if not (job.folder / runs.CONFIG).exists():
         return None
@@ -104,11 +105,12 @@ def finished(job: Job) -> Outcome | None:
         runs.check_resumable(saved, wanted)
     except ValueError as error:
         raise runs.RunError(
-            f"{job.folder} contains another run: {error} Or choose another --name."
+            f"{job.folder} contains a different run: {error} Or choose a different --name."
         ) from None
     if dataset["sha256"] != job.dataset_sha256:
         raise runs.RunError(
-            f"{job.folder} was trained on other images ({dataset['name']}): choose another --name."
+            f"The run in {job.folder} was trained on different images ({dataset['name']}). "
+            "Choose a different --name."
         )
     status = runs.read_status(job.folder)
     same_end = (saved.epochs, saved.max_steps) == (wanted.epochs, wanted.max_steps)
@@ -118,14 +120,14 @@ def finished(job: Job) -> Outcome | None:
 
 
 def is_asked_to_stop(job: Job, stop: StopRequest) -> bool:
-    """Whether a run should stop: `stop` says so, or the stop file exists, which sets `stop`."""
+    """Whether a run should stop. If the stop file exists, this also sets `stop`."""
     if job.stop_file is not None and job.stop_file.exists():
         stop.signal = stop.signal or signal.SIGINT
     return bool(stop.signal)
 
 
 def as_saved(config: TrainConfig, saved: TrainConfig) -> TrainConfig:
-    """The config with the folder it was saved with: the grid may have been moved since."""
+    """The config with the folder in the saved config, because the grid may have been moved."""
     return replace(config, logdir=saved.logdir, run_name=saved.run_name, resume=saved.resume)
 
 

@@ -1,4 +1,4 @@
-"""The progress of a grid: a live table on a terminal, plain lines elsewhere."""
+"""Shows the progress of a grid: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STYLES = {"done": "green", "diverged": "yellow", "failed": "red", "running": "bo
 
 
 class Row(NamedTuple):
-    """One row of the table, as it is shown."""
+    """The text of one row of the table."""
 
     run: str
     state: str = ""
@@ -39,11 +39,11 @@ class Row(NamedTuple):
 
 
 class LiveTable:
-    """Follows runs by the files they write, on whatever machine they are made.
+    """Follows runs by the files that they write, also if they run on different machines.
 
     Args:
         jobs: the runs to follow.
-        dataset: the images they train and are tested on.
+        dataset: the training and test images of these runs.
     """
 
     def __init__(self, jobs: Sequence[Job], dataset: Dataset) -> None:
@@ -59,7 +59,7 @@ class LiveTable:
         self._ended[outcome.name] = outcome
 
     def line(self, outcome: Outcome) -> str:
-        """A run that has ended, as one line."""
+        """One line about a run that has ended."""
         earlier = " before" if outcome.skipped else ""
         parts = [
             f"[{len(self._ended)}/{len(self._followed)}] {outcome.name}",
@@ -81,13 +81,13 @@ class LiveTable:
         for heading in ("state", "epoch", self._accuracy, "images/s", "time left"):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in self._rows(max(4, console.height - LINES_AROUND)):
-            # Text, not markup: `say` switches markup off, also for the table under its line.
+            # Text, not markup, because `say` turns markup off for its line and the table below it.
             state = Text(row.state, STYLES.get(row.state, ""))
             table.add_row(Text(row.run), state, *row[2:])
         yield table
 
     def _rows(self, height: int) -> list[Row]:
-        """As many rows as fit: running runs, then the last that ended, then waiting ones."""
+        """As many rows as fit: current runs, then runs that just ended, then waiting runs."""
         running, waiting = [], []
         for name, followed in self._followed.items():
             if name not in self._ended:
@@ -113,10 +113,10 @@ class LiveTable:
 
 @dataclass
 class _FollowedRun:
-    """One run, as its files show it.
+    """The progress of one run, read from its files.
 
     Attributes:
-        first_seen: when the first row of this session was seen, and its step.
+        first_seen: the time at which the first row of this session was read, and its step.
     """
 
     job: Job
@@ -150,7 +150,7 @@ class _FollowedRun:
         )
 
     def _speed(self, step: int) -> float:
-        """Steps per second since the run was first seen; 0 if that is not known yet."""
+        """Steps per second since the first row was read; 0 if that is not known yet."""
         now = time.monotonic()
         if self.first_seen is None or step < self.first_seen[1]:
             self.first_seen = (now, step) if step else None
@@ -164,7 +164,7 @@ def shown(table: LiveTable) -> Iterator[Console | None]:
     """Shows the table while the block runs, if there is a terminal.
 
     Yields:
-        Where to print lines above the table, or None without a terminal.
+        The console for lines above the table, or None without a terminal.
     """
     console = Console()
     if not console.is_terminal:
@@ -184,7 +184,7 @@ def say(console: Console | None, text: str, warning: bool = False) -> None:
 
 
 def _last_point(metrics: Path, since: float) -> tuple[int, int] | None:
-    """Step and epoch of the last complete row, or None if nothing was written since a time."""
+    """Step and epoch of the last complete row, or None if nothing was written since `since`."""
     try:
         with metrics.open("rb") as file:
             if os.fstat(file.fileno()).st_mtime < since:

@@ -1,4 +1,4 @@
-"""The grid's command line: TrainConfig's options, with lists for those that can be compared."""
+"""The command line of the grid: the options of TrainConfig, some of them with several values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class GridOnly:
     """The options that only a grid has.
 
     Attributes:
-        workers: how many processes.
+        workers: the number of processes.
     """
 
     name: str = option(
@@ -42,7 +42,7 @@ class GridOnly:
         "auto",
         GRID,
         "Number of processes that train in parallel; auto: one per processor; 0: train one run "
-        "after the other in this process. The weights do not depend on it.",
+        "after the other in this process. The number of workers does not change the weights.",
     )
     dashboard: bool = option(
         False, GRID, "Show Dask's dashboard on http://127.0.0.1:8787 (needs the package bokeh)."
@@ -67,7 +67,7 @@ class GridOnly:
 
 @dataclass(frozen=True, kw_only=True)
 class GridOptions(GridOnly):
-    """Everything the user asks of a grid.
+    """All options of a grid.
 
     Attributes:
         lists: the values of each option that can be compared.
@@ -83,7 +83,7 @@ def parse(arguments: Sequence[str], prog: str, description: str) -> GridOptions:
 
     Raises:
         ValueError: options are out of their range or cannot be combined.
-        SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
+        SystemExit: `--help` (0), or an option that does not exist or has the wrong type (2).
     """
     hints, own = get_type_hints(GridOnly), dataclasses.fields(GridOnly)
     entries = [cli.entry(f, hints[f.name], f.default) for f in own]
@@ -100,7 +100,7 @@ def parse(arguments: Sequence[str], prog: str, description: str) -> GridOptions:
 
 
 def _entry(option: dataclasses.Field[Any], hint: Any) -> cli.Entry:
-    """An option of TrainConfig; one that can be compared takes a list, by its plural name too."""
+    """An option of TrainConfig. If it can be compared, it takes a list and has a plural name."""
     if option.name not in VARIABLE:
         return cli.entry(option, hint, option.default)
     values = DEFAULT_LISTS.get(option.name, (option.default,))
@@ -108,7 +108,7 @@ def _entry(option: dataclasses.Field[Any], hint: Any) -> cli.Entry:
     if plural(option.name) != option.name:
         singular = f"--{option.name.replace('_', '-')}"
         more |= {"name": plural(option.name), "aliases": [singular]}
-    if isinstance(option.default, tuple):  # A list of lists: one word for each inner list.
+    if isinstance(option.default, tuple):  # A list of lists, with one word for each inner list.
         hint, values = str, (as_word(option.default),)
         more["metavar"] = "{none,shift,shift+flip,…} …"
     if values == (None,):
@@ -117,7 +117,7 @@ def _entry(option: dataclasses.Field[Any], hint: Any) -> cli.Entry:
 
 
 def _check(chosen: GridOptions) -> None:
-    """Refuses values out of range and options that cannot be combined."""
+    """Rejects values out of range and options that cannot be combined."""
     if not FOLDER_NAME.holds(chosen.name):
         raise ValueError(f"Expected --name to be {FOLDER_NAME.expected}. Received: {chosen.name!r}")
     if chosen.workers != "auto" and chosen.workers < 0:
@@ -142,8 +142,8 @@ def _check_scheduler(chosen: GridOptions) -> None:
         return
     if not chosen.scheduler.startswith("tls://"):
         raise ValueError(
-            "Expected --scheduler to be an address tls://host:port: without TLS, anybody on the "
-            f"network could run programs here. Received: {chosen.scheduler!r}"
+            "Expected --scheduler to be an address tls://host:port, because without TLS everyone "
+            f"on the network could run programs here. Received: {chosen.scheduler!r}"
         )
     for name, path in files.items():
         if path is None or not path.is_file():

@@ -1,4 +1,4 @@
-"""`grid.json`: how a grid was made, for its report and for whoever repeats it."""
+"""Writes `grid.json`: the command and options of a grid, for its report and for repeating it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def write(
     """Writes a grid's `grid.json`.
 
     Args:
-        folder: the grid's.
-        command: what repeats the grid.
+        folder: the grid's folder.
+        command: the command that repeats the grid.
         lists: the values of each option that can be compared.
-        configs: one per run, resolved, with tuned learning rates.
-        choice: what `tuning.choose` returned, or None without tuning.
+        configs: one config per run, resolved, with tuned learning rates.
+        choice: the result of `tuning.choose`, or None without tuning.
 
     Raises:
         OSError: the file cannot be written.

@@ -1,7 +1,7 @@
-"""Makes one run: skips it if it is finished, resumes it if it has started; its failure is its own.
+"""Trains one run. Skips a finished run, resumes one that has started, and never raises an error.
 
-Importing this module does not load TensorFlow, so that the process that only hands out runs stays
-light. The two functions that need it load `session` when they are called.
+Importing this module does not load TensorFlow, so that the process that only distributes runs needs
+little memory. The two functions that need TensorFlow import `session` when they are called.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from lenet.training.interrupts import StopRequest
 from lenet.training.runtime import start_tensorflow
 
 ERROR_FILE = "error.txt"
-# Two runs at once in one process would share Keras's state, and a cluster's worker may have threads.
+# Two runs at the same time in one process would share Keras's state. A worker of a cluster may have
+# several threads.
 _one_at_a_time = threading.Lock()
 
 
 def train_one(job: Job, stop: StopRequest | None = None) -> Outcome:
-    """Makes one run, with the same bits as `lenet.train`; continues from its last checkpoint.
+    """Trains one run from its last checkpoint, with exactly the same weights as `lenet.train`.
 
     Args:
-        stop: where the caller asks for a stop; default: only the job's stop file does.
+        stop: the caller's request to stop; default: only the job's stop file stops the run.
 
     Returns:
-        How it ended. If it fails, the outcome and the run's folder say why; nothing is raised.
+        How the run ended. If it failed, the outcome and the run's folder contain the reason; no
+        exception is raised.
     """
     with _one_at_a_time:
         stop = stop or StopRequest()
@@ -51,7 +53,7 @@ def train_one(job: Job, stop: StopRequest | None = None) -> Outcome:
 
 
 def write_overview(folder: Path, values: dict[str, list[Any]]) -> None:
-    """Writes in a grid's folder which options its runs compare, for TensorBoard's HParams page."""
+    """Writes the options that a grid compares into its folder, for TensorBoard's HParams page."""
     start_tensorflow(lean=True)
     from experiments.grid import session
 
@@ -59,7 +61,7 @@ def write_overview(folder: Path, values: dict[str, list[Any]]) -> None:
 
 
 def _failed(job: Job, error: Exception) -> Outcome:
-    """Notes in the run's folder that it failed, unless another process uses that folder."""
+    """Records the failure in the run's folder, unless another process uses that folder."""
     expected = isinstance(error, (ValueError, OSError))
     message = cli.describe(error) if expected else f"{type(error).__name__}: {error}"
     message = message.strip().splitlines()[0] if message.strip() else type(error).__name__

@@ -21,23 +21,23 @@ __all__ = ["fit", "write_comparison"]
 
 
 def fit(job: Job, stop: StopRequest) -> list[str]:
-    """Trains a run from its last checkpoint or from the start.
+    """Trains a run from its last checkpoint, or from the start if there is none.
 
     Returns:
-        The warnings.
+        The warnings of the run.
 
     Raises:
         RunError: the run's folder is locked, or all its checkpoints are damaged.
         OSError: the run's folder cannot be written.
-        ValueError: the images are not those of the grid, or do not fit the network.
+        ValueError: the images differ from those of the grid, or do not fit the network.
     """
-    # Each run compiles its own functions on purpose; TensorFlow would warn about it.
+    # Each run compiles its own functions on purpose. TensorFlow would warn about that.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    keras.backend.clear_session()  # Or a process that makes many runs would keep all their graphs.
+    keras.backend.clear_session()  # Otherwise a process would keep the graphs of all its runs.
     dataset = images(job.config, job.held_out)
     if dataset.sha256 != job.dataset_sha256:
         raise ValueError(
-            "This worker has other images than the grid was started with (sha256 "
+            "The images on this worker differ from those with which the grid was started (sha256 "
             f"{dataset.sha256[:12]}… instead of {job.dataset_sha256[:12]}…)."
         )
     reporter = _Reporter(job, stop)
@@ -65,7 +65,7 @@ class _Reporter(Reporter):
 
 
 def _resume_or_start(job: Job) -> TrainConfig:
-    """The config that resumes the run if it has a checkpoint, or else starts it in an empty folder."""
+    """A config that resumes the run if it has a checkpoint, or starts it in an empty folder."""
     if not (job.folder / runs.CONFIG).exists():
         return job.config
     with runs.locked(job.folder):

@@ -1,4 +1,4 @@
-"""The leader board that a grid prints: ranked and formatted as in the report."""
+"""The leader board that a grid prints, ranked and formatted as in the report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from experiments.report.statistics import accuracy_text, ranking, seeds_text
 
 HEADINGS = ("rank", "combination", "test accuracy", "learning rate", "seeds")
 ALIGNMENT = "><>><"
-TIE = "= marks a tie: the spread over seeds is too large to tell which of them is better."
+TIE = "= marks a tie: these runs cannot show which of the tied combinations is better."
 
 
 def leader_board(outcomes: Sequence[Outcome], test_images: int) -> str:
     """The leader board as lines of text, the best combination first.
 
     Args:
-        outcomes: of all runs of the grid.
-        test_images: how many images the test accuracies were measured on.
+        outcomes: the outcomes of all runs of the grid.
+        test_images: the number of test images.
     """
     combinations: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -38,7 +38,7 @@ def leader_board(outcomes: Sequence[Outcome], test_images: int) -> str:
 
 
 def accuracies_when_done(outcomes: Sequence[Outcome]) -> list[float]:
-    """The test accuracies, from 0 to 1, of those runs that are done."""
+    """The test accuracies, from 0 to 1, of the runs that are done."""
     return [
         outcome.test_accuracy
         for outcome in outcomes
@@ -47,7 +47,7 @@ def accuracies_when_done(outcomes: Sequence[Outcome]) -> list[float]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of a table as lines, each column as wide as its longest cell."""
+    """The rows of a table as lines. Each column is as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -16,11 +16,11 @@ FACTORS = (0.1, 0.3, 1, 3, 10)
 
 
 def candidates(configs: Sequence[TrainConfig], folder: Path) -> list[TrainConfig]:
-    """The runs that try five rates around the default rate, with the first seed of each combination.
+    """Runs with five rates around the default rate of each combination, with the first seed only.
 
     Args:
-        configs: the grid's, resolved.
-        folder: where the runs are written.
+        configs: the configs of the grid, resolved.
+        folder: the folder for these runs.
     """
     first_seed = configs[0].seed
     configs_to_try = []
@@ -38,15 +38,15 @@ def candidates(configs: Sequence[TrainConfig], folder: Path) -> list[TrainConfig
 
 
 def choose(configs: Sequence[TrainConfig], outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Picks the learning rate with the best validation accuracy, or the lower loss if they are equal.
+    """Chooses the rate with the highest validation accuracy; if equal, the one with the lower loss.
 
     Args:
-        configs: the grid's, resolved.
-        outcomes: of the runs of `candidates`.
+        configs: the configs of the grid, resolved.
+        outcomes: the outcomes of the runs from `candidates`.
 
     Returns:
-        JSON values by combination: every rate tried with its results, the best rate, and whether
-        that is the lowest or highest rate tried, so that a better one may be outside the range.
+        JSON values by combination: all tried rates with their results, the best rate, and whether
+        it is the lowest or highest rate tried. In that case, a better rate may be outside the range.
     """
     tried: dict[str, list[dict[str, Any]]] = {without_seed(config): [] for config in configs}
     for outcome in outcomes:

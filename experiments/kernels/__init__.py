@@ -1,6 +1,6 @@
 """Shows what convolution and pooling do to an image: `python -m experiments.kernels IMAGE`.
 
-`filters` computes, `figure` draws. No TensorFlow needed.
+`filters` computes, and `figure` draws. TensorFlow is not needed.
 
 May import: nothing else of the experiments.
 """

@@ -14,7 +14,7 @@ import tyro
 from lenet import cli, files
 
 DESCRIPTION = (
-    "Shows what convolution and pooling do to an image, before any learning. The figure has four "
+    "Shows what convolution and pooling do to an image, before any learning. The figure shows four "
     "fixed 7x7 kernels (horizontal edge, vertical edge, blur, sharpen) with their results, and "
     "max pooling with both kinds of padding."
 )
@@ -28,8 +28,8 @@ class Options:
 
     Attributes:
         image: A photo or drawing: PNG, JPEG, WebP, BMP, GIF or TIFF.
-        output: The figure's file, ending in .png, .svg or .pdf.
-        dpi: Dots per inch; the figure is 14 inches wide.
+        output: The file for the figure, ending in .png, .svg or .pdf.
+        dpi: Dots per inch. The figure is 14 inches wide.
     """
 
     image: Annotated[Path, tyro.conf.arg(metavar="IMAGE")]
@@ -45,8 +45,8 @@ class Options:
         """The file to write.
 
         Raises:
-            ValueError: its name has none of the formats or is the image's own, or `dpi` is out
-                of its range.
+            ValueError: the file has the wrong format or is the image itself, or `dpi` is out of
+                its range.
         """
         target = self.output or Path(f"kernels-{self.image.stem}.png")
         if not MINIMUM_DPI <= self.dpi <= MAXIMUM_DPI:
@@ -60,12 +60,12 @@ class Options:
                 f"Received: output={str(self.output)!r}"
             )
         if target.resolve() == self.image.resolve():
-            raise ValueError(f"{target} is the image itself: give --output another name.")
+            raise ValueError(f"{target} is the image itself. Choose a different --output.")
         return target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program; a user's mistake ends it with exit code 2."""
+    """Runs the program. A user error ends the program with exit code 2."""
     try:
         options = tyro.cli(
             Options,
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.PositionalRequiredArgs,),
         )
         target = options.target()
-        # Only now, so that --help is fast: these two import matplotlib and scipy.
+        # Imported only now, so that --help is fast. These two import matplotlib and scipy.
         from experiments.kernels.figure import draw
         from experiments.kernels.filters import read_gray
 

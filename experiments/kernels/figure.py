@@ -1,4 +1,4 @@
-"""The figure: kernels with their results, and max pooling in numbers and on the whole image."""
+"""Draws kernels with their results, and max pooling in numbers and on the whole image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image, ImageOps
 from experiments.kernels.filters import SIDE, Kernel, Padding, convolve, fixed_kernels, max_pool
 from lenet.figures.style import CLASS_COLORS, DIVERGING, GRAY, without_ticks
 
-POOL = 2  # Side of a window in the numbers' example,
-IMAGE_POOL = 8  # and on the whole image, where 2 would be hard to see.
+POOL = 2  # The side of a window in the example with numbers.
+IMAGE_POOL = 8  # The side of a window on the whole image, where 2 would be hard to see.
 HATCH_COLOR = "#BBBBBB"
 EXPLANATIONS: dict[Padding, str] = {
-    "valid": "The last row and column are\nignored: they fill no window.",
-    "same": "A row and a column are added\nthat are never the maximum.",
+    "valid": "The last row and column are\nignored. They fill no window.",
+    "same": "A row and a column are added.\nThey are never the maximum.",
 }
 
 
@@ -42,7 +42,7 @@ def _draw_kernels(figure: SubFigure, gray: np.ndarray, aspect: float) -> None:
     kernels = fixed_kernels()
     axes = figure.subplots(2, 1 + len(kernels), height_ratios=[1, aspect])
     figure.suptitle(
-        f"Convolution: a kernel slides over the image. Each result is a weighted sum of "
+        "Convolution: a kernel slides over the image. Each output pixel is a weighted sum of "
         f"{SIDE * SIDE} pixels.",
         fontsize=14,
     )
@@ -50,8 +50,8 @@ def _draw_kernels(figure: SubFigure, gray: np.ndarray, aspect: float) -> None:
     axes[0, 0].text(
         0.5,
         0.5,
-        f"A kernel has {SIDE}×{SIDE} weights:\nthe numbers shown, divided\n"
-        "by the number in the title.\n\nRed: positive.\nBlue: negative.",
+        f"A kernel has {SIDE}×{SIDE} weights.\nEach weight is the number\nshown, divided by the\n"
+        "number in the title.\n\nRed: positive.\nBlue: negative.",
         ha="center",
         va="center",
         fontsize=12,
@@ -65,7 +65,8 @@ def _draw_kernels(figure: SubFigure, gray: np.ndarray, aspect: float) -> None:
         _draw_numbers(above, kernel)
         result = convolve(gray, kernel.weights)
         if kernel.signed:
-            # Without the quantile, a few very sharp edges would make all others pale.
+            # With the maximum in place of the quantile, a few sharp edges would make all others
+            # pale.
             limit = max(float(np.quantile(np.abs(result), 0.995)), 1e-3)
             below.imshow(result, cmap=DIVERGING, vmin=-limit, vmax=limit)
         else:
@@ -76,8 +77,9 @@ def _draw_kernels(figure: SubFigure, gray: np.ndarray, aspect: float) -> None:
 
 
 def _draw_numbers(ax: Axes, kernel: Kernel) -> None:
-    """A kernel's weights as colors and numbers."""
-    # Scaled by the second largest number: the center of one kernel is far larger than the rest.
+    """A kernel's weights as colours and numbers."""
+    # Scaled by the second largest number, because the centre of one kernel is far larger than the
+    # other numbers.
     limit = np.sort(np.abs(kernel.numbers), axis=None)[-2] * 1.6
     ax.imshow(kernel.numbers, cmap=DIVERGING, vmin=-limit, vmax=limit)
     for (row, column), number in np.ndenumerate(kernel.numbers):
@@ -89,8 +91,8 @@ def _draw_numbers(ax: Axes, kernel: Kernel) -> None:
 
 def _draw_pooling(figure: SubFigure, gray: np.ndarray) -> None:
     figure.suptitle(
-        "Max pooling: only the maximum of each window remains. Padding decides what happens where "
-        "windows do not fit.",
+        "Max pooling: only the maximum of each window remains. The padding decides what happens if "
+        "the windows do not fit.",
         fontsize=14,
     )
     axes = figure.subplots(1, 6, width_ratios=[8, 4.2, 8, 4.2, 7, 7])
@@ -106,7 +108,7 @@ def _draw_pooling(figure: SubFigure, gray: np.ndarray) -> None:
 
 
 def _draw_example(before: Axes, after: Axes, numbers: np.ndarray, padding: Padding) -> None:
-    """Numbers with the windows over them, and the maxima that remain."""
+    """Numbers with windows drawn over them, and the maxima that remain."""
     _draw_windows(before, numbers, padding)
     before.set_title(f"“{padding}”: windows of {POOL}×{POOL}")
     before.set_xlabel(EXPLANATIONS[padding])
@@ -129,13 +131,13 @@ def _draw_pooled_image(ax: Axes, gray: np.ndarray, padding: Padding) -> None:
 
 
 def _thumbnail(gray: np.ndarray) -> np.ndarray:
-    """The center of the image as 7×7 whole numbers from 0 to 255."""
+    """The centre of the image as 7×7 whole numbers from 0 to 255."""
     image = Image.fromarray(np.round(gray * 255).astype(np.uint8))
     return np.asarray(ImageOps.fit(image, (SIDE, SIDE), Image.Resampling.BOX)).astype(float)
 
 
 def _draw_windows(ax: Axes, numbers: np.ndarray, padding: Padding) -> None:
-    """Numbers, the frames of pooling's windows, and a circle around the maximum of each."""
+    """Numbers, the frames of the pooling windows, and a circle around the maximum of each."""
     side = len(numbers)
     covered = side // POOL * POOL if padding == "valid" else -(-side // POOL) * POOL
     _draw_cells(ax, numbers)
@@ -172,7 +174,7 @@ def _hatch(ax: Axes, side: int, covered: int) -> None:
 
 
 def _color(row: int, column: int) -> str:
-    """A window's color: the same before and after pooling, different from its neighbors'."""
+    """The colour of a window: the same before and after pooling, different from its neighbours."""
     return CLASS_COLORS[(row + 2 * column) % 5]
 
 
@@ -182,7 +184,7 @@ def _frame(ax: Axes, top: int, left: int, side: int, color: str) -> None:
 
 
 def _draw_cells(ax: Axes, numbers: np.ndarray) -> None:
-    """Numbers from 0 to 255, each on its own shade of gray."""
+    """Numbers from 0 to 255, each on the gray that it represents."""
     ax.imshow(numbers, cmap=GRAY, vmin=0, vmax=255)
     for (row, column), number in np.ndenumerate(numbers):
         color = "white" if number < 128 else "black"

@@ -1,4 +1,4 @@
-"""Convolution with four fixed kernels, and max pooling, as a network's layers compute them."""
+"""Computes convolution with four fixed kernels, and max pooling, as the layers of a network do."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Kernel:
     """A kernel of whole numbers and their common divisor.
 
     Attributes:
-        name: what it does.
+        name: what the kernel does.
         numbers: int [7, 7].
         divisor: scales the result to the range of an image.
         note: how to read the result.
-        signed: whether results are positive and negative.
+        signed: whether results can be negative as well as positive.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Kernel:
 
     @property
     def weights(self) -> np.ndarray:
-        """What the pixels are multiplied by, float [7, 7]."""
+        """The weights by which the pixels are multiplied, float [7, 7]."""
         return self.numbers / self.divisor
 
 
 def fixed_kernels() -> tuple[Kernel, ...]:
     """The four kernels.
 
-    An edge kernel takes the mean of three lines minus the mean of the three opposite lines (the
-    operator of J. Prewitt, 1970, extended to 7×7). Blur takes the mean of all pixels. Sharpen
-    adds to the image twice what blur removes from it.
+    An edge kernel computes the mean of three lines minus the mean of the three opposite lines (the
+    operator of J. Prewitt, 1970, extended to 7×7). Blur computes the mean of all 49 pixels. Sharpen
+    computes image + 2 × (image − blur).
     """
     edge = np.repeat([-1, -1, -1, 0, 1, 1, 1], SIDE).reshape(SIDE, SIDE)
     blur = np.ones((SIDE, SIDE), int)
@@ -55,9 +55,11 @@ def fixed_kernels() -> tuple[Kernel, ...]:
     pixels, lines = SIDE * SIDE, 3 * SIDE
     return (
         Kernel("Horizontal edge", edge, lines, "red: brighter below; blue: darker", signed=True),
-        Kernel("Vertical edge", edge.T, lines, "red: brighter at right; blue: darker", signed=True),
-        Kernel("Blur", blur, pixels, f"each pixel: the mean of {pixels}"),
-        Kernel("Sharpen", 3 * center - 2 * blur, pixels, "three times the difference to blur"),
+        Kernel(
+            "Vertical edge", edge.T, lines, "red: brighter on the right; blue: darker", signed=True
+        ),
+        Kernel("Blur", blur, pixels, f"each pixel is the mean of {pixels} pixels"),
+        Kernel("Sharpen", 3 * center - 2 * blur, pixels, "image + 2 × (image − blur)"),
     )
 
 
@@ -65,7 +67,7 @@ def convolve(gray: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Slides a kernel over an image as a convolutional layer does, without flipping the kernel.
 
     Args:
-        gray: float [height, width]; the pixels at the border are repeated beyond it.
+        gray: float [height, width]; outside the image, the pixels at the border are repeated.
         weights: float [7, 7].
 
     Returns:
@@ -75,14 +77,14 @@ def convolve(gray: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def max_pool(values: np.ndarray, size: int, padding: Padding) -> np.ndarray:
-    """The maximum of each window, with windows side by side, padded as in TensorFlow.
+    """The maximum of each window, with adjacent windows and padding as in TensorFlow.
 
     Args:
         values: float [height, width].
         size: the side of a window, which is also the stride.
-        padding: "valid" ignores rows and columns that do not fill a window; "same" adds rows and
-            columns that are never the maximum, to both sides, with the odd one at the bottom
-            and at the right.
+        padding: "valid" ignores rows and columns that do not fill a window. "same" adds rows and
+            columns that are never the maximum to both sides. If their number is odd, one more is
+            added at the bottom and on the right.
 
     Returns:
         float [height / size, width / size], rounded down for "valid" and up for "same".
@@ -102,7 +104,7 @@ def read_gray(path: Path) -> np.ndarray:
 
     Raises:
         OSError: the file does not exist or cannot be read.
-        ValueError: it is not an image, is damaged, too large, or smaller than 16x16 pixels.
+        ValueError: the file is not an image, is damaged, too large, or smaller than 16x16 pixels.
     """
     gray = read_picture(path) @ np.array(LUMA) / 255
     if min(gray.shape) < MINIMUM_PIXELS:

@@ -1,7 +1,7 @@
-"""`python -m experiments.report FOLDER`: one page that compares all runs of a folder, and says why.
+"""`python -m experiments.report FOLDER`: one page that compares all runs of a folder.
 
-The page is one file that opens anywhere, without a network; making it needs no TensorFlow. Next
-to it, `results.csv` and `results.json` have one row per run.
+The page is one file that opens without a network connection. Writing it does not need TensorFlow.
+`results.csv` and `results.json` in the same folder have one row per run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from lenet import cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program: returns 0 if the page was written, exits with 2 for a user's mistake."""
+    """Runs the program.
+
+    Returns:
+        0 if the page was written.
+
+    Raises:
+        SystemExit: `--help` (0), or a user error (2).
+    """
     parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
     parser.add_argument(
         "folder", type=Path, help="the folder that contains the runs, e.g. summary_logs/demo"

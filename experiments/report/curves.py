@@ -1,4 +1,7 @@
-"""The learning curves of a report: one panel per activation, or per combination if there is one."""
+"""The learning curves of a report, with one panel per activation.
+
+If all runs have the same activation, there is one panel per combination.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from experiments.report.data import Combination, Comparison
 from experiments.report.images import Image, drawing, variant_look
 from lenet.figures import comparison as figures
 
-ZOOM, ZOOM_FROM_BEST = 0.9, 0.95  # A panel from 90 % up, if the best test accuracy is 95 % or more.
+# If the best test accuracy is at least 95 %, an extra panel shows the range from 90 % up.
+ZOOM, ZOOM_FROM_BEST = 0.9, 0.95
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class CurvesPanel:
 
     Attributes:
         target: the id of this panel in the page.
-        name: what its combinations have in common.
+        name: what all its combinations have in common.
         image: None if nothing was measured.
     """
 
@@ -31,10 +35,10 @@ class CurvesPanel:
 
 
 def curves_panels(comparison: Comparison, last_step: int) -> list[CurvesPanel]:
-    """All learning curves, over the same ranges.
+    """All learning curves, with the same axis ranges.
 
     Args:
-        last_step: where the x axes end.
+        last_step: the end of the x axes.
     """
     if len(comparison.activations) == 1:
         groups = {c.variant: [c] for c in comparison.combinations}
@@ -61,7 +65,7 @@ def _draw(
     best = max((run.test_accuracy for run in finished), default=0.0)
     classes = comparison.runs[0].record.num_classes
     guess = float(np.log(classes))
-    # There is room for what an overfitted network loses on the test images.
+    # The axis also has room for the high test loss of an overfitted network.
     later = [run.record.test_loss[1][1:] for run in finished]
     highest = max((float(np.nanmax(losses, initial=0)) for losses in later), default=0.0)
     figure = figures.learning_panels(

@@ -1,4 +1,4 @@
-"""What a report knows of the runs of one folder: single runs, combinations and their comparison."""
+"""The data of a report: single runs, combinations of runs, and their comparison."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, Series
 from lenet.recording import runs
 
-TARGETS = (0.95, 0.98)  # Test accuracies: a report shows how many epochs each run took to them.
-TUNING = "tuning"  # The folder of a grid's trials, and what grid.json calls their outcome.
+# Test accuracies. A report shows how many epochs each run needed to reach them.
+TARGETS = (0.95, 0.98)
+# The folder with the runs of `--tune`, and the name of their outcome in grid.json.
+TUNING = "tuning"
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class ReportError(ValueError):
-    """No report can be made of a folder; the message says what the folder contains."""
+    """A folder cannot be reported on. The message describes what the folder contains."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Run:
     """One run of a comparison.
 
     Attributes:
-        dataset, environment: as in its `config.json`.
-        state: as in `status.json`, or "stopped" if that says "running" but no process runs it.
-        record: what it measured.
+        dataset, environment: the entries in its `config.json`.
+        state: the state in `status.json`, or "stopped" if that is "running" but no process is
+            training this run.
+        record: what was measured during training.
     """
 
     folder: Path
@@ -63,18 +66,18 @@ class Run:
 
     @property
     def seconds_per_epoch(self) -> float:
-        """Training, evaluation and logging; NaN before the first step."""
+        """Seconds of training, evaluation and logging per epoch; NaN before the first step."""
         epochs = self.record.step / self.record.steps_per_epoch
         return float(self.status.get("seconds") or math.nan) / epochs if epochs else math.nan
 
     def epochs_to(self, accuracy: float) -> float:
-        """Epochs until the first evaluation with that test accuracy; NaN if there was none."""
+        """Epochs until the first evaluation with at least that test accuracy, or NaN."""
         steps, accuracies = self.record.test_accuracy
         reached = steps[accuracies >= accuracy]
         return float(reached[0]) / self.record.steps_per_epoch if len(reached) else math.nan
 
     def inspections(self) -> dict[int, Path]:
-        """The files of this run's inspections, by step, ascending."""
+        """The files of this run's inspections by step, in ascending order."""
         paths = sorted((self.folder / runs.INSPECTIONS).glob("step-*.npz"))
         return {int(path.stem.removeprefix("step-")): path for path in paths}
 
@@ -82,7 +85,7 @@ class Run:
         """Reads some arrays of one inspection.
 
         Args:
-            kinds: what the name of an array is or ends with, e.g. "kernel" for `conv1/kernel`.
+            kinds: the last parts of the names of the arrays, e.g. "kernel" for `conv1/kernel`.
 
         Returns:
             The arrays by name; {} if the file is missing or damaged.
@@ -103,7 +106,7 @@ class Combination:
         number: its position in the comparison, from 0.
         label: e.g. "relu · adam".
         variant: the label without the activation, e.g. "adam".
-        runs: by seed.
+        runs: the runs, sorted by seed.
     """
 
     number: int
@@ -118,23 +121,23 @@ class Combination:
 
     @property
     def shown(self) -> Run:
-        """The run whose kernels and maps stand for all: the first with inspections."""
+        """The run whose kernels and maps the page shows: the first one with inspections."""
         ordered = [*self.done, *self.runs]
         return next((run for run in ordered if run.inspections()), ordered[0])
 
     def values(self, name: str) -> list[float]:
-        """A number of every finished run, e.g. "test_accuracy", without those not finite."""
+        """The value of one measure, e.g. "test_accuracy", for each finished run, if finite."""
         values = [float(getattr(run, name)) for run in self.done]
         return [value for value in values if math.isfinite(value)]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a report is made of.
+    """All data of a report.
 
     Attributes:
         grid: the content of `grid.json`, or {}.
-        notes: what went wrong while the folder was read.
+        notes: problems that occurred while the folder was read.
     """
 
     folder: Path
@@ -164,7 +167,7 @@ class Comparison:
 
     @property
     def most_seeds(self) -> int:
-        """Seeds of the combination that has most of them."""
+        """The largest number of seeds in any combination."""
         return max(len(combination.runs) for combination in self.combinations)
 
     def with_activation(self, activation: str) -> list[Combination]:

@@ -1,4 +1,4 @@
-"""The diagnosis of each combination as a report shows it: sentences, links to figures, commands."""
+"""The diagnosis of each combination in a report: sentences, links to figures, commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.report.statistics import NO_VALUE
 from lenet import cli, registry
 from lenet.diagnosis import RULES, Finding
 
-# What a link says that leads to a figure, by `Finding.plot`.
+# The text of a link to a figure, by `Finding.plot`.
 LINKS = {
     "curves": "learning curves",
     "gradients": "gradient norms",
@@ -25,8 +25,8 @@ class Entry:
     """One finding on the card of a combination.
 
     Attributes:
-        seeds: for how many seeds it holds; "" if for all.
-        link, target: what the link to the figure says, and the id of that figure.
+        seeds: the number of seeds to which it applies; "" if it applies to all.
+        link, target: the text of the link to the figure, and the id of that figure.
         advice, command: what to try; "" if nothing is wrong.
     """
 
@@ -44,7 +44,7 @@ class Card:
 
     Attributes:
         verdict: what is wrong, in a few words.
-        mood: "wrong", "right", or "open" if too little was measured to say.
+        mood: "wrong", "right", or "open" if too little was measured to decide.
     """
 
     combination: Combination
@@ -57,8 +57,8 @@ def make_card(combination: Combination, targets: Mapping[str, str]) -> Card:
     """The diagnosis of one combination.
 
     Args:
-        targets: the id of each figure that the page has of this combination, by `Finding.plot`;
-            there is always one of "curves".
+        targets: the id of each figure of this combination in the page, by `Finding.plot`; there
+            is always one for "curves".
     """
     findings, runs = all_findings(combination), combination.runs
     entries = []
@@ -84,10 +84,10 @@ def make_card(combination: Combination, targets: Mapping[str, str]) -> Card:
 
 
 def all_findings(combination: Combination) -> list[Finding]:
-    """The findings of all runs, each rule once, as found in the first run it holds for.
+    """The findings of all runs. Each rule occurs once, with the first run to which it applies.
 
-    If a rule finds something wrong in one run and only a note in another, what is wrong counts.
-    What is wrong comes first, then what is right, then notes.
+    If a rule finds a problem in one run and only a note in another, the problem counts. Problems
+    come first, then what is right, then notes.
     """
     by_rule: dict[str, Finding] = {}
     for finding in (finding for run in combination.runs for finding in run.findings):
@@ -103,7 +103,7 @@ def all_findings(combination: Combination) -> list[Finding]:
 
 
 def verdicts(combination: Combination) -> list[str]:
-    """What is wrong with a combination, or that nothing is, each in two or three words."""
+    """The problems of a combination, or that there are none, each in two or three words."""
     findings = all_findings(combination)
     wrong = [finding.verdict for finding in findings if finding.wrong]
     right = [finding.verdict for finding in findings if finding.rule == "healthy"]
@@ -112,7 +112,7 @@ def verdicts(combination: Combination) -> list[str]:
 
 
 def rule_list() -> list[tuple[str, str]]:
-    """The name of each rule and what it asks, as the report lists them."""
+    """The name of each rule and its condition, as the report lists them."""
     return [(rule.verdict, rule.question) for rule in RULES.values()]
 
 
@@ -131,7 +131,7 @@ def next_command(run: Run, finding: Finding) -> str:
 
 
 def command_phrases(command: str) -> list[str]:
-    """A command in parts to break lines between: an option stays with its value."""
+    """A command in parts between which a line may break. An option stays with its value."""
     phrases: list[str] = []
     for word in command.split():
         previous = phrases[-1] if phrases else "-"

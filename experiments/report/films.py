@@ -22,29 +22,31 @@ class Film:
 
 def make_films(inspected: Inspected) -> list[Film]:
     """The films of all combinations that have inspections and convolutions."""
-    made = [
+    films = [
         Film(combination, _images(inspected, combination))
         for combination in inspected.comparison.combinations
         if combination.number in inspected.ends
     ]
-    return [film for film in made if film.images]
+    return [film for film in films if film.images]
 
 
 def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
     """How to read the films."""
     layers = dict.fromkeys(image.caption for film in films for image in film.images)
     ranges = [
-        f"in {layer}, white is +{inspected.reaches[layer]:.2g} or more and black is "
-        f"−{inspected.reaches[layer]:.2g} or less"
+        f"In {layer}, white is +{inspected.reaches[layer]:.2g} or more and black is "
+        f"−{inspected.reaches[layer]:.2g} or less."
         for layer in layers
     ]
     seeds = sorted({film.combination.shown.config.seed for film in films})
     return (
-        "Drag the slider or use the arrow keys: the kernels of all combinations move through "
-        "training together. Each square is one kernel, and each block in it is one weight. "
-        f"Mid-gray is 0; {'; '.join(ranges)}. These ranges are the same for all combinations. With "
-        "several input channels, the first three are shown as red, green and blue. Kernels that "
-        f"do not change have not learned. Seed {' or '.join(map(str, seeds))}."
+        "Drag the slider or use the arrow keys to see how all kernels change during training. "
+        "Each square is one kernel. If the layer has one input channel, each small block in the "
+        "square is one weight. If it has several, a block shows up to three weights, those of the "
+        "first channels, as red, green and blue. "
+        f"Mid-gray is 0. {' '.join(ranges)} These ranges are the same for all combinations. "
+        "Kernels that do not change have not learned. "
+        f"The kernels are from seed {' or '.join(map(str, seeds))}."
     )
 
 

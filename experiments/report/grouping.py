@@ -1,4 +1,4 @@
-"""Groups runs into combinations: the runs of one combination differ only in their seed."""
+"""Groups runs into combinations. The runs of one combination differ only in their seed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from experiments.report.data import Combination, Run
 from lenet import registry
 from lenet.config import TrainConfig
 
-# Unless the user sets them, these follow from the activation, the initializer or the optimizer.
+# Unless the user sets them, these depend on the activation, the initializer or the optimizer.
 DEPENDENT = ("fc2_activation", "init_bias", "learning_rate")
 
 
 def combine(runs: Sequence[Run]) -> tuple[Combination, ...]:
-    """The combinations, in the order that a report shows them."""
+    """The combinations, in the order in which a report shows them."""
     varied = varied_options([run.config for run in runs])
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -50,10 +50,10 @@ def combine(runs: Sequence[Run]) -> tuple[Combination, ...]:
 
 
 def varied_options(configs: Sequence[TrainConfig]) -> list[str]:
-    """The options besides activation, optimizer and seed in which some runs differ.
+    """The options in which some runs differ, without activation, optimizer and seed.
 
-    An option that follows from others, as the rate does from the optimizer, counts only if it
-    differs between runs that agree in everything else.
+    An option may depend on others, e.g. the rate on the optimizer. It counts only if it differs
+    between runs whose other options are equal.
     """
     free = [
         name for name in VARIABLE if name not in ("activation", "optimizer", "seed", *DEPENDENT)

@@ -1,4 +1,4 @@
-"""Turns arrays and drawings into images that the page of a report contains."""
+"""Turns arrays and drawings into the images of a report's page."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from lenet.figures.style import PERCEPTUAL
 from lenet.gallery.page import data_address
 from lenet.recording import runs
 
-FILM_WIDTH, MAP_WIDTH, MAP_HEIGHT = 340, 290, 300  # CSS pixels, filled by an integer factor.
+# In CSS pixels. Images are enlarged by the largest integer factor that fits.
+FILM_WIDTH, MAP_WIDTH, MAP_HEIGHT = 340, 290, 300
 MOST_KERNELS, COLUMNS, GAP = 64, 8, 4
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as the page contains it.
+    """An image in the page.
 
     Attributes:
-        source: a data address.
-        alt: what it shows, for readers who cannot see it.
-        caption: a line above it, or "".
-        width, height: CSS pixels of one frame, shown without smoothing; None for a drawing, which
-            takes the width of its panel.
-        frames: how many frames are stacked in it, one below the other.
+        source: the image as a data address.
+        alt: a description for readers who cannot see the image.
+        caption: a line above the image, or "".
+        width, height: the size of one frame in CSS pixels, shown without smoothing; None for a
+            drawing, which is as wide as its panel.
+        frames: the number of frames in the image, one below the other.
     """
 
     source: str
@@ -43,14 +44,14 @@ class Image:
 
 
 def variant_look(comparison: Comparison, combination: Combination) -> tuple[str, str]:
-    """Colour and dash of a combination everywhere: those of its variant, with any activation."""
+    """The colour and dash of a combination in all figures. They depend only on its variant."""
     return figures.look(comparison.variants.index(combination.variant))
 
 
 def drawing(figure: Figure, alt: str) -> Image:
-    """A drawing as SVG; the same runs give the same characters."""
+    """A drawing as SVG. The same runs always result in the same characters."""
     buffer = io.BytesIO()
-    # Without a date and with ids that follow from the drawing.
+    # So the file has no date, and its ids depend only on the drawing.
     with matplotlib.rc_context({"svg.hashsalt": runs.FIGURES}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     return Image(data_address(buffer.getvalue(), "image/svg+xml"), alt)
@@ -68,10 +69,10 @@ def convolutions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def kernel_image(kernels: Sequence[np.ndarray], reach: float, *, alt: str, caption: str) -> Image:
-    """All kernels of one convolution side by side.
+    """All kernels of one convolution next to each other.
 
     Args:
-        kernels: one frame each; float [h, w, in, out], all of one shape.
+        kernels: the kernels of each frame; float [h, w, in, out], all of the same shape.
         reach: the weight shown as white; 0 is mid-gray and -reach is black.
     """
     frames = [_mosaic(kernel, reach) for kernel in kernels]
@@ -80,7 +81,7 @@ def kernel_image(kernels: Sequence[np.ndarray], reach: float, *, alt: str, capti
 
 
 def map_image(values: np.ndarray, limits: tuple[float, float], alt: str) -> Image:
-    """Values in colour, one block of pixels each.
+    """Values as blocks of coloured pixels.
 
     Args:
         values: float [rows, columns].
@@ -95,7 +96,7 @@ def map_image(values: np.ndarray, limits: tuple[float, float], alt: str) -> Imag
 
 
 def _mosaic(kernel: np.ndarray, reach: float) -> np.ndarray:
-    """All kernels of a convolution side by side on white, enlarged.
+    """All kernels of a convolution next to each other on white, enlarged.
 
     The first three input channels are red, green and blue; a single channel is gray.
 

@@ -12,7 +12,8 @@ from experiments.report.data import Combination, Comparison
 from experiments.report.images import kernels_by_layer
 
 MOST_FRAMES = 40
-# In units of the usual size of a weight: the weights of a run that diverges reach millions.
+# In units of the usual size of a weight. Without a limit, the scale would follow a diverged run,
+# whose weights can reach millions.
 MOST_WIDE, MOST_WHITE = 8, 3
 SMALLEST_NORM = 1e-7
 BY_CLASS = "by_class"
@@ -20,12 +21,12 @@ BY_CLASS = "by_class"
 
 @dataclass(frozen=True)
 class Ends:
-    """The first and the last inspection of the run that a report shows of a combination.
+    """The first and the last inspection of the run that a report shows for a combination.
 
     Attributes:
-        steps: of both.
-        start: the kernels.
-        end: the kernels, and the features of the probe images with their labels.
+        steps: the steps of both inspections.
+        start: the kernels in the first inspection.
+        end: the kernels in the last inspection, and the features and labels of the probe images.
     """
 
     steps: tuple[int, int]
@@ -34,10 +35,11 @@ class Ends:
 
 
 class Inspected:
-    """What the runs of a comparison look like inside.
+    """The inspections of the runs of a comparison.
 
     Attributes:
-        ends: by the number of a combination; without those that have no readable inspections.
+        ends: the first and last inspection by the number of a combination; combinations without
+            readable inspections are left out.
         last_step: the last step of the longest run.
     """
 
@@ -55,7 +57,7 @@ class Inspected:
 
     @cached_property
     def film_steps(self) -> list[int]:
-        """The steps at which a shown run was inspected: all of them, or 40 evenly spaced ones."""
+        """The steps at which a shown run was inspected; if they are more than 40, 40 of them."""
         shown = [combination.shown for combination in self.comparison.combinations]
         steps = sorted({step for run in shown for step in run.inspections()})
         if len(steps) > MOST_FRAMES:
@@ -65,14 +67,14 @@ class Inspected:
 
     @property
     def feature_layer(self) -> str:
-        """The layer whose outputs are shown by class."""
+        """The layer whose outputs the page shows by class."""
         names = [name for ends in self.ends.values() for name in ends.end]
         layers = [name.rpartition("/")[0] for name in names if name.endswith(f"/{BY_CLASS}")]
         return layers[0] if layers else "fc2"
 
     @property
     def probe_images(self) -> int:
-        """How many images every inspection looks at; 0 if there are no inspections."""
+        """The number of images that every inspection uses; 0 if there are no inspections."""
         return max((len(ends.end.get("labels", ())) for ends in self.ends.values()), default=0)
 
     def features(self, combination: Combination) -> tuple[np.ndarray, np.ndarray] | None:
@@ -98,7 +100,7 @@ class Inspected:
 
     @cached_property
     def widths(self) -> dict[str, float]:
-        """By layer, where the histograms of the weights end: there is room for nearly all."""
+        """The limits of the weight histograms by layer; nearly all weights are within them."""
         return {
             layer: min(max(sizes), MOST_WIDE * _usual(sizes))
             for layer, sizes in self._weight_sizes.items()
@@ -106,10 +108,10 @@ class Inspected:
 
     @cached_property
     def reaches(self) -> dict[str, float]:
-        """By layer, the weight from which on an image of kernels is white.
+        """By layer, the smallest weight that is white in an image of kernels.
 
-        This is midway (in factors) between the usual and the largest size of a weight. If it were
-        the largest, one combination with huge weights would make all the others gray.
+        This is the geometric mean of the usual and the largest size of a weight. With the largest
+        size itself, one combination with huge weights would make all the others gray.
         """
         return {
             layer: min(float(np.sqrt(_usual(sizes) * max(sizes))), MOST_WHITE * _usual(sizes))
@@ -118,7 +120,7 @@ class Inspected:
 
     @cached_property
     def norm_limits(self) -> tuple[float, float] | None:
-        """The range of the gradient norms of all layers of all runs; None without any."""
+        """The range of the gradient norms of all layers in all runs; None if there are none."""
         norms = [
             values[np.isfinite(values) & (values > SMALLEST_NORM)]
             for run in self.comparison.runs
@@ -129,7 +131,7 @@ class Inspected:
 
     @cached_property
     def _weight_sizes(self) -> dict[str, list[float]]:
-        """By layer, how large the weights of each combination become (nearly: 99.8 %)."""
+        """By layer, the 99.8 % quantile of the size of the weights of each combination."""
         sizes: dict[str, list[float]] = {}
         for ends in self.ends.values():
             start, end = kernels_by_layer(ends.start), kernels_by_layer(ends.end)

@@ -1,6 +1,6 @@
 """The leader board of a report: its columns, what their cells show, and how to read them.
 
-A new column is one more entry of `COLUMNS`, with the function that makes its cell.
+To add a column, add an entry to `COLUMNS` with the function that returns its cell.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lenet.diagnosis import percent
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and the value it is sorted by ("" always comes last)."""
+    """The text of a cell, and the value by which it is sorted ("" always comes last)."""
 
     text: str
     value: str
@@ -38,11 +38,11 @@ class Column:
     """One column of the leader board.
 
     Attributes:
-        name, title: the heading, and what a pointer over it explains.
-        cell: makes the cell of one combination from its rank and its runs.
+        name, title: the heading, and its tooltip.
+        cell: the function that returns the cell of one combination, given its rank and runs.
         first_order: the order after the first click, "ascending" or "descending".
         numeric: whether cells are numbers, which are aligned to the right.
-        is_heading: whether its cell is the heading of the row.
+        is_heading: whether its cells are the headings of the rows.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One combination with its cells, each with its column."""
+    """One combination with its columns and cells."""
 
     combination: Combination
     cells: Sequence[tuple[Column, Cell]]
@@ -77,25 +77,26 @@ def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
 def board_caption(comparison: Comparison) -> str:
     """How to read the leader board, and when combinations tie."""
     targets = " and ".join(map(percent, TARGETS))
-    sentences = ["Click a heading to sort."]
+    sentences = ["Click a heading to sort by that column."]
     if comparison.most_seeds > 1:
         sentences.append(
-            "± is the standard deviation over seeds. Combinations marked = share a rank: their "
-            "difference from the best of that rank is smaller than the half-width of its "
-            f"{percent(CONFIDENCE)} confidence interval over the seeds (Welch's t), so these runs "
-            "cannot tell which is better. With few seeds, this interval is wide."
+            "± is the standard deviation over seeds. Combinations marked with = tie and share a "
+            "rank: these runs cannot show which of them is better. More exactly, the difference "
+            "from the best combination of that rank is not larger than the half-width of its "
+            f"{percent(CONFIDENCE)} confidence interval over the seeds (Welch's t). With few "
+            "seeds, this interval is wide."
         )
     sentences.append(
-        "Test accuracy is measured only at evaluations, by default once per epoch, so the epochs "
-        f"to {targets} are no more precise than that. A dash means not reached. Seconds per epoch "
-        "include evaluation and logging. Compare them only between runs that were made side by "
-        "side in the same way."
+        "Test accuracy is measured only at evaluations, by default once per epoch. The epochs to "
+        f"{targets} are therefore no more precise than that. A dash means that the accuracy was "
+        "not reached. Seconds per epoch include evaluation and logging. Compare them only between "
+        "runs that were trained on the same machine with the same number of workers."
     )
     return " ".join(sentences)
 
 
 def accuracy_shown(combination: Combination) -> str:
-    """Mean ± standard deviation, or what a run has reached so far where none has finished."""
+    """Mean ± standard deviation; if no run has finished, the accuracy of a run so far."""
     test_images = int(combination.runs[0].dataset.get("test", 0))
     so_far = [run.test_accuracy for run in combination.runs if run.state == "running"]
     so_far = [accuracy for accuracy in so_far if math.isfinite(accuracy)]
@@ -105,7 +106,7 @@ def accuracy_shown(combination: Combination) -> str:
 
 
 def epochs_to(combination: Combination, accuracy: float) -> tuple[float, int]:
-    """Mean epochs until a test accuracy, and the number of finished runs that reached it."""
+    """Mean epochs to a test accuracy, and the number of finished runs that reached it."""
     epochs = [run.epochs_to(accuracy) for run in combination.done]
     reached = [value for value in epochs if math.isfinite(value)]
     return mean_and_spread(reached)[0], len(reached)
@@ -170,7 +171,7 @@ COLUMNS = (
         "at the end of training, in nats, mean over seeds",
         partial(_mean, "test_loss", 3),
     ),
-    Column("learning rate", "size of the updates", _learning_rate),
+    Column("learning rate", "the factor that scales each update", _learning_rate),
     Column(
         "seconds per epoch",
         "training, evaluation and logging, mean over seeds",
@@ -185,5 +186,5 @@ COLUMNS = (
         for target in TARGETS
     ),
     Column("seeds", "number of finished runs", _seeds, "descending"),
-    Column("diagnosis", "what the rules found", _diagnosis, numeric=False),
+    Column("diagnosis", "what the rules found in the runs", _diagnosis, numeric=False),
 )

@@ -1,4 +1,4 @@
-"""Writes the page of a report: one file that opens anywhere, without a network or TensorFlow."""
+"""Writes the page of a report: one file that opens without a network connection or TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from experiments.report.results import result_rows
 from lenet import cli, files
 
 HERE = Path(__file__).parent
-LONG_LABEL = 40  # Characters; longer names of combinations break lines in the leader board.
-SHORT_NAME = 2  # Characters; up to this, the names of classes need little room next to a map.
+LONG_LABEL = 40  # Characters. The leader board breaks longer names of combinations into lines.
+SHORT_NAME = 2  # Characters. Class names up to this length need little space next to a map.
 
-# A dash of matplotlib as lengths in SVG, for the legend.
+# The dashes of matplotlib as lengths in SVG, for the legend.
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}
 
 
@@ -30,15 +30,15 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     """Compares all runs directly in a folder.
 
     Args:
-        folder: of a grid, or of runs made one by one.
-        output: the page; default `report.html` in the folder.
+        folder: the folder of a grid, or a folder of separate runs.
+        output: the path of the page; default: `report.html` in the folder.
 
     Returns:
-        The page's path. `results.csv` and `results.json` are written next to it.
+        The path of the page. `results.csv` and `results.json` are written to the same folder.
 
     Raises:
         ReportError: the folder contains no runs, or runs on different data sets.
-        OSError: something cannot be read or written.
+        OSError: a file cannot be read or written.
     """
     comparison = read_comparison(folder)
     output = output or folder / "report.html"
@@ -56,7 +56,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
 
 def render(comparison: Comparison, output: Path) -> str:
-    """The page as HTML. Every text is escaped, and a policy forbids everything from elsewhere."""
+    """The page as HTML. All text is escaped, and a policy forbids all content from elsewhere."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -67,7 +67,7 @@ def render(comparison: Comparison, output: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Browsers hash the script exactly as it is in the page: not a character may be added to it.
+    # Browsers hash the script as it is in the page, so no character may be added to it.
     script = (HERE / "report.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
@@ -82,7 +82,7 @@ def render(comparison: Comparison, output: Path) -> str:
 
 
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
-    """What the page says in sentences and tables."""
+    """The sentences and tables of the page."""
     command = comparison.grid.get("command") or ""
     again = [cli.python_command(), "-m", "experiments.report", cli.short_path(comparison.folder)]
     if output.parent != comparison.folder:
@@ -105,8 +105,8 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
 
 
 def _figures(comparison: Comparison) -> dict[str, Any]:
-    """What the page shows in figures, and what it says about them."""
-    # Drawing is imported here, so that a mistake in the command is reported at once.
+    """The figures of the page, and the text about them."""
+    # The drawing code is imported here, so that a user error is reported without delay.
     from experiments.report.curves import curves_panels
     from experiments.report.films import films_caption, make_films
     from experiments.report.images import variant_look

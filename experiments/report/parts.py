@@ -1,6 +1,6 @@
 """The views inside the networks: for each activation, one panel per combination.
 
-A new view is one more entry of `PARTS`, with the function that makes its panel.
+To add a view, add an entry to `PARTS` with the function that draws its panel.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from lenet.figures import comparison as figures
 
 @dataclass(frozen=True)
 class Panel:
-    """What one part shows of one combination.
+    """What one part shows for one combination.
 
     Attributes:
-        images: from top to bottom.
+        images: the images from top to bottom.
         missing: why there is no image, or "".
-        bands: of an image with a row per probe image: each class with its number of rows.
+        bands: each class with its number of rows, if the image has a row per probe image.
         scale: the values of the first and the last colour, if the image has a colour scale.
     """
 
@@ -49,9 +49,9 @@ class Part:
     """One view inside the networks.
 
     Attributes:
-        name: of its place in the page; `Finding.plot` leads there.
-        heading, caption: where "{layer}" stands for the layer that the features come from.
-        panel: makes the panel of one combination.
+        name: the first part of its ids in the page; links from `Finding.plot` use it.
+        heading, caption: text in which "{layer}" is replaced by the layer of the features.
+        panel: the function that returns the panel of one combination.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Section:
         return next((panel.scale for _, panel in self.panels if panel.scale), None)
 
 
-NO_INSPECTIONS = Panel(missing="Not recorded: this run made no inspections.")
+NO_INSPECTIONS = Panel(missing="Not recorded: this run has no inspections.")
 NOT_RECORDED = Panel(missing="Not recorded.")
 NO_CONVOLUTION = Panel(missing="This network has no convolution.")
 
 
 def sections_of(inspected: Inspected, activation: str) -> list[Section]:
-    """All views of the networks with one activation, without those that show nothing."""
+    """All views of the networks with one activation, without empty views."""
     combinations = inspected.comparison.with_activation(activation)
     shown = []
     for part in PARTS:
@@ -177,7 +177,7 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
 
 
 def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
-    """One kind of diagnostics by layer: a curve for each run that recorded it."""
+    """One diagnostic by layer: a curve for each run that recorded it."""
     measured = combination.done or [combination.shown]
     by_run: list[Mapping[str, Series]] = [run.record.by_layer(kind) for run in measured]
     layers = dict.fromkeys(layer for curves in by_run for layer in curves)
@@ -188,16 +188,17 @@ PARTS = (
     Part(
         "kernels",
         "Kernels before and after training",
-        "Look for edges and blobs that were not there at the start, and for kernels that have not "
-        "changed.",
+        "Look for edges and blobs that were not there at the start, and for kernels that did not "
+        "change.",
         _kernels,
     ),
     Part(
         "maps",
-        "What {layer} says about the classes",
+        "What {layer} shows about the classes",
         "Each row is a probe image, and the rows are sorted by class. Each column is a unit of "
-        "{layer}. A block with a pattern of its own is a class that the network tells apart. A "
-        "stripe through all classes is a unit that gives the same output for every class.",
+        "{layer}. If the rows of a class have their own pattern, the network distinguishes this "
+        "class from the others. A stripe through all classes is a unit that has the same output "
+        "for every class.",
         _features,
     ),
     Part(
@@ -211,17 +212,17 @@ PARTS = (
     Part(
         "activity",
         "Saturated outputs and dead units",
-        "Top: the share of outputs where the activation is so flat that hardly any gradient passes "
-        "(with relu, the outputs at 0; about half of them is normal). Bottom: the share of units "
-        "that give the same output for every probe image.",
+        "Top: the share of outputs at which the activation function is so flat that hardly any "
+        "gradient passes. With relu, these are the outputs of 0, and about half of all outputs is "
+        "normal. Bottom: the share of units that have the same output for every probe image.",
         _activity,
     ),
     Part(
         "weights",
         "Weights before and after training",
-        "The outline shows the weights before training, the filled shape the weights after it. If "
-        "both are the same, the layer has not moved. A wide shape means large weights. Values "
-        "beyond the edges are counted in the outermost bins.",
+        "The outline shows the weights before training, and the filled shape shows the weights "
+        "after training. If both are the same, the layer has not changed. A wide shape means large "
+        "weights. Values beyond the edges are counted in the outermost bins.",
         _weights,
     ),
     *(

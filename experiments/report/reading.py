@@ -30,7 +30,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise ReportError(f"There is no folder {folder}.")
     if (folder / runs.CONFIG).is_file():
         raise ReportError(
-            f"{folder} is one run. Give the folder that contains all runs to compare, "
+            f"{folder} is a single run. Give the folder that contains all runs to compare, "
             f"e.g. {folder.parent}."
         )
     readable, notes = [], []
@@ -56,7 +56,7 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def read_run(folder: Path) -> Run:
-    """Reads one run, as far as it got.
+    """Reads one run, finished or not.
 
     Raises:
         ValueError: its `config.json` is damaged.
@@ -105,7 +105,7 @@ def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
 
 
 def _read_metrics(path: Path) -> dict[str, Series]:
-    """The four curves of `metrics.csv`, without a line that a crash cut short."""
+    """The four curves of `metrics.csv`. A line that is incomplete after a crash is skipped."""
     points: dict[str, list[tuple[int, float, float]]] = {"train": [], "test": []}
     if path.is_file():
         with path.open(newline="") as file:
@@ -126,7 +126,7 @@ def _read_metrics(path: Path) -> dict[str, Series]:
 
 
 def _read_diagnostics(folder: Path) -> dict[str, dict[str, Series]]:
-    """The diagnostics of all inspections, by kind, then by layer in order of depth."""
+    """The diagnostics of all inspections, by kind and then by layer, in order of depth."""
     points: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for path in sorted(folder.glob("step-*.npz")):
         try:

@@ -1,6 +1,6 @@
 "use strict";
 
-// The leader board: a click on a heading sorts by that column, a second click reverses the order.
+// Leader board: a click on a heading sorts by that column. A second click reverses the order.
 for (const button of document.querySelectorAll(".board thead button")) {
   button.addEventListener("click", () => {
     const heading = button.closest("th");
@@ -23,7 +23,7 @@ for (const button of document.querySelectorAll(".board thead button")) {
   });
 }
 
-// The slider: all films show the same step. Each film is one tall image behind a window.
+// Slider: all films show the same step. Each film is one tall image, of which one frame is visible.
 const slider = document.getElementById("step");
 if (slider) {
   const steps = slider.dataset.steps.split(",").map(Number);

@@ -1,4 +1,4 @@
-"""What a report computes from runs: one row per run for pandas, and whether runs started alike."""
+"""Computes the rows of `results.csv`, and whether runs started from the same weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.report.grouping import varied_options
 
 
 def result_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """One flat row per run, for `results.csv` and `results.json`; numbers are not rounded."""
+    """One flat row per run for `results.csv` and `results.json`. Numbers are not rounded."""
     varied = varied_options([run.config for run in comparison.runs])
     return [
         {name: _finite(value) for name, value in _row(combination, run, varied).items()}
@@ -57,7 +57,7 @@ def same_start(comparison: Comparison) -> bool | None:
     """Whether all runs with the same seed recorded the same kernels at step 0, bit for bit.
 
     Returns:
-        None if there is nothing to compare: no two runs with the same seed recorded step 0.
+        None if no two runs with the same seed recorded step 0, so there is nothing to compare.
     """
     starts: dict[int, list[dict[str, np.ndarray]]] = {}
     for run in comparison.runs:

@@ -18,7 +18,19 @@ from lenet.diagnosis import percent
 
 MODELS = {"lenet": "LeNet", "mlp": "the MLP"}
 DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "digits": "the bundled digits"}
-OPTIONS = {"init": "initializer", "augment": "augmentation"}
+OPTIONS = {
+    "fc2_activation": "activation of fc2",
+    "init": "initializer",
+    "init_stddev": "standard deviation of the initial weights",
+    "init_bias": "initial bias",
+    "conv_dropout": "dropout rate after pooling layers",
+    "fc_dropout": "dropout rate after fully connected layers",
+    "schedule": "learning rate schedule",
+    "warmup_steps": "number of warm-up steps",
+    "epochs": "number of epochs",
+    "max_steps": "maximum number of steps",
+    "augment": "augmentation",
+}
 VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
 NOT_LEARNING = ("diverged", "failed", "not begun", "thrown off")  # Rules; see lenet.diagnosis.
 CHANGES_START = {"model", "init", "init_stddev"}
@@ -48,7 +60,7 @@ def question(comparison: Comparison) -> str:
 
 
 def answers(comparison: Comparison) -> list[tuple[str, str]]:
-    """The outcome in a few sentences, each with a label, which may be ""."""
+    """The outcome in a few sentences, each with a label, which can be empty."""
     finished = [(rank, c) for rank, c in ranked(comparison) if rank.number is not None]
     if not finished:
         return [("", "No run has finished yet, so there is nothing to rank.")]
@@ -79,14 +91,14 @@ def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
     """Which combinations share the first rank with the best, and why."""
     if seeds == 1:
         return "Tied with it", f"{join(labels)}, with exactly the same accuracy."
-    sentence = f"{join(labels)}, as far as {seeds} seeds can tell."
+    sentence = f"{join(labels)}, as far as {seeds} seeds can show."
     if seeds == 2:
         sentence += " A third seed would give a much clearer answer."
     return "Not clearly worse", sentence
 
 
 def _first_to_target(comparison: Comparison) -> tuple[str, str] | None:
-    """Which combination reached the highest target first, all of its seeds counted."""
+    """Which combination was the first to reach the highest target with all of its seeds."""
     finished = [c for c in comparison.combinations if c.done]
     for target in reversed(TARGETS):
         times = [(c, *epochs_to(c, target)) for c in finished]
@@ -119,14 +131,14 @@ def facts(comparison: Comparison) -> dict[str, str]:
         "Training": f"{join([str(e) for e in epochs])} epoch{'s' if epochs != [1] else ''}, "
         f"batches of {join([str(b) for b in batches])} images",
         "Machine": f"{environment.get('cpu_model', 'unknown')}, {environment.get('cpus', '?')} CPUs"
-        + (" (and others: see each run's config.json)" if len(machines) > 1 else ""),
+        + (" (and others, see config.json of each run)" if len(machines) > 1 else ""),
         "Versions": ", ".join(
             f"{title} {environment[key]}" for key, title in VERSIONS.items() if key in environment
         ),
         "SHA-256 of the images": f"{str(dataset['sha256'])[:16]}…",
     }
     if when := comparison.grid.get("when"):
-        table["Made"] = str(when).replace("T", " ")
+        table["Date"] = str(when).replace("T", " ")
     return table
 
 
@@ -134,9 +146,9 @@ def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]
     """What was the same in all runs and what was not, each with a label.
 
     Args:
-        probe_images: how many images every inspection looks at; 0 without inspections.
+        probe_images: the number of images that every inspection uses; 0 without inspections.
     """
-    batches = "The seed alone decides the order of the images in every epoch."
+    batches = "The order of the images in each epoch depends only on the seed."
     if len({run.config.batch_size for run in comparison.runs}) > 1:
         batches += " The batch size differs, because it is part of the comparison."
     points = [("First weights", _start(comparison)), ("Batches", batches)]
@@ -147,7 +159,10 @@ def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]
         )
         points.append(("Probe images", sentence))
     points.append(("Learning rates", _rates(comparison)))
-    sentence = "Every accuracy is measured on the full test set, which no choice was based on."
+    sentence = (
+        "Final test accuracies are measured on the full test set, which was not used to choose "
+        "any option."
+    )
     points.append(("Test images", sentence))
     return points
 
@@ -170,14 +185,14 @@ def _rates(comparison: Comparison) -> str:
         best = ", ".join(f"{name} {row['best']:g}" for name, row in chosen.items())
         edges = [name for name, row in chosen.items() if row.get("at_edge")]
         sentence = (
-            "Each combination ran at the best of several rates. The rates were compared by their "
-            "accuracy on validation images taken from the training images, never on the test "
-            f"images: {best}."
+            "Each combination was trained with the best of several rates. The rates were compared "
+            "on validation images taken from the training images, never on the test images. "
+            f"The best rates are: {best}."
         )
         if edges:
             sentence += (
                 f" For {join(edges)}, the best rate was the smallest or the largest that was "
-                "tried: a better rate may be outside that range."
+                "tried, so a better rate may be outside that range."
             )
         return sentence
     configs = [run.config for run in comparison.runs]
@@ -186,15 +201,15 @@ def _rates(comparison: Comparison) -> str:
     if all(c.learning_rate == d.learning_rate for c, d in zip(configs, defaults, strict=True)):
         rates = ", ".join(dict.fromkeys(f"{c.optimizer} {c.learning_rate:g}" for c in configs))
         return (
-            f"Each optimizer ran at its default rate ({rates}). No rate was tuned, and other rates "
-            "may change the order. To choose a rate for each combination, add --tune to the grid "
-            "command."
+            f"Each optimizer used its default rate ({rates}). No rate was tuned, and different "
+            "rates may change the order. To choose a rate for each combination, add --tune to the "
+            "grid command."
         )
-    return "They were set by hand, as the leader board shows. Other rates may change the order."
+    return "They were set by hand, see the leader board. Different rates may change the order."
 
 
 def _tuned(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
-    """The outcome of `--tune` by combination, as `grid.json` has it; {} without one."""
+    """The outcome of `--tune` in `grid.json`, by combination; {} without tuning."""
     tuning = comparison.grid.get(TUNING)
     chosen = tuning.get("combinations") if isinstance(tuning, Mapping) else None
     return {
@@ -209,8 +224,8 @@ def notes(comparison: Comparison) -> list[str]:
     sentences = list(comparison.notes)
     if not comparison.grid:
         sentences.append(
-            "This folder has no grid.json, so no single grid command made it. Everything on this "
-            "page comes from the runs themselves."
+            "This folder has no grid.json, so its runs do not come from a single grid command. "
+            "All information on this page comes from the runs themselves."
         )
     planned = comparison.grid.get("combinations")
     names = {run.folder.name for run in comparison.runs}
@@ -227,19 +242,20 @@ def notes(comparison: Comparison) -> list[str]:
     if unfinished:
         states = join([f"{count} {state}" for state, count in sorted(unfinished.items())])
         sentences.append(
-            f"Not every run has finished: of {len(comparison.runs)} runs, {states}. The leader "
+            f"Not all runs have finished: of {len(comparison.runs)} runs, {states}. The leader "
             "board counts only finished runs."
         )
     without = [run.folder.name for run in comparison.runs if not run.inspections()]
     if without:
         sentences.append(
-            f"No inspections in {first_few(without)}: this page cannot show the kernels, maps and "
+            f"No inspections in {first_few(without)}. This page cannot show the kernels, maps and "
             "gradients of these runs."
         )
     if comparison.most_seeds == 1:
         sentences.append(
-            "There is one seed only: the spread over seeds is unknown, and a small difference may "
-            "be chance. With --seeds 0 1 2, the report can tell ties from differences."
+            "There is only one seed, so the spread over seeds is unknown, and a small difference "
+            "may be due to chance. With several seeds, e.g. --seeds 0 1 2, the report shows which "
+            "differences are clear and which combinations tie."
         )
     return sentences
 

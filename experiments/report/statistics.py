@@ -1,4 +1,4 @@
-"""What the accuracies of several seeds support: means, spreads, ranks and ties."""
+"""Compares accuracies over several seeds: means, spreads, ranks and ties."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 CONFIDENCE = 0.95
 NO_VALUE = "–"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-# With fewer test images, one image is more than 0.02 %: a second decimal would say nothing.
+# With fewer test images, one image is more than 0.02 %, so a second decimal has no meaning.
 TWO_DECIMALS_FROM = 5_000
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ class Rank:
     """The rank of one entry of a leader board.
 
     Attributes:
-        number: from 1; None where no run has finished.
+        number: the rank, from 1; None if no run has finished.
         shared: whether other entries have the same rank.
     """
 
@@ -33,14 +33,14 @@ class Rank:
     shared: bool
 
     def __str__(self) -> str:
-        """As a leader board shows it: "1", "=1" where it is shared, or a dash."""
+        """The text in a leader board: "1", "=1" if the rank is shared, or a dash."""
         if self.number is None:
             return NO_VALUE
         return f"={self.number}" if self.shared else str(self.number)
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean (NaN of none) and the sample standard deviation (None of fewer than two)."""
+    """The mean (NaN without values) and the sample standard deviation (None below two values)."""
     if not values:
         return math.nan, None
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -50,8 +50,8 @@ def accuracy_text(accuracies: Sequence[float], test_images: int) -> str:
     """Mean ± sample standard deviation, e.g. "98.40 ± 0.20 %"; no ± for one run, a dash for none.
 
     Args:
-        accuracies: of the finished runs of one combination, from 0 to 1.
-        test_images: how many images each accuracy was measured on; it decides the decimals.
+        accuracies: the accuracies of the finished runs of one combination, from 0 to 1.
+        test_images: the number of test images, which decides the number of decimals.
     """
     if not accuracies:
         return NO_VALUE
@@ -62,11 +62,11 @@ def accuracy_text(accuracies: Sequence[float], test_images: int) -> str:
 
 
 def seeds_text(num_done: int, states: Sequence[str]) -> str:
-    """How many runs of a combination have finished, e.g. "3" or "2 of 3 (1 diverged)".
+    """The number of finished runs of a combination, e.g. "3" or "2 of 3 (1 diverged)".
 
     Args:
-        num_done: how many of the runs count as finished.
-        states: of all runs of the combination, e.g. "done" or "diverged".
+        num_done: the number of runs that count as finished.
+        states: the states of all runs of the combination, e.g. "done" or "diverged".
     """
     text = str(num_done) if num_done == len(states) else f"{num_done} of {len(states)}"
     others = Counter(state for state in states if state != "done")
@@ -76,13 +76,13 @@ def seeds_text(num_done: int, states: Sequence[str]) -> str:
 
 
 def supported(better: Sequence[float], worse: Sequence[float]) -> bool | None:
-    """Whether the spread over seeds supports that two means differ.
+    """Whether two means differ by more than the spread over seeds explains.
 
-    Welch's t interval: the difference must be larger than the half width of its 95 % interval.
-    If one side has a single seed, its spread is taken to be that of the other side.
+    The difference must be larger than the half-width of its 95 % confidence interval (Welch's t).
+    If one side has only one seed, the spread of the other side is used for both.
 
     Returns:
-        None where neither side has a spread to judge by.
+        None if neither side has a spread.
     """
     known = [float(np.var(values, ddof=1)) for values in (better, worse) if len(values) > 1]
     if not known or not better or not worse:
@@ -106,12 +106,12 @@ def ranking(
 ) -> list[tuple[Rank, T]]:
     """Ranks the entries of a leader board by mean test accuracy.
 
-    An entry ties with the best entry of a rank, and shares that rank, where the spread over seeds
-    does not support a difference. With a single seed each, only equal accuracies are a tie.
+    An entry ties with the best entry of a rank, and shares that rank, if `supported` finds no
+    difference between them. With one seed each, only equal accuracies are a tie.
 
     Args:
         entries: what to rank, e.g. combinations; entries with equal means keep this order.
-        accuracies_of: the test accuracy of each finished run of an entry.
+        accuracies_of: returns the test accuracies of the finished runs of an entry.
 
     Returns:
         Rank and entry, the best first; entries without a finished run come last.

@@ -1,7 +1,7 @@
 """Changes training images a little, differently at every step, inside the compiled call.
 
-The change depends only on the seed, the step and the image's index in the batch, so a resumed
-run sees the very same images.
+The change depends only on the seed, the step and the index of the image in the batch. A resumed
+run therefore sees exactly the same images.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 import tensorflow as tf
 
 SHIFT = 0.1  # Up to this fraction of the width and the height, in each direction.
-ROTATION = 0.26  # Up to this many radians in each direction: 15 degrees.
+ROTATION = 0.26  # Up to this angle in radians (15 degrees), in each direction.
 ZOOM = 0.15  # The scale is from 0.85 to 1.15.
 
 
 def augment(images: tf.Tensor, kinds: Sequence[str], seed: tf.Tensor) -> tf.Tensor:
-    """Shifts, rotates, zooms and mirrors images around their centre, all in one resampling.
+    """Shifts, rotates, zooms and mirrors images around their centre, with a single resampling.
 
     Args:
         images: float32 [n, height, width, channels].
-        kinds: some of "shift", "rotate", "zoom", "flip"; without any the images do not change.
+        kinds: some of "shift", "rotate", "zoom", "flip"; if empty, the images do not change.
         seed: int32 [2].
 
     Returns:
-        The same shape and type; pixels outside the image repeat the nearest edge.
+        Images of the same shape and type. Pixels from outside an image repeat its nearest edge.
     """
     if not kinds:
         return images

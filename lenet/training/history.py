@@ -1,4 +1,4 @@
-"""The result of a training, and what is counted on the way to it."""
+"""The result of a training, and the sums and speeds measured during it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 State = Literal["running", "done", "interrupted", "diverged", "failed"]
 
 
-# Signals are only seen between compiled calls, so none may take much longer than this.
+# Signals are handled only between compiled calls, so no call may take much longer than this.
 SECONDS_PER_CALL = 0.3
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number; the message says which loss."""
+    """The loss is no longer a finite number. The message says which loss."""
 
 
 @dataclass
@@ -26,14 +26,14 @@ class History:
     Attributes:
         run: the run's folder.
         state: "done", "interrupted" or "diverged".
-        step: updates made in all.
-        steps, losses, accuracies: one entry per step of this session, [n]; the loss is in nats,
-            the accuracy from 0 to 1, both of the batch just before its update.
+        step: total number of updates.
+        steps, losses, accuracies: one entry per step of this session, [n]; the loss is in nats
+            and the accuracy from 0 to 1, both for the batch just before its update.
         evaluations: (step, loss, accuracy) on the test images, in order.
-        weights_sha256: of the weights at the end.
-        seconds: total training time, evaluation and logging included.
-        images_per_second: over the training calls of this session alone.
-        signal: the number of the signal that interrupted it, or 0.
+        weights_sha256: the sha256 of the final weights.
+        seconds: total training time, including evaluation and logging.
+        images_per_second: the mean speed of the training calls of this session.
+        signal: the number of the signal that interrupted the training, or 0.
     """
 
     run: Path
@@ -57,18 +57,18 @@ class History:
 
     @property
     def test_loss(self) -> float:
-        """The last evaluation's loss, in nats; NaN if there was none."""
+        """The loss at the last evaluation, in nats; NaN if there was none."""
         return self.evaluations[-1][1] if self.evaluations else float("nan")
 
     @property
     def test_accuracy(self) -> float:
-        """The last evaluation's accuracy, from 0 to 1; NaN if there was none."""
+        """The accuracy at the last evaluation, from 0 to 1; NaN if there was none."""
         return self.evaluations[-1][2] if self.evaluations else float("nan")
 
 
 @dataclass
 class EpochSums:
-    """Sums over the steps of an epoch so far. Checkpoints keep them: runs stop mid-epoch."""
+    """Sums over the steps of the current epoch. Checkpoints keep them, as runs can stop mid-epoch."""
 
     loss: float = 0.0
     hits: float = 0.0
@@ -78,7 +78,7 @@ class EpochSums:
     def add(
         self, losses: np.ndarray, accuracies: np.ndarray, sizes: np.ndarray, seconds: float
     ) -> None:
-        """Adds the steps of one compiled call; `sizes` are the images per batch, int [n]."""
+        """Adds the steps of one compiled call; `sizes` are the batch sizes, int [n]."""
         self.loss += float(losses @ sizes)
         self.hits += float(accuracies @ sizes)
         self.images += int(sizes.sum())
@@ -90,7 +90,7 @@ class EpochSums:
 
 
 class Pace:
-    """How fast training is, and so how many steps the next compiled call may make."""
+    """The speed of training, and the number of steps for the next compiled call."""
 
     def __init__(self) -> None:
         self._seconds, self._images = 0.0, 0
@@ -98,7 +98,7 @@ class Pace:
         self.steps_per_call = 1
 
     def add(self, steps: int, images: int, seconds: float) -> bool:
-        """Counts one call; returns False for the first, whose time is that of compiling."""
+        """Counts one call. Returns False for the first call, whose time is mostly compilation."""
         if not self._compiled:
             self._compiled = True
             return False
@@ -109,5 +109,5 @@ class Pace:
 
     @property
     def images_per_second(self) -> float:
-        """The mean speed of all calls but the first; 0 if there were none."""
+        """The mean speed of all calls except the first; 0 if there were none."""
         return self._images / self._seconds if self._seconds else 0.0

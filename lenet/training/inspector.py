@@ -1,4 +1,4 @@
-"""Looks inside a network in training: gradients, activations and slopes, on always the same images."""
+"""Measures gradients, activations and slopes of a network in training, always on the same images."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Inspector:
     """Inspects one network with the probe images.
 
     Args:
-        model: built.
-        probe: the images to look at.
+        model: a network whose weights exist already.
+        probe: the images for all measurements.
     """
 
     def __init__(self, model: Classifier, probe: Probe) -> None:
@@ -31,17 +31,18 @@ class Inspector:
         self._measure = tf.function(self._measurements, input_signature=[], autograph=False)
 
     def before_update(self) -> None:
-        """Keeps a copy of every kernel: call it just before the update that is to be measured."""
+        """Keeps a copy of every kernel. Call it just before the update to be measured."""
         self._kernels_before = {
             name: np.asarray(layer.kernel).copy()
             for name, layer in self._model.weight_layers.items()
         }
 
     def inspect(self, step: int) -> Inspection:
-        """Inspects the network as it is now.
+        """Inspects the network in its current state.
 
         Args:
-            step: updates made. The update ratio is that of the update since `before_update`.
+            step: number of updates so far. The update ratio is for the update since
+                `before_update`.
         """
         measured = self.measure()
         layers = {}
@@ -74,7 +75,7 @@ class Inspector:
         )
 
     def measure(self) -> dict[str, dict[str, np.ndarray]]:
-        """What the network does with the probe images: by kind, then by layer."""
+        """The measurements on the probe images, by kind and then by layer."""
         return {
             kind: {name: value.numpy() for name, value in by_layer.items()}
             for kind, by_layer in self._measure().items()
@@ -88,8 +89,8 @@ class Inspector:
             loss = tf.reduce_mean(losses)
         kernels = [layer.kernel for layer in layers.values()]
         biases = [layer.bias for layer in layers.values()]
-        # Each output depends on its own pre-activation alone, so this is the slope of the
-        # activation function there.
+        # Each output depends only on its own pre-activation. The gradient is therefore the slope
+        # of the activation function at that point.
         slopes: dict[str, Any] = {
             name: tape.gradient(outputs[name], before[name]) for name in layers
         }
@@ -110,15 +111,15 @@ class Inspector:
 
 
 def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
-    """The share of units whose output is the same for all images, at every position.
+    """The share of units whose output is the same for all images and at all positions.
 
     Args:
-        activation: float32 [n, …, units]; in a convolution a unit is a kernel.
+        activation: float32 [n, …, units]; in a convolution, a unit is a kernel.
 
     Returns:
         float32 [], from 0 to 1.
     """
-    # Over the images first: this follows the order in memory, and is twenty times as fast.
+    # Over the images first, because this follows the order in memory and is twenty times as fast.
     maximum, minimum = tf.reduce_max(activation, 0), tf.reduce_min(activation, 0)
     positions = list(range(len(activation.shape) - 2))
     span = tf.reduce_max(maximum, positions) - tf.reduce_min(minimum, positions)
@@ -126,5 +127,5 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
 
 
 def update_ratio(before: np.ndarray, after: np.ndarray) -> float:
-    """|after - before| / |before| in L2 norms."""
+    """|after - before| / |before|, with L2 norms."""
     return float(np.linalg.norm(after - before) / max(np.linalg.norm(before), 1e-12))

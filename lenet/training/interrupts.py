@@ -12,17 +12,17 @@ from types import FrameType
 
 @dataclass
 class StopRequest:
-    """Whether to stop. `signal` is the number of the signal that asked for it, or 0."""
+    """A request to stop. `signal` is the number of the signal that caused it, or 0 without one."""
 
     signal: int = 0
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Catches the signals while the block runs; outside the main thread Python does not allow it.
+    """Catches the signals while the block runs. Python allows this only in the main thread.
 
-    Python runs a signal's handler only after the current compiled call. So that a second signal
-    takes effect at once, the first restores the system's handling of both.
+    Python runs the handler of a signal only after the current compiled call. The first signal
+    restores the system's handling of both signals, so that a second one takes effect immediately.
     """
     request = StopRequest()
 

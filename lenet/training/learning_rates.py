@@ -1,4 +1,4 @@
-"""The learning rate of every step: constant, cosine or one_cycle, with or without warm-up."""
+"""Computes the learning rate of every step: constant, cosine or one_cycle, with optional warm-up."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def learning_rates(
     constant: `peak`. cosine: half a cosine from `peak` to 0 (Loshchilov & Hutter, SGDR, 2017,
     without restarts). one_cycle: a rise from peak / 25 during the first 30 % of the steps, then
     a fall to peak / 250,000, both along half a cosine (Smith & Topin, Super-convergence, 2018,
-    in PyTorch's form). With `warmup_steps` the rate first rises linearly (along the cosine for
-    one_cycle) and reaches `peak` at that step.
+    in PyTorch's form). With `warmup_steps`, the rate first rises linearly (for one_cycle: along
+    half a cosine) and reaches `peak` at step `warmup_steps`.
 
     Args:
         name: a `registry.LearningRateSchedule`.
-        first: updates already made.
-        total_steps: updates in the whole training.
+        first: number of updates so far.
+        total_steps: number of updates in the whole training.
 
     Returns:
         float32 [count].

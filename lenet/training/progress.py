@@ -1,4 +1,4 @@
-"""What a person sees during training: a live bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of training: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Reporter:
 
     Args:
         quiet: print warnings only.
-        stream: where lines go; default standard output. Warnings go to standard error.
+        stream: the stream for lines; default: standard output. Warnings go to standard error.
     """
 
     def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
@@ -25,7 +25,7 @@ class Reporter:
         """Training begins after `step`."""
 
     def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
-        """A compiled call has ended; the numbers are those of its last step."""
+        """A compiled call has ended. The numbers are those of its last step."""
 
     def line(self, text: str) -> None:
         """Prints a line."""
@@ -36,11 +36,11 @@ class Reporter:
         print(text, file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """Training is over."""
+        """Training has ended."""
 
 
 class LiveReporter(Reporter):
-    """Shows a bar with step, loss, accuracy, speed and time left below the lines."""
+    """Shows a bar below the lines, with step, loss, accuracy, speed and time left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,5 +77,5 @@ class LiveReporter(Reporter):
 
 
 def make_reporter(quiet: bool) -> Reporter:
-    """A live reporter on a terminal; a plain one elsewhere, or with `quiet`."""
+    """A live reporter on a terminal, or a plain one elsewhere and with `quiet`."""
     return LiveReporter() if Console().is_terminal and not quiet else Reporter(quiet)

@@ -1,4 +1,4 @@
-"""Resuming a run: what must be equal, what is restored, and what is recorded again."""
+"""Resumes a run: checks its options and images, restores its weights, removes later records."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from lenet.recording.checkpoints import Checkpoint
 
 
 def check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
-    """Refuses to resume a run with other options or other images.
+    """Refuses to resume a run with different options or different images.
 
     Raises:
         FileNotFoundError: the folder contains no run.
-        ValueError: an option that may not change is another one, or the images differ.
+        ValueError: an option that must not change has changed, or the images differ.
     """
     saved, saved_dataset = runs.read_config(run)
     runs.check_resumable(saved, config)
     if saved_dataset["sha256"] != dataset.sha256:
         raise ValueError(
-            f"{run} was trained on other images ({saved_dataset['name']}, sha256 "
-            f"{saved_dataset['sha256'][:12]}…) than these ({dataset.name}, sha256 "
-            f"{dataset.sha256[:12]}…). Name its images with --data-dir."
+            f"The run in {run} was trained on different images ({saved_dataset['name']}, sha256 "
+            f"{saved_dataset['sha256'][:12]}…). These are {dataset.name}, sha256 "
+            f"{dataset.sha256[:12]}…. Choose the images of the run with --data-dir."
         )
 
 
@@ -36,7 +36,7 @@ def restore(
 
     Returns:
         The checkpoint; None if the run was interrupted before its first one. Training then
-        starts again, and records step 0 again.
+        starts from the beginning, and records step 0 again.
 
     Raises:
         RunError: all checkpoints are damaged.

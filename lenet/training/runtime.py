@@ -1,4 +1,4 @@
-"""Starts TensorFlow quietly, with threads that change the speed and never the bits."""
+"""Starts TensorFlow quietly, with threads that change only the speed, not the results."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def import_tensorflow(lean: bool = False) -> None:
     """Imports TensorFlow without the lines that its C++ libraries print.
 
     Args:
-        lean: keep Keras from importing scikit-learn and matplotlib, for wrappers and galleries
-            that a command-line program does not use: it starts a second sooner.
+        lean: prevent Keras from importing scikit-learn and matplotlib. A command-line program does
+            not use the parts of Keras that need them, and starts about one second faster.
     """
     with quiet_stderr():
         with hidden("sklearn", "matplotlib") if lean else contextlib.nullcontext():
             import tensorflow as tf
 
-        # A network made before there is a Trainer starts the devices with these settings.
+        # The first network starts the devices with these settings, even if there is no Trainer yet.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
-    """Sets TensorFlow's threads: one within an operation, `threads` between them.
+    """Sets the threads of TensorFlow: one within an operation, `threads` between operations.
 
-    Each operation runs on one thread, so its sums are always made in the same order; the
-    towers of a batch run side by side. If TensorFlow is already running (in a notebook), it
-    keeps the thread settings it has.
+    Each operation runs on one thread, so its sums are always computed in the same order. The
+    towers of a batch run in parallel. If TensorFlow is already running (in a notebook), it keeps
+    its current thread settings.
 
     Args:
-        threads: how many operations may run at once.
-        deterministic: refuse operations whose result may differ from run to run.
+        threads: the maximum number of operations that run in parallel.
+        deterministic: reject operations whose result may differ from run to run.
 
     Returns:
-        What the user should know, or "".
+        A note for the user, or "".
     """
     import tensorflow as tf
 
@@ -65,26 +65,26 @@ def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
 
 
 def _settings_that_stay(threads: int) -> str:
-    """What it means that TensorFlow was already running; "" if it makes no difference."""
+    """A note if TensorFlow was already running with different settings, or ""."""
     import tensorflow as tf
 
     if tf.config.threading.get_intra_op_parallelism_threads() != 1:
         return (
-            "TensorFlow was already running, so it keeps its own thread settings: the same seed "
-            "may give other bits than on the command line."
+            "TensorFlow was already running, so it keeps its own thread settings. The same seed "
+            "may lead to different weights than on the command line."
         )
     running = tf.config.threading.get_inter_op_parallelism_threads()
     if running != threads:
         return (
             f"TensorFlow was already running with {running} threads, so threads={threads} has no "
-            "effect. This changes the speed, not the bits."
+            "effect. This changes the speed, not the weights."
         )
     return ""
 
 
 @contextlib.contextmanager
 def hidden(*packages: str) -> Iterator[None]:
-    """Makes packages that are not yet imported look as if they were not installed."""
+    """Hides packages that are not yet imported, as if they were not installed."""
     absent = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     try:
@@ -96,9 +96,9 @@ def hidden(*packages: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps what C++ libraries print on stderr off the screen, unless the block fails.
+    """Hides what C++ libraries print on stderr, unless the block fails.
 
-    TensorFlow's import prints past every log level it offers, straight to the file descriptor.
+    The import of TensorFlow prints directly to the file descriptor, whatever the log level is.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -120,7 +120,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def describe_environment() -> dict[str, Any]:
-    """The versions and the machine a run's bits and speed depend on, as JSON values."""
+    """The versions and the machine, on which weights and speed depend, as JSON values."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -138,7 +138,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """The processor's name, as far as the system tells."""
+    """The name of the processor, or of its architecture if the system does not provide it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""When something is due: epochs, evaluations, inspections, checkpoints; plain numbers."""
+"""Computes the steps at which epochs end and evaluations, inspections and checkpoints are due."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ class Schedule:
         size: number of training images.
         batch_size: images per update.
         epochs: passes over the training images.
-        max_steps: stop after this many updates, or None.
-        inspect_every, eval_every, checkpoint_every: in steps; 0 means not between epochs.
+        max_steps: maximum number of updates, or None.
+        inspect_every: steps between inspections; 0: no inspections.
+        eval_every, checkpoint_every: steps between evaluations and between checkpoints; 0: only
+            at the end of each epoch. The first evaluation is at step 0.
     """
 
     size: int
@@ -34,7 +36,7 @@ class Schedule:
 
     @property
     def total_steps(self) -> int:
-        """Updates in all epochs, without `max_steps`."""
+        """Number of updates in all epochs, without the limit `max_steps`."""
         return self.epochs * self.steps_per_epoch
 
     @property
@@ -42,7 +44,7 @@ class Schedule:
         return min(self.total_steps, self.max_steps or self.total_steps)
 
     def position(self, step: int) -> tuple[int, int]:
-        """The epoch (from 0), and the batch in it, of the next update after `step`."""
+        """The epoch (from 0) of the next update after `step`, and its batch in that epoch."""
         return divmod(step, self.steps_per_epoch)
 
     def epoch_of(self, step: int) -> int:
@@ -52,7 +54,7 @@ class Schedule:
     def next_boundary(self, step: int) -> int:
         """The first step after `step` at which something is due.
 
-        The step before an inspection counts too: the update between them is measured alone.
+        The step before an inspection counts too, so that the last update can be measured alone.
         """
         periods = (
             self.steps_per_epoch,
@@ -76,7 +78,7 @@ class Schedule:
         return self._due(step, self.eval_every) or step == 0
 
     def is_whole_evaluation(self, step: int) -> bool:
-        """Whether an evaluation at this step uses the whole test set, whatever `eval_size` is."""
+        """Whether an evaluation at this step uses the full test set, whatever `eval_size` is."""
         return step in (0, self.last_step) or self.is_epoch_end(step)
 
     def checkpoint_due(self, step: int) -> bool:
@@ -94,5 +96,5 @@ class Schedule:
 
 
 def logged_steps(steps: np.ndarray, log_every: int, last_step: int) -> np.ndarray:
-    """Which steps are logged: every `log_every`th, the first and the last; bool [n]."""
+    """Whether each step is logged: every `log_every`th, the first and the last step; bool [n]."""
     return (steps % log_every == 0) | (steps == 1) | (steps == last_step)

@@ -1,8 +1,7 @@
 """The compiled functions of a run: many training steps in one call, and an exact evaluation.
 
-The idea of a compiled inner loop under a plain Python outer loop is Orbit's
-(tensorflow/models). Keeping the data set in memory and gathering each batch from it inside
-the graph follows KellerJordan/cifar10-airbench.
+The compiled inner loop in a plain Python outer loop follows Orbit (tensorflow/models). The data
+set in memory, from which the graph gathers each batch, follows KellerJordan/cifar10-airbench.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ do_not_convert = tf.autograph.experimental.do_not_convert
 
 
 class Steps:
-    """The compiled functions of one run; nothing is traced until they are called.
+    """The compiled functions of one run. Nothing is traced until they are called.
 
-    The convolutional part of the network works on `towers` parts of each batch side by side. The
-    parts' gradients are added in a fixed order: the number of threads changes the speed, never
-    the result. The last batch of an epoch may be smaller.
+    The convolutional part of the network processes `towers` parts of each batch in parallel. The
+    gradients of the parts are added in a fixed order, so the number of threads changes the speed
+    but never the result. The last batch of an epoch may be smaller.
 
-    Only the two methods with loops in the graph are converted by AutoGraph: converting takes
+    AutoGraph converts only the two methods with loops in the graph, because converting takes
     longer than all the tracing.
 
     Args:
-        model: built.
-        optimizer: not yet built; it is built here, for the model's variables.
+        model: a network whose weights exist already.
+        optimizer: an optimizer without variables; they are created here for the model's weights.
         train, test: uint8 images; they are kept in memory once and not copied per step.
         batch_size: images per update.
         towers: parts per batch.
-        augmentations: how training images are changed, see `augmentation.augment`.
-        seed: of augmentation and dropout.
+        augmentations: the changes to training images, see `augmentation.augment`.
+        seed: the seed for augmentation and dropout.
     """
 
     def __init__(
@@ -62,8 +61,8 @@ class Steps:
         self._images, self._labels = tf.constant(train.images), tf.constant(train.labels)
         self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels)
         self._evaluated_at_once = images_at_once(test.images)
-        # The training images are arguments: TensorFlow never frees a graph in which a Keras
-        # optimizer was applied, and so would never free images that the graph holds.
+        # The training images are arguments, because TensorFlow never frees a graph that applies a
+        # Keras optimizer. Images inside the graph would stay in memory too.
         self._train = tf.function(
             self._train_loop,
             input_signature=[
@@ -81,16 +80,16 @@ class Steps:
     def train(
         self, order: tf.Tensor, *, first: int, rates: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Makes one update for each learning rate.
+        """Performs one update for each learning rate.
 
         Args:
             order: int32 [n], the order of the images in this epoch.
-            first: the batch of the epoch that the first update takes.
+            first: the number of the first batch in the epoch, from 0.
             rates: float32 [k], the learning rates.
 
         Returns:
-            losses in nats and accuracies from 0 to 1, float32 [k] each, of every batch just
-            before its update.
+            The losses in nats and the accuracies from 0 to 1, float32 [k] each, of every batch
+            just before its update.
         """
         losses, accuracies = self._train(
             self._images, self._labels, order, tf.constant(first), tf.constant(rates)
@@ -101,13 +100,13 @@ class Steps:
         """The mean loss in nats and the accuracy from 0 to 1 over some test images.
 
         Args:
-            indices: int32 [k], of the test images.
+            indices: int32 [k], the indices of the test images.
         """
         loss, accuracy = self._evaluate(tf.constant(indices))
         return float(loss), float(accuracy)
 
     def one_step_graph(self) -> tf.Graph:
-        """The graph of one update with one tower, for a person to read."""
+        """The graph of one update with one tower, which is easier to read than the full graph."""
 
         def train_step_on_one_tower(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             return self._train_step(images, labels, towers=1)[0]
@@ -145,10 +144,10 @@ class Steps:
     def _train_step(
         self, images: tf.Tensor, labels: tf.Tensor, towers: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One update; returns the batch's mean loss and accuracy."""
-        # The names are those of the boxes in TensorBoard's graph.
+        """Performs one update; returns the mean loss and the accuracy of the batch."""
+        # TensorBoard's graph shows these names on its boxes.
         with tf.name_scope("batch"):
-            # The optimizer counts the steps, and checkpoints keep its count.
+            # The optimizer counts the steps, and checkpoints contain its count.
             step = tf.cast(tf.convert_to_tensor(self._optimizer.iterations), tf.int32)
             seeds = [tf.stack([self._seed, step * towers + number]) for number in range(towers)]
         with tf.GradientTape() as tape:
@@ -165,15 +164,16 @@ class Steps:
     def _logits(self, images: tf.Tensor, seeds: Sequence[tf.Tensor]) -> tf.Tensor:
         """The logits of a batch, computed by as many towers as there are seeds.
 
-        The towers end before the fully connected layers. Their many weights then have one
-        gradient, not one per tower: a step is 14 % faster with conv4 on 10 images of 64x64 pixels.
+        The towers end before the fully connected layers. The many weights of these layers then
+        have one gradient instead of one per tower. With conv4 and 10 images of 64x64 pixels, this
+        makes a step 14 % faster.
         """
         size: Any = tf.shape(images)[0]
         outputs = []
         for number, seed in enumerate(seeds):
             first, end = size * number // len(seeds), size * (number + 1) // len(seeds)
-            # TensorFlow's convolutions cannot take an empty batch. A tower without images takes
-            # one, whose output is cut off.
+            # TensorFlow's convolutions do not accept an empty batch. A tower without images
+            # processes one image, whose output is removed.
             inputs = to_float(images[first : tf.maximum(end, first + 1)])
             inputs = augment(inputs, self._augmentations, seed)
             outputs.append(self._model.convolutional_part(inputs, True, seed)[: end - first])
@@ -202,7 +202,7 @@ class Steps:
 
 
 def loss_and_hits(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Per image: the cross-entropy in nats, and 1.0 where the largest logit is the label's."""
+    """The cross-entropy of each image in nats, and 1.0 if its largest logit is at its label."""
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
     return loss, tf.cast(tf.equal(predicted, labels), tf.float32)

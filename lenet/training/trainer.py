@@ -1,4 +1,4 @@
-"""The outer loop: plain Python that asks what is due next, trains up to it, and acts."""
+"""The outer loop in plain Python: trains up to the next step at which something is due."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class Trainer:
         history = trainer.fit()
         print(history.test_accuracy, history.run)
 
-    After `fit`, `trainer.model` is the trained network. With `resume` set in the config, `fit`
-    continues that run from its newest valid checkpoint, and ends with the same bits as if it
-    had never stopped.
+    After `fit`, `trainer.model` is the trained network. If `resume` is set in the config, `fit`
+    continues that run from its newest valid checkpoint. The final weights are then exactly the
+    same as without an interruption.
 
     Args:
         config: the options; the defaults of the model and the data set are filled in here.
         dataset: the images.
-        reporter: where progress goes; default: lines on standard output.
+        reporter: shows the progress; default: lines on standard output.
 
     Raises:
         FileNotFoundError: `resume` is not a run.
-        ValueError: the images do not fit the network, or `resume` is a run with other options
-            or other images.
+        ValueError: the images do not fit the network, or `resume` is a run with different options
+            or different images.
     """
 
     def __init__(
@@ -101,28 +101,27 @@ class Trainer:
         self._started = 0.0
 
     def fit(self, stop: StopRequest | None = None) -> History:
-        """Trains to the end, or until a signal or a loss that is not finite stops it.
+        """Trains to the end, or until a signal or a loss that is not finite stops the training.
 
-        SIGINT and SIGTERM (in the main thread) save a checkpoint at the next step boundary; a
-        second one ends the process at once.
+        After SIGINT or SIGTERM (in the main thread), training stops at the next step boundary
+        with a checkpoint. A second signal ends the process immediately.
 
         Args:
-            stop: where the caller asks for such a stop; catching signals is then the caller's
-                task.
+            stop: the caller's request to stop; if given, signals are not caught here.
 
         Returns:
-            The result; its `state` says how training ended.
+            The result. Its `state` is the way in which training ended.
 
         Raises:
             RuntimeError: this Trainer has trained before.
-            RunError: the run's folder is taken or locked, or no checkpoint to resume from is
-                valid.
+            RunError: the run's folder exists already or is locked, or no checkpoint to resume from
+                is valid.
             OSError: the run's folder cannot be written; older checkpoints are untouched.
         """
         if self._history is not None:
             raise RuntimeError(
-                "This Trainer has trained already. Make a new Trainer to train again from the "
-                "start; to continue the run, make one whose config has "
+                "This Trainer has already trained. To train again from the start, create a new "
+                "Trainer. To continue the run, create one whose config has "
                 f"resume={str(self.history.run)!r}."
             )
         run = self.config.resume
@@ -146,7 +145,7 @@ class Trainer:
         """The result of `fit`.
 
         Raises:
-            RuntimeError: it was not called yet.
+            RuntimeError: `fit` has not been called yet.
         """
         if self._history is None:
             raise RuntimeError("There is no history before `fit`.")
@@ -154,11 +153,11 @@ class Trainer:
 
     @property
     def step(self) -> int:
-        """Updates made."""
+        """Number of updates so far."""
         return self.history.step
 
     def trained(self, run: Path) -> TrainedRun:
-        """The network as it is now, as if it had been read back from the run's folder."""
+        """The current network, as if it were read from the run's folder."""
         return TrainedRun(
             run,
             self.config,
@@ -171,7 +170,7 @@ class Trainer:
         )
 
     def _fit(self, recorder: Recorder, stop: StopRequest) -> None:
-        """Trains, and records how it ended."""
+        """Trains, and records how training ended."""
         history = self.history
         self._write_status(recorder, "running")
         self.reporter.start(self.step, self.schedule.last_step)
@@ -191,7 +190,7 @@ class Trainer:
             self.reporter.stop()
 
     def _train(self, recorder: Recorder, stop: StopRequest) -> State:
-        """The outer loop; returns how it ended."""
+        """Runs the outer loop; returns how training ended."""
         schedule = self.schedule
         first_step = self.step
         try:
@@ -205,7 +204,7 @@ class Trainer:
                     return "interrupted"
                 starting = self.step == 0
                 self._train_towards(schedule.next_boundary(self.step), recorder)
-                if starting:  # Not earlier: tracing it would delay the first step.
+                if starting:  # Not earlier, because tracing would delay the first step.
                     recorder.graph(self.steps.one_step_graph())
                 self._look(recorder)
                 if schedule.is_epoch_end(self.step):
@@ -215,13 +214,13 @@ class Trainer:
             self._project(recorder)
         except Diverged as divergence:
             self.reporter.warn(
-                f"Stopped at step {self.step:,}: {divergence}. The weights are useless from here on."
+                f"Stopped at step {self.step:,}: {divergence}. The weights are no longer usable."
             )
             return "diverged"
         return "done"
 
     def _train_towards(self, boundary: int, recorder: Recorder) -> None:
-        """Makes one compiled call that ends at a step boundary or before it."""
+        """Runs one compiled call that ends at a step boundary or before it."""
         count = min(boundary - self.step, self._pace.steps_per_call)
         if self.schedule.inspection_due(self.step + 1):
             self.inspector.before_update()
@@ -233,7 +232,7 @@ class Trainer:
             self._train_call(count, recorder)
 
     def _train_call(self, count: int, recorder: Recorder) -> None:
-        """Makes `count` updates within one epoch and records them."""
+        """Performs `count` updates within one epoch and records them."""
         before, schedule, config = self.step, self.schedule, self.config
         epoch, batch = schedule.position(before)
         rates = learning_rates(
@@ -249,7 +248,7 @@ class Trainer:
         losses, accuracies = self.steps.train(order, first=batch, rates=rates)
         seconds = time.perf_counter() - started
 
-        # What follows a loss that is not finite means nothing.
+        # After a loss that is not finite, the following losses have no meaning.
         finite = np.isfinite(losses)
         count = count if finite.all() else int(finite.argmin()) + 1
         losses, accuracies, rates = losses[:count], accuracies[:count], rates[:count]
@@ -273,14 +272,14 @@ class Trainer:
             raise Diverged(f"the training loss is {losses[-1]}")
 
     def _order_of(self, epoch: int) -> tf.Tensor:
-        """The order of the training images in an epoch (from 0), made once."""
+        """The order of the training images in an epoch (from 0), computed once per epoch."""
         if self._order[0] != epoch:
             order = epoch_order(self.config.seed, epoch, self.schedule.size)
             self._order = (epoch, tf.constant(order))
         return self._order[1]
 
     def _look(self, recorder: Recorder) -> None:
-        """Evaluates and inspects where due."""
+        """Evaluates and inspects the network if this is due."""
         step, schedule = self.step, self.schedule
         if schedule.evaluation_due(step):
             loss, accuracy = self.steps.evaluate(self._evaluated_images())
@@ -294,14 +293,18 @@ class Trainer:
             recorder.inspection(self.inspector.inspect(step))
 
     def _evaluated_images(self) -> np.ndarray:
-        """All test images or, between epochs with `eval_size`, a random few; int32 [n]."""
+        """The indices of all test images or, between epochs with `eval_size`, of a random few.
+
+        Returns:
+            int32 [n].
+        """
         size, few = len(self.dataset.test), self.config.eval_size
         if not few or self.schedule.is_whole_evaluation(self.step):
             return np.arange(size, dtype=np.int32)
         return evaluation_indices(self.config.seed, self.step, size, few)
 
     def _end_epoch(self, recorder: Recorder) -> None:
-        """Reports an epoch. After the first one the projector already has something to show."""
+        """Reports an epoch. After the first epoch, the projector's points are recorded too."""
         sums, self._epoch_sums = self._epoch_sums, EpochSums()
         self.reporter.line(
             f"Epoch {self.schedule.epoch_of(self.step)}/{self.schedule.epochs}  {sums}"
@@ -357,5 +360,5 @@ class Trainer:
         )
 
     def _seconds(self) -> float:
-        """Seconds of training so far, those before a resume included."""
+        """Seconds of training so far, including earlier sessions."""
         return time.perf_counter() - self._started
