@@ -99,9 +99,8 @@ def _measure(
     for name, reason in (missing | left_out).items():
         result["notes"].append(f"{settings.words}: {name} is left out: {reason}")
     for name, own in answers.items():
-        best = own[0].get("steps_per_execution")
-        if best is not None:
-            result["notes"].append(f"{settings.words}: {name} is steps_per_execution={best}")
+        if "choice" in own[0]:
+            result["notes"].append(f"{settings.words}: {name} is fastest with {own[0]['choice']}")
         result["measurements"].append(
             {
                 "contestant": name,
