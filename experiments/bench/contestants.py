@@ -54,7 +54,8 @@ CONTESTANTS: dict[str, Entry] = {
     EAGER: Entry(
         "experiments.bench.torch_loop",
         "eager",
-        "a PyTorch loop with the data in memory and fused Adam",
+        "a PyTorch loop with the data in memory, fused Adam, and one thread or one per processor, "
+        "whichever is faster here",
         needs="torch",
     ),
     COMPILED: Entry(

@@ -1,4 +1,4 @@
-"""Lets a contestant take turns: it waits for a line, trains one epoch, and prints its times."""
+"""A contestant's side of the turns: wait for a line, train one epoch, answer with what it took."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 import resource
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
 
 class Gate:
-    """Starts one epoch for each line on standard input.
+    """Lets one epoch begin for each line on standard input.
 
-    A contestant creates its gate when it has everything in memory. The gate then prints a first
-    line. The contestant calls `wait` before each epoch, `trained` after the last update of an
-    epoch, and `answer` after everything else that belongs to the epoch.
+    A contestant makes its gate once it has everything in memory, which prints a first line. It
+    calls `wait` before each epoch, `trained` after the last update of an epoch, and `answer` once
+    everything that belongs to the epoch is done.
     """
 
     def __init__(self) -> None:
@@ -24,22 +24,22 @@ class Gate:
         print(json.dumps({"ready": True}), flush=True)
 
     def wait(self) -> None:
-        """Waits for the next line; ends the process if there is none."""
+        """Waits for the next line; ends the process when no more will come."""
         if not sys.stdin.readline():
             raise SystemExit(0)
         self._started = time.perf_counter()
 
     def trained(self) -> None:
-        """Records the time of an update. The last one in the epoch counts."""
+        """Notes the time of an update; the last one of the epoch counts."""
         self._trained = time.perf_counter()
 
     def answer(self, loss: float, images: int, **more: Any) -> None:
         """Prints one line of JSON about the epoch that has just ended.
 
         Args:
-            loss: mean training loss over the images of the epoch, in nats.
-            images: number of images in the epoch.
-            more: more values to report.
+            loss: mean training loss of the epoch's images, in nats.
+            images: how many there were.
+            more: what else the contestant reports.
         """
         ended = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -55,7 +55,7 @@ class Gate:
         print(json.dumps(values), flush=True)
 
 
-def give_up(reason: str) -> None:
-    """Answers that this contestant cannot run on this machine, and ends the process."""
+def give_up(reason: str) -> NoReturn:
+    """Answers, in place of an epoch, that this contestant cannot run here; ends the process."""
     print(json.dumps({"unavailable": reason}), flush=True)
     raise SystemExit(0)

@@ -89,7 +89,7 @@ def compete(settings: Settings, how: str) -> None:
     keras.utils.set_random_seed(settings.seed)
     gate.wait()  # The next lines are part of the warm-up, when no other contestant trains.
     steps = best_steps_per_execution(settings, dataset, images) if how == "best" else 1
-    more = {"steps_per_execution": steps} if how == "best" else {}
+    more = {"choice": f"steps_per_execution={steps}"} if how == "best" else {}
 
     class Turns(keras.callbacks.Callback):
         """Answers at the end of each epoch. It is the last callback, after all writing callbacks."""

@@ -1,15 +1,17 @@
-"""The PyTorch contestants: data in memory, fused Adam, eager or with `torch.compile`.
+"""PyTorch as a contestant: data in memory, fused Adam, eager or with `torch.compile`.
 
-They have the same network and initial weights as `lenet`, read from a file.
+The network and its initial weights are those of `lenet`, read from a file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from experiments.bench.gate import Gate, give_up
 from experiments.bench.settings import Settings, floats
 from lenet.data.sampling import epoch_order
 
-KERAS_EPSILON = 1e-7  # The epsilon of Adam in Keras. The default of PyTorch is 1e-8.
-# The same functions as in Keras, whose leaky_relu has the slope 0.2 for negative values.
+KERAS_EPSILON = 1e-7  # Of Adam; PyTorch's own default is 1e-8.
+REPETITIONS = 40  # Of a batch, to try a number of threads, after as many for warming up.
+# The same functions as in Keras. leaky_relu: Keras's slope for negative values is 0.2.
 ACTIVATIONS: dict[str, Any] = {
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
@@ -41,7 +44,7 @@ def initial_weights(settings: Settings) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.npz"
         command = [sys.executable, "-m", "experiments.bench.ours", settings.to_json()]
-        # In a different process, so that TensorFlow is not loaded in this one.
+        # In another process: TensorFlow stays out of this one.
         subprocess.run([*command, "weights", str(path)], check=True)
         with np.load(path) as saved:
             return dict(saved)
@@ -85,13 +88,30 @@ def _with_weights(layer: dict[str, Any], kernel: np.ndarray, bias: np.ndarray) -
     return module
 
 
+def best_threads(step: Any, images: torch.Tensor, labels: torch.Tensor) -> int:
+    """One thread, or one per processor: with which of them a batch is faster here.
+
+    Small operations can be slower with more threads, which wait for each other. No weight changes.
+    """
+
+    def seconds(threads: int) -> float:
+        torch.set_num_threads(threads)
+        times = [time.perf_counter()]
+        for _ in range(2 * REPETITIONS):
+            loss, _ = step(images, labels)
+            loss.backward()
+            times.append(time.perf_counter())
+        return statistics.median(np.diff(times[REPETITIONS:]))  # The first ones warm up.
+
+    return min({1, os.cpu_count() or 1}, key=seconds)
+
+
 def compete(settings: Settings, how: str) -> None:
     """Trains with a Python loop over batches.
 
     Args:
         how: "eager" or "compile".
     """
-    torch.set_num_threads(os.cpu_count() or 1)
     dataset = settings.dataset()
     images = torch.from_numpy(floats(dataset, dataset.train)).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(dataset.train.labels.astype(np.int64))
@@ -106,29 +126,33 @@ def compete(settings: Settings, how: str) -> None:
         loss = nn.functional.cross_entropy(logits, batch_labels)
         return loss, (logits.argmax(1) == batch_labels).sum()
 
-    # Not dynamic, so that each of the two batch sizes (full and last) has its own compiled code.
+    # Not dynamic: each of the two batch sizes, full and last, gets code of its own.
     step: Any = torch.compile(forward, dynamic=False) if how == "compile" else forward
     gate = Gate()
+    gate.wait()  # What follows is part of the warm-up, when nobody else trains.
+    try:
+        threads = best_threads(step, images[: settings.batch_size], labels[: settings.batch_size])
+    except Exception as error:
+        if how != "compile":
+            raise
+        give_up(f"torch.compile cannot compile here ({type(error).__name__})")
+    torch.set_num_threads(threads)
     for epoch in range(settings.turns):
-        gate.wait()
+        if epoch > 0:
+            gate.wait()
         order = torch.from_numpy(epoch_order(settings.seed, epoch, len(images)).astype(np.int64))
         total, hits = torch.zeros(()), torch.zeros(())
         for chosen in order.split(settings.batch_size):
-            try:
-                loss, correct = step(images[chosen], labels[chosen])
-            except Exception as error:
-                if how != "compile" or epoch > 0:
-                    raise
-                give_up(f"torch.compile cannot compile here ({type(error).__name__})")
-                raise  # Never reached.
+            loss, correct = step(images[chosen], labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(chosen)
             hits += correct
-        mean_loss = total.item() / len(images)
+        mean_loss, accuracy = total.item() / len(images), hits.item() / len(images)
         gate.trained()
-        gate.answer(mean_loss, len(images), accuracy=hits.item() / len(images))
+        choice = f"{threads} thread{'' if threads == 1 else 's'}"
+        gate.answer(mean_loss, len(images), accuracy=accuracy, choice=choice)
 
 
 if __name__ == "__main__":

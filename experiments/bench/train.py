@@ -1,4 +1,4 @@
-"""The parts `train` and `looking`: contestants train the same network, one epoch per turn."""
+"""The parts `train` and `looking`: contestants that train the same network, one epoch per turn."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TRAIN = (
 QUICK_TRAIN = (names.OURS, names.LOGGED, names.FIT, names.LOOP, names.EAGER)
 LOOKING = (names.LOGGED, names.LOGGED_LOOP, names.LOGGED_FIT)
 LOOKING_BATCH = 100  # The default of `lenet.train` on MNIST.
-# The maximum difference of an epoch's mean training loss from the median of all contestants. They
-# start from the same weights, but not all of them see the images in the same order.
+# How far the mean training loss of an epoch may be from the median of all contestants. They start
+# from the same weights, but not all see the images in the same order.
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 0.2, 0.01
 
 
 class CurvesDiffer(Exception):
-    """Some contestants learn differently from the others, so their speeds cannot be compared."""
+    """Some contestants do not learn as the others do, so their speeds cannot be compared."""
 
 
 def measure_training(options: Options) -> Answer:
-    """Measures the training steps of an epoch, for each batch size and activation."""
+    """How long the training steps of an epoch take, for each batch size and activation."""
     result: Answer = {"measurements": [], "ratios": [], "notes": []}
     contestants = QUICK_TRAIN if options.quick else TRAIN
     rounds = options.rounds_of(ROUNDS, quick=2)
@@ -52,7 +52,7 @@ def measure_training(options: Options) -> Answer:
 
 
 def measure_looking(options: Options) -> Answer:
-    """Measures an epoch with all logging and its evaluation."""
+    """How long an epoch takes with everything that is recorded of it, its evaluation included."""
     result: Answer = {"measurements": [], "ratios": [], "notes": []}
     rounds = options.rounds_of(ROUNDS, quick=1)
     settings = options.settings(batch_size=LOOKING_BATCH, turns=rounds + 1)
@@ -66,10 +66,10 @@ def measure_looking(options: Options) -> Answer:
 
 
 def check_curves(answers: Mapping[str, Sequence[Answer]]) -> None:
-    """Checks that all contestants reach about the same loss in each epoch.
+    """Checks that all contestants come to the same loss in each epoch.
 
     Raises:
-        CurvesDiffer: some do not; the message names them and the difference.
+        CurvesDiffer: some do not; the message says who, and by how much.
     """
     different = []
     for epoch, same in enumerate(zip(*answers.values(), strict=True), start=1):
@@ -91,7 +91,7 @@ def _measure(
 ) -> dict[str, list[Answer]]:
     """Lets contestants take turns, checks their losses, and adds their answers to a result."""
     print(
-        f"{settings.words}: warm-up, then {rounds} round{'' if rounds == 1 else 's'} of one epoch …",
+        f"{settings.words}: warm-up, then {rounds} {'round' if rounds == 1 else 'rounds'} of an epoch …",
         flush=True,
     )
     here, missing = available(contestants)
@@ -99,9 +99,8 @@ def _measure(
     for name, reason in (missing | left_out).items():
         result["notes"].append(f"{settings.words}: {name} is left out: {reason}")
     for name, own in answers.items():
-        best = own[0].get("steps_per_execution")
-        if best is not None:
-            result["notes"].append(f"{settings.words}: {name} uses steps_per_execution={best}")
+        if "choice" in own[0]:
+            result["notes"].append(f"{settings.words}: {name} is fastest with {own[0]['choice']}")
         result["measurements"].append(
             {
                 "contestant": name,
@@ -115,7 +114,7 @@ def _measure(
 
 
 def _seconds(answers: Sequence[Answer], kind: str) -> list[float]:
-    """The seconds of all rounds after the warm-up, which is the first answer."""
+    """The seconds of the rounds that count: all answers but the first, the warm-up's."""
     return [answer[kind] for answer in answers[1:]]
 
 
@@ -134,7 +133,7 @@ def _add_ratios(result: Answer, answers: Mapping[str, Sequence[Answer]], setting
 
 
 def _compare_activations(result: Answer, options: Options, batch_size: int, rounds: int) -> None:
-    """Compares the first activation with each of the others, all in `lenet`."""
+    """Compares `lenet` with itself: the first activation with each of the others."""
     first, *others = options.activations
     shared = {"batch_size": batch_size, "turns": rounds + 1}
     commands = {
@@ -151,7 +150,7 @@ def _compare_activations(result: Answer, options: Options, batch_size: int, roun
     result["measurements"] += [
         {
             "contestant": names.OURS,
-            "what": "lenet compared with itself with different activations",
+            "what": "lenet against itself with other activations",
             "setting": f"batch {batch_size}, {name}, activations in turns",
             "answers": answers[name],
         }
