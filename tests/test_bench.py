@@ -101,12 +101,23 @@ class TestLossCurves:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        def differ(options: Any) -> Any:
-            raise train.CurvesDiffer("model.fit has another loss")
+        def answers_of(commands: Any, turns: int) -> Any:
+            losses = {name: 9.0 if name == contestants.FIT else 1.0 for name in commands}
+            return {name: [answer(loss=x)] * (turns + 1) for name, x in losses.items()}, {}
 
-        monkeypatch.setitem(bench.PARTS, "train", (differ, "training"))
-        assert bench.main(["train", "--output", str(tmp_path)]) == 1
-        assert "model.fit has another loss" in capsys.readouterr().err
+        def fail(options: Any) -> Any:
+            raise ContestantError("it ended early")
+
+        monkeypatch.setattr(train, "in_turns", answers_of)
+        monkeypatch.setitem(bench.PARTS, "job", (fail, "the job"))
+        assert bench.main(["job", "train", "--quick", "--output", str(tmp_path)]) == 1
+        job_failed, differs = capsys.readouterr().err.splitlines()
+        assert job_failed == "job: it ended early"
+        assert differs.startswith("train: batch 128, relu: model.fit has a mean training loss of 9")
+        measured = json.loads((tmp_path / "bench.json").read_text())
+        assert measured["refused"] == [job_failed, differs]
+        assert measured["parts"]["train"]["ratios"] == []
+        assert len(measured["parts"]["train"]["measurements"]) >= 4
 
 
 class TestPrograms:

@@ -64,19 +64,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files.make_folder(output, "the results", "choose another folder with --output")
         print(results.environment(measured), flush=True)
         for name in parts:
-            measure, words = PARTS[name]
-            print(f"\n{name}: {words}", flush=True)
-            measured["parts"][name] = part = measure(options)
+            _measure(name, options, measured)
             files.write_json(output / "bench.json", measured)
-            print("\n".join(results.lines(part)), flush=True)
         files.write(output / "bench.png", chart.draw(measured))
-    except (train.CurvesDiffer, ContestantError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except (ValueError, OSError) as error:
         cli.fail(error)
     print(f"\nResults: {output / 'bench.json'} and {output / 'bench.png'}")
-    return 0
+    for refusal in measured["refused"]:
+        print(refusal, file=sys.stderr)
+    return 1 if measured["refused"] else 0
+
+
+def _measure(name: str, options: Options, measured: Answer) -> None:
+    """Measures one part and prints it. What had to be refused does not stop the other parts."""
+    measure, words = PARTS[name]
+    print(f"\n{name}: {words}", flush=True)
+    try:
+        part = measure(options)
+    except ContestantError as error:
+        measured["refused"].append(f"{name}: {error}")
+        return
+    measured["parts"][name] = part
+    measured["refused"] += [f"{name}: {refusal}" for refusal in part.get("refused", [])]
+    print("\n".join(results.lines(part)), flush=True)
 
 
 def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:

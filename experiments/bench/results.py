@@ -29,6 +29,7 @@ def new(command: str, quick: bool, settings: dict[str, Any]) -> Answer:
         "python": platform.python_version(),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
         "parts": {},
+        "refused": [],
     }
 
 

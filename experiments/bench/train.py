@@ -36,7 +36,7 @@ class CurvesDiffer(Exception):
 
 def measure_training(options: Options) -> Answer:
     """How long the training steps of an epoch take, for each batch size and activation."""
-    result: Answer = {"measurements": [], "ratios": [], "notes": []}
+    result: Answer = {"measurements": [], "ratios": [], "notes": [], "refused": []}
     contestants = QUICK_TRAIN if options.quick else TRAIN
     rounds = options.rounds_of(ROUNDS, quick=2)
     for batch_size in options.batch_sizes:
@@ -53,15 +53,12 @@ def measure_training(options: Options) -> Answer:
 
 def measure_looking(options: Options) -> Answer:
     """How long an epoch takes with everything that is recorded of it, its evaluation included."""
-    result: Answer = {"measurements": [], "ratios": [], "notes": []}
+    result: Answer = {"measurements": [], "ratios": [], "notes": [], "refused": []}
     rounds = options.rounds_of(ROUNDS, quick=1)
     settings = options.settings(batch_size=LOOKING_BATCH, turns=rounds + 1)
     answers = _measure(result, LOOKING, settings, rounds)
-    ours = _seconds(answers[names.LOGGED], "epoch_seconds")
     for name in LOOKING[1:]:
-        title = f"{name} / {names.LOGGED}"
-        theirs = _seconds(answers[name], "epoch_seconds")
-        result["ratios"].append(compare(title, theirs, ours, setting=settings.words))
+        _add_ratio(result, answers, name, names.LOGGED, "epoch_seconds", settings.words)
     return result
 
 
@@ -89,7 +86,11 @@ def check_curves(answers: Mapping[str, Sequence[Answer]]) -> None:
 def _measure(
     result: Answer, contestants: Sequence[str], settings: Any, rounds: int
 ) -> dict[str, list[Answer]]:
-    """Lets contestants take turns, checks their losses, and adds their answers to a result."""
+    """Lets contestants take turns, and adds their answers to a result.
+
+    Returns:
+        The answers; none if the contestants did not come to the same loss.
+    """
     print(
         f"{settings.words}: warm-up, then {rounds} {'round' if rounds == 1 else 'rounds'} of an epoch …",
         flush=True,
@@ -109,7 +110,11 @@ def _measure(
                 "answers": own,
             }
         )
-    check_curves(answers)
+    try:
+        check_curves(answers)
+    except CurvesDiffer as error:
+        result["refused"].append(f"{settings.words}: {error}")
+        return {}
     return answers
 
 
@@ -118,18 +123,29 @@ def _seconds(answers: Sequence[Answer], kind: str) -> list[float]:
     return [answer[kind] for answer in answers[1:]]
 
 
-def _add_ratios(result: Answer, answers: Mapping[str, Sequence[Answer]], setting: str) -> None:
-    def add(above: str, below: str, kind: str, meaning: str) -> None:
-        if above in answers and below in answers:
-            slower, faster = _seconds(answers[above], kind), _seconds(answers[below], kind)
-            title = f"{above} / {below}{meaning}"
-            result["ratios"].append(compare(title, slower, faster, setting=setting))
+def _add_ratio(
+    result: Answer,
+    answers: Mapping[str, Sequence[Answer]],
+    above: str,
+    below: str,
+    kind: str,
+    setting: str,
+) -> None:
+    """Adds one ratio if both contestants took part."""
+    if above in answers and below in answers:
+        slower, faster = _seconds(answers[above], kind), _seconds(answers[below], kind)
+        title = f"{above} / {below}"
+        title += ", complete epochs" if kind == "epoch_seconds" else ""
+        result["ratios"].append(compare(title, slower, faster, setting=setting))
 
+
+def _add_ratios(result: Answer, answers: Mapping[str, Sequence[Answer]], setting: str) -> None:
+    """Adds the ratios of one setting of the part `train`."""
     for peer in answers:
         if peer not in (names.OURS, names.LOGGED):
-            add(peer, names.OURS, "train_seconds", "")
-    add(names.FIT, names.LOGGED, "train_seconds", "")
-    add(names.LOGGED, names.OURS, "epoch_seconds", ", complete epochs")
+            _add_ratio(result, answers, peer, names.OURS, "train_seconds", setting)
+    _add_ratio(result, answers, names.FIT, names.LOGGED, "train_seconds", setting)
+    _add_ratio(result, answers, names.LOGGED, names.OURS, "epoch_seconds", setting)
 
 
 def _compare_activations(result: Answer, options: Options, batch_size: int, rounds: int) -> None:
