@@ -261,7 +261,7 @@ class TestUnusualRuns:
         dataset = dataclasses.replace(few.dataset, test=Split(test.images[kept], test.labels[kept]))
         drawn = Drawn(few.run, dataset, samples=50)
         assert [figure.name for figure in drawn["fc2_map"]] == ["fc2_map_0", "fc2_map_2"]
-        assert drawn.warnings == ["no fc2 map of class b: it has no test images"]
+        assert drawn.warnings == ["no fc2 map of class b, because it has no test images"]
         for group in ("fc2_maps", "fc2_means", "confusion_matrix", "mistakes"):
             check_legible(drawn.figure(group))
 

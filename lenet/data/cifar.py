@@ -126,7 +126,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                 if name not in BATCHES or not member.isreg():
                     continue
                 if member.size > MAXIMUM_BYTES:
-                    raise ValueError(f"{name} has {member.size:,} bytes, too many for CIFAR-10")
+                    raise ValueError(f"{name} has {member.size:,} bytes, more than expected")
                 file = archive.extractfile(member)
                 assert file is not None
                 batches[name] = file.read()
