@@ -19,7 +19,7 @@ from lenet.gallery.run_data import RunData
 
 PAGE = "index.html"
 PAGE_DPI = 100
-WHAT, REMEDY = "figures", "name another folder with --output"
+WHAT, REMEDY = "figures", "choose a different folder with --output"
 
 
 def write(
