@@ -180,7 +180,7 @@ def test_the_same_name_for_another_grid_is_refused(
     message = capsys.readouterr().err
     assert len(message.splitlines()) == 1
     assert "batch_size (was 32, now 16)" in message
-    assert "another --name" in message
+    assert "a different --name" in message
 
 
 def test_a_failed_run_is_reported_and_the_others_finish(

@@ -105,7 +105,7 @@ def finished(job: Job) -> Outcome | None:
         runs.check_resumable(saved, wanted)
     except ValueError as error:
         raise runs.RunError(
-            f"{job.folder} contains a different run: {error} Or choose a different --name."
+            f"{job.folder} contains a different run: {error} For a new grid, choose a different --name."
         ) from None
     if dataset["sha256"] != job.dataset_sha256:
         raise runs.RunError(

@@ -57,7 +57,7 @@ class Inspected:
 
     @cached_property
     def film_steps(self) -> list[int]:
-        """The steps at which a shown run was inspected; if they are more than 40, 40 of them."""
+        """The steps at which a shown run was inspected; at most 40 of them, evenly spaced."""
         shown = [combination.shown for combination in self.comparison.combinations]
         steps = sorted({step for run in shown for step in run.inspections()})
         if len(steps) > MOST_FRAMES:

@@ -91,9 +91,9 @@ def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
     """Which combinations share the first rank with the best, and why."""
     if seeds == 1:
         return "Tied with it", f"{join(labels)}, with exactly the same accuracy."
-    sentence = f"{join(labels)}, as far as {seeds} seeds can show."
+    sentence = f"{join(labels)}. With {seeds} seeds, there is no clear difference."
     if seeds == 2:
-        sentence += " A third seed would give a much clearer answer."
+        sentence += " With a third seed, the answer would be much clearer."
     return "Not clearly worse", sentence
 
 
