@@ -121,8 +121,8 @@ class TrainConfig:
     image_size: int | None = option(
         None,
         DATA,
-        "Width and height in pixels to which the photos of a folder are resized.",
-        shown_default=f"{registry.FOLDER_IMAGE_SIZE}; if all photos are squares of one smaller "
+        "Width and height in pixels to which the photos in a folder are resized.",
+        shown_default=f"{registry.FOLDER_IMAGE_SIZE}; if all photos are squares of the same smaller "
         "size, that size",
         check=at_least(1),
     )
@@ -135,7 +135,7 @@ class TrainConfig:
     classes: tuple[str, ...] | None = option(
         None,
         DATA,
-        "Use only these classes of the folder, e.g. cat dog.",
+        "Use only these classes from the folder, e.g. cat dog.",
         shown_default="all",
         check=Check("at least one class", bool),
     )
@@ -143,7 +143,7 @@ class TrainConfig:
         False,
         DATA,
         "Read each photo's class from its file name (samoyed_12.jpg: class samoyed). All photos "
-        "are in one folder.",
+        "must be in one folder.",
     )
     test_fraction: float | None = option(
         None,
@@ -238,23 +238,23 @@ class TrainConfig:
     log_every: int = option(
         1,
         LOGGING,
-        "Number of steps from one logged training loss and accuracy to the next.",
+        "Number of steps between logged values of the training loss and accuracy.",
         check=at_least(1),
         on_resume="free",
     )
     inspect_every: int = option(
         200,
         LOGGING,
-        "Number of steps from one inspection (histograms, kernel images and diagnostics of all "
-        "layers) to the next; 0: no inspections.",
+        "Number of steps between inspections (histograms, kernel images and diagnostics of all "
+        "layers); 0: no inspections.",
         check=at_least(0),
         on_resume="free",
     )
     eval_every: int = option(
         0,
         LOGGING,
-        "Number of steps from one extra evaluation on the test images to the next; 0: evaluate "
-        "only after each epoch.",
+        "Number of steps between extra evaluations on the test images; 0: evaluate only after "
+        "each epoch.",
         check=at_least(0),
         on_resume="free",
     )
@@ -269,7 +269,7 @@ class TrainConfig:
     checkpoint_every: int = option(
         0,
         LOGGING,
-        "Number of steps from one extra checkpoint to the next; 0: save only after each epoch.",
+        "Number of steps between extra checkpoints; 0: save only after each epoch.",
         check=at_least(0),
         on_resume="free",
     )
@@ -307,9 +307,9 @@ class TrainConfig:
     towers: int = option(
         2,
         MACHINE,
-        "Number of parts of each batch that go through the convolutional layers in parallel. The "
-        "fully connected layers take the whole batch. A different number changes how sums are "
-        "rounded, and therefore the weights.",
+        "Number of parts into which each batch is split. The parts go through the convolutional "
+        "layers in parallel. The fully connected layers take the whole batch. A different number "
+        "changes how sums are rounded, and therefore the weights.",
         check=at_least(1),
     )
 

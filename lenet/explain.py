@@ -69,7 +69,7 @@ class Options:
         Literal["png", "svg", "pdf"] | None,
         arg(
             metavar=f"{{{','.join(FORMATS)}}}",
-            help_behavior_hint=f"(default: the ending of --output, or {FORMATS[0]})",
+            help_behavior_hint=f"(default: the file extension of --output, or {FORMATS[0]})",
         ),
     ] = None
     dpi: int = 100

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appea
     from lenet.gallery.groups import Group
     from lenet.gallery.run_data import RunData
 
-DESCRIPTION = "Draws all figures of a trained run, and writes a page that shows them."
+DESCRIPTION = "Draws all figures of a run, and writes a page that shows them."
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Options:
         Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
     ] = None
     data_dir: Annotated[
-        Path | None, arg(metavar="PATH", help_behavior_hint="(default: the path in training)")
+        Path | None, arg(metavar="PATH", help_behavior_hint="(default: the path used in training)")
     ] = None
 
     @property

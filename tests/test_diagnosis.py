@@ -103,8 +103,8 @@ def test_a_network_that_has_not_begun_and_vanishing_gradients_are_found_with_the
     assert [finding.rule for finding in found] == ["not begun", "vanishing"]
     begun, vanishing = found
     assert begun.sentence == (
-        "The network has not begun to learn: its test loss of 2.3027 is no better than guessing, "
-        "ln 10 = 2.3026 (accuracy 11.3 %)."
+        "The network has not begun to learn: its test loss of 2.3027 is no better than the loss of "
+        "guessing (ln 10 = 2.3026), and its test accuracy is 11.3 %."
     )
     assert begun.plot == "curves"
     assert begun.changes == {"optimizer": "adam"}

@@ -15,8 +15,8 @@ DESCRIPTION = (
     "Trains every combination of the given activations, optimizers, seeds and other options, and "
     "compares them. All combinations with the same seed see the same images in the same order. "
     "They also start from the same initial weights if the network and its initializer are the "
-    "same. Each option that accepts several values adds its values to the combinations. If you "
-    "repeat the command, the grid skips finished runs and continues the others. The exit code is 1 "
+    "same. If you give several values for an option, the grid combines each of them with all values "
+    "of the other options. If you repeat the command, the grid skips finished runs and continues the others. The exit code is 1 "
     "if a run failed. A run that diverged counts as a result."
 )
 SIGNAL_BASE = 128

@@ -55,7 +55,10 @@ class GridOnly:
         shown_default="none",
     )
     tls_ca_file: Path | None = option(
-        None, GRID, "For --scheduler: the authority's certificate.", shown_default="none"
+        None,
+        GRID,
+        "For --scheduler: the certificate of the certificate authority (CA).",
+        shown_default="none",
     )
     tls_cert: Path | None = option(
         None, GRID, "For --scheduler: this client's certificate.", shown_default="none"

@@ -213,7 +213,7 @@ PARTS = (
         "activity",
         "Saturated outputs and dead units",
         "Top: the share of outputs at which the activation function is so flat that hardly any "
-        "gradient passes. With relu, these are the outputs of 0, and about half of all outputs is "
+        "gradient passes. With relu, these are the outputs that are 0; a share of about one half is "
         "normal. Bottom: the share of units that have the same output for every probe image.",
         _activity,
     ),

@@ -90,9 +90,9 @@ def _not_begun(record: Record) -> Finding | None:
         return None
     loss, chance = record.last_test_loss, math.log(record.num_classes)
     sentence = (
-        f"The network has not begun to learn: its test loss of {loss:.4f} is no better than "
-        f"guessing, ln {record.num_classes} = {chance:.4f} "
-        f"(accuracy {percent(record.last_test_accuracy)})."
+        f"The network has not begun to learn: its test loss of {loss:.4f} is no better than the "
+        f"loss of guessing (ln {record.num_classes} = {chance:.4f}), and its test accuracy is "
+        f"{percent(record.last_test_accuracy)}."
     )
     return Finding(sentence, "curves", True, *livelier(record))
 
@@ -288,7 +288,7 @@ RULES = {
     "dead": Rule(
         "dead units",
         f"at the last inspection, {percent(DEAD)} or more of the units of a hidden layer are dead; "
-        f"{percent(TOO_MANY_DEAD)} or more count as wrong",
+        f"{percent(TOO_MANY_DEAD)} or more is a problem",
         _dead,
     ),
     "saturated": Rule(
