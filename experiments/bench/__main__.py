@@ -91,6 +91,38 @@ def _measure(name: str, options: Options, measured: Answer) -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
     """The parts to measure, the options, and the folder for the results."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    usual = QUICK_PARTS if given.quick else tuple(PARTS)
+    if given.model != "lenet":
+        usual = ("train",)
+    parts = list(dict.fromkeys(given.parts or usual))
+    for part in parts:
+        if part not in PARTS:
+            parser.error(f"Expected PART to be one of {', '.join(PARTS)}. Received: {part!r}")
+        if given.model != "lenet" and part not in ANY_MODEL_PARTS:
+            parser.error(f"Expected no --model with the part {part}, which measures only LeNet.")
+    numbers = [*(given.batch_sizes or []), given.rounds or 1, given.image_size or 1]
+    if min(numbers) < 1 or given.rounds == 0 or given.image_size == 0:
+        parser.error("Expected --batch-sizes, --rounds and --image-size to be at least 1.")
+    quick = given.quick
+    return (
+        parts,
+        Options(
+            quick=quick,
+            rounds=given.rounds,
+            model=given.model,
+            image_size=given.image_size,
+            data_dir=given.data_dir,
+            batch_sizes=tuple(given.batch_sizes or (QUICK_BATCH_SIZES if quick else BATCH_SIZES)),
+            activations=tuple(given.activations or (QUICK_ACTIVATIONS if quick else ACTIVATIONS)),
+        ),
+        given.output,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The options as `--help` shows them."""
     parser = argparse.ArgumentParser(
         prog=PROG,
         description=textwrap.fill(DESCRIPTION, HELP_WIDTH),
@@ -140,33 +172,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
         metavar="ACTIVATION",
         help=f"activations for the part train (default: {_listed(ACTIVATIONS)})",
     )
-    given = parser.parse_args(arguments)
-    usual = QUICK_PARTS if given.quick else tuple(PARTS)
-    if given.model != "lenet":
-        usual = ("train",)
-    parts = list(dict.fromkeys(given.parts or usual))
-    for part in parts:
-        if part not in PARTS:
-            parser.error(f"Expected PART to be one of {', '.join(PARTS)}. Received: {part!r}")
-        if given.model != "lenet" and part not in ANY_MODEL_PARTS:
-            parser.error(f"Expected no --model with the part {part}, which measures only LeNet.")
-    numbers = [*(given.batch_sizes or []), given.rounds or 1, given.image_size or 1]
-    if min(numbers) < 1 or given.rounds == 0 or given.image_size == 0:
-        parser.error("Expected --batch-sizes, --rounds and --image-size to be at least 1.")
-    quick = given.quick
-    return (
-        parts,
-        Options(
-            quick=quick,
-            rounds=given.rounds,
-            model=given.model,
-            image_size=given.image_size,
-            data_dir=given.data_dir,
-            batch_sizes=tuple(given.batch_sizes or (QUICK_BATCH_SIZES if quick else BATCH_SIZES)),
-            activations=tuple(given.activations or (QUICK_ACTIVATIONS if quick else ACTIVATIONS)),
-        ),
-        given.output,
-    )
+    return parser
 
 
 def _listed(values: Sequence[object]) -> str:
