@@ -44,8 +44,9 @@ def test_layers_with_weights_come_in_order() -> None:
     }
 
 
-def test_activations_are_what_the_call_computes() -> None:
-    model = LeNet(activation="tanh")
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_what_the_call_computes(activation: str) -> None:
+    model = LeNet(activation=activation)
     logits, features = model(IMAGES)
     outputs = model.activations(tf.constant(IMAGES))
     assert list(outputs) == ["conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "fc3"]

@@ -125,19 +125,8 @@ def _features(inspected: Inspected, combination: Combination) -> Panel:
 
 
 def _gradients(inspected: Inspected, combination: Combination) -> Panel:
-    norms = _by_layer(combination, "gradient_norm")
-    if not norms:
-        return NOT_RECORDED
-    figure = figures.framed(2.4)
-    figures.by_layer(
-        norms,
-        figure.add_subplot(),
-        "gradient norm (L2)",
-        inspected.norm_limits,
-        log=True,
-        last_step=inspected.last_step,
-    )
-    return Panel([drawing(figure, f"Gradient norm by layer, {combination.label}")])
+    title = "gradient norm (L2)"
+    return _lines(inspected, combination, "gradient_norm", title, inspected.norm_limits)
 
 
 def _activity(inspected: Inspected, combination: Combination) -> Panel:
@@ -150,6 +139,19 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
 
 
 def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination) -> Panel:
+    diagnostic = DIAGNOSTICS[kind]
+    limits = (-0.03, 1.03) if diagnostic.is_fraction else None
+    return _lines(inspected, combination, kind, diagnostic.title, limits)
+
+
+def _lines(
+    inspected: Inspected,
+    combination: Combination,
+    kind: str,
+    label: str,
+    limits: tuple[float, float] | None,
+) -> Panel:
+    """One diagnostic over the steps, with a line per layer."""
     values, diagnostic = _by_layer(combination, kind), DIAGNOSTICS[kind]
     if not values:
         return NOT_RECORDED
@@ -157,12 +159,13 @@ def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination)
     figures.by_layer(
         values,
         figure.add_subplot(),
-        diagnostic.title,
-        (-0.03, 1.03) if diagnostic.is_fraction else None,
+        label,
+        limits,
         log=not diagnostic.is_fraction,
         last_step=inspected.last_step,
     )
-    return Panel([drawing(figure, f"{diagnostic.title} by layer, {combination.label}")])
+    title = diagnostic.title.capitalize()
+    return Panel([drawing(figure, f"{title} by layer, {combination.label}")])
 
 
 def _weights(inspected: Inspected, combination: Combination) -> Panel:
