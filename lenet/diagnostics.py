@@ -40,6 +40,18 @@ DIAGNOSTICS = {
         False,
         "About 1/1,000 is usual. If it is far lower, the weights of the layer hardly change.",
     ),
+    "distance_moved": Diagnostic(
+        "distance moved",
+        "distance of the kernel from its start / size of the kernel at the start",
+        False,
+        "If it is far below 1/100 at the end, the layer has hardly learned.",
+    ),
+    "slope": Diagnostic(
+        "slope of the activation",
+        "root mean square of the slopes at all outputs",
+        False,
+        "On its way back through a layer, the size of a gradient is multiplied by about this number.",
+    ),
     "dead_fraction": Diagnostic("dead units", "units with the same output for every image", True),
     "saturated_fraction": Diagnostic(
         "saturated outputs",

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lenet.analysis.trained import load_run
 from lenet.data.datasets import channel_mean
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.networks.architectures import Conv3, Conv4, LeNet
 from lenet.networks.classifier import Classifier
 from lenet.recording import events
@@ -190,7 +191,7 @@ class TestRuns:
     def test_every_tag_of_every_layer(self, conv4: Trainer) -> None:
         written = set(events.read_tensors(conv4.history.run / "train"))
         kinds = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
-        kinds += ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
+        kinds += tuple(DIAGNOSTICS)
         pictures = ("kernels", "kernels_by_channel", "feature_maps", "pre_activations")
         for layer in (*CONVOLUTIONS, "fc1", "fc2"):
             own = pictures if layer in CONVOLUTIONS else ("matrix",)

@@ -19,6 +19,7 @@ from PIL import Image
 from lenet.analysis import embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import animation
 from lenet.gallery import groups, layers, learning
 from lenet.gallery.captioned import CaptionedFigure
@@ -166,7 +167,7 @@ def test_curves_are_what_the_event_files_contain(drawn: Drawn) -> None:
 
 def test_diagnostics_are_what_the_inspections_contain(drawn: Drawn) -> None:
     recorded = inspections.load_all(drawn.run.path / "inspections")
-    kinds = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
+    kinds = tuple(DIAGNOSTICS)
     for ax, kind in zip(drawn.figure("diagnostics").axes, kinds, strict=True):
         steps = INSPECTIONS[1:] if kind == "update_ratio" else INSPECTIONS
         for line, layer in zip(ax.lines, LAYERS, strict=True):

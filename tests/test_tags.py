@@ -32,7 +32,10 @@ LAST_STEP = 8  # One epoch of the 797 images, 100 at a time.
 INSPECTIONS = list(range(LAST_STEP + 1))
 LOOKED_AT = (0, 3, LAST_STEP)
 HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
-DIAGNOSTICS = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
+DIAGNOSTICS = (
+    "gradient_norm", "update_ratio", "distance_moved", "slope", "dead_fraction",
+    "saturated_fraction",
+)  # fmt: skip
 # First weights so wild that some units are dead and some saturated, and not all.
 STARTS: dict[str, dict[str, Any]] = {
     # With this seed some units are dead and others alive; with seed 0 the whole network is dead.
@@ -298,6 +301,16 @@ class TestDiagnostics:
         found = recorded.at(f"{layer}/saturated_fraction", step)
         assert found == pytest.approx(expected, abs=2e-4)
 
+    @each_layer
+    @pytest.mark.parametrize("step", LOOKED_AT)
+    def test_the_slope_is_the_root_mean_square_of_all_slopes(
+        self, recorded: Recorded, layer: str, step: int
+    ) -> None:
+        a = recorded.outputs(step)[layer].astype(np.float64)
+        slopes = {"relu": a > 0, "sigmoid": a * (1 - a)}[recorded.trainer.config.activation]
+        expected = 1 if layer == "fc3" else np.sqrt(np.mean(np.square(slopes.astype(np.float64))))
+        assert recorded.at(f"{layer}/slope", step) == pytest.approx(expected, abs=2e-4)
+
     def test_the_runs_have_dead_and_saturated_units_and_others(self, recorded: Recorded) -> None:
         """Else the two tests above would compare nothing with nothing."""
         for kind in ("dead_fraction", "saturated_fraction"):
@@ -313,6 +326,16 @@ class TestDiagnostics:
         expected = np.sqrt(np.square(after - before).sum() / np.square(before).sum())
         assert expected > 0
         assert recorded.at(f"{layer}/update_ratio", step) == pytest.approx(expected, rel=1e-5)
+
+    @each_layer
+    @pytest.mark.parametrize("step", LOOKED_AT)
+    def test_the_distance_moved_is_that_from_the_first_weights(
+        self, recorded: Recorded, layer: str, step: int
+    ) -> None:
+        first, now = (recorded.weights(s)[f"{layer}/kernel"] for s in (0, step))
+        expected = np.sqrt(np.square(now - first).sum() / np.square(first).sum())
+        assert bool(expected > 0) is (step > 0)
+        assert recorded.at(f"{layer}/distance_moved", step) == pytest.approx(expected, rel=1e-5)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

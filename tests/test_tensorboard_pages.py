@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from lenet import cli
+from lenet.diagnostics import DIAGNOSTICS
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -32,7 +33,7 @@ LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HISTOGRAMS = ("activation", "bias", "bias_gradient", "kernel", "kernel_gradient")
 CHARTS = [
     *("loss", "accuracy", "learning_rate"),
-    *("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction"),
+    *DIAGNOSTICS,
 ]
 CONVOLUTION_PICTURES = ("feature_maps", "kernels", "kernels_by_channel", "pre_activations")
 PATIENCE = 60  # Seconds until a page must show what it is to show.

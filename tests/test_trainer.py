@@ -21,7 +21,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lenet import TrainConfig, Trainer, load_dataset
-from lenet.recording import runs
+from lenet.recording import inspections, runs
 from lenet.registry import OPTIMIZERS
 from lenet.training.progress import Reporter
 
@@ -47,6 +47,12 @@ def steps_by_tag(run: Path) -> dict[str, list[int]]:
             found[f"{writer}/{tag}"] = [event.step for event in accumulator.Tensors(tag)]
     del found["train/images_per_second"]
     return found
+
+
+def last_distances(run: Path) -> dict[str, float]:
+    """How far each kernel is from its start at the last inspection."""
+    *_, arrays = inspections.load_all(run / runs.INSPECTIONS).values()
+    return {n: float(a) for n, a in arrays.items() if n.endswith("/distance_moved")}
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -233,6 +239,7 @@ class TestResume:
         assert resumed.evaluations == expected.evaluations
         assert metrics(resumed.run) == metrics(expected.run)
         assert steps_by_tag(resumed.run) == steps_by_tag(expected.run)
+        assert last_distances(resumed.run) == last_distances(expected.run)
         found = status(resumed.run)
         assert (found["state"], found["step"]) == ("done", 9)
 

@@ -30,7 +30,7 @@ def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
 
 
 def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:
-    """The four diagnostics of every layer over the steps, if the run recorded them."""
+    """The diagnostics of every layer over the steps, if the run recorded them."""
     kinds = {
         kind: {
             name: curve
@@ -46,7 +46,9 @@ def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:
         "diagnostics",
         curves.diagnostics(kinds, f"Layer by layer: {data.run.title}"),
         "A gradient norm that falls by powers of ten from the last layer to the first is a "
-        "vanishing gradient. An update ratio near 1/1,000 is healthy. Dead units give the same "
+        "vanishing gradient. An update ratio near 1/1,000 is healthy. The distance moved shows how "
+        "far a kernel is from its initial weights, relative to their size. The slope is the factor "
+        "by which the activation function scales a gradient on its way back. Dead units give the same "
         "output for every image. Saturated outputs let hardly any gradient through (for ReLU: "
         "every output at zero).",
     )

@@ -19,7 +19,7 @@ class Inspector:
     """Inspects one network with the probe images.
 
     Args:
-        model: a network whose weights exist already.
+        model: a network with its initial weights.
         probe: the images for all measurements.
     """
 
@@ -27,15 +27,13 @@ class Inspector:
         self._model, self._probe = model, probe
         self._images, self._labels = tf.constant(probe.images), tf.constant(probe.labels)
         self._shown_image = tf.constant(probe.test_image[None])
+        self._first_kernels = self._copy_kernels()
         self._kernels_before: dict[str, np.ndarray] | None = None
         self._measure = tf.function(self._measurements, input_signature=[], autograph=False)
 
     def before_update(self) -> None:
         """Keeps a copy of every kernel. Call it just before the update to be measured."""
-        self._kernels_before = {
-            name: np.asarray(layer.kernel).copy()
-            for name, layer in self._model.weight_layers.items()
-        }
+        self._kernels_before = self._copy_kernels()
 
     def inspect(self, step: int) -> Inspection:
         """Inspects the network in its current state.
@@ -50,12 +48,14 @@ class Inspector:
             kernel, gradient = np.asarray(layer.kernel), measured["kernel_gradient"][name]
             diagnostics = {
                 "gradient_norm": float(np.linalg.norm(gradient)),
+                "distance_moved": relative_change(self._first_kernels[name], kernel),
+                "slope": float(measured["slope"][name]),
                 "dead_fraction": float(measured["dead_fraction"][name]),
                 "saturated_fraction": float(measured["saturated_fraction"][name]),
             }
             if self._kernels_before is not None:
                 before = self._kernels_before[name]
-                diagnostics["update_ratio"] = update_ratio(before, kernel)
+                diagnostics["update_ratio"] = relative_change(before, kernel)
             layers[name] = Layer(
                 kernel=kernel,
                 bias=np.asarray(layer.bias),
@@ -81,6 +81,10 @@ class Inspector:
             for kind, by_layer in self._measure().items()
         }
 
+    def _copy_kernels(self) -> dict[str, np.ndarray]:
+        layers = self._model.weight_layers.items()
+        return {name: np.asarray(layer.kernel).copy() for name, layer in layers}
+
     def _measurements(self) -> dict[str, dict[str, Any]]:
         model, layers = self._model, self._model.weight_layers
         with tf.GradientTape(persistent=True) as tape:
@@ -100,6 +104,9 @@ class Inspector:
             "kernel_gradient": dict(zip(layers, tape.gradient(loss, kernels), strict=True)),
             "bias_gradient": dict(zip(layers, tape.gradient(loss, biases), strict=True)),
             "activation": {name: outputs[name] for name in layers},
+            "slope": {
+                name: tf.sqrt(tf.reduce_mean(tf.square(slope))) for name, slope in slopes.items()
+            },
             "dead_fraction": {name: dead_fraction(outputs[name]) for name in layers},
             "saturated_fraction": {
                 name: tf.reduce_mean(tf.cast(tf.abs(slope) < SATURATED_SLOPE, tf.float32))
@@ -126,6 +133,6 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(span <= DEAD_RANGE, tf.float32))
 
 
-def update_ratio(before: np.ndarray, after: np.ndarray) -> float:
+def relative_change(before: np.ndarray, after: np.ndarray) -> float:
     """|after - before| / |before|, with L2 norms."""
     return float(np.linalg.norm(after - before) / max(np.linalg.norm(before), 1e-12))
