@@ -14,6 +14,7 @@ from lenet import registry
 from lenet.defaults import IN_WORDS, MODELS, NOT_WITH, resolve
 from lenet.option_checks import (
     DATA,
+    DEVICE,
     DROPOUT_RATE,
     FINITE,
     FOLDER_NAME,
@@ -294,6 +295,15 @@ class TrainConfig:
     )
     quiet: bool = option(False, LOGGING, "Print only warnings and the result.", on_resume="free")
 
+    device: str = option(
+        "auto",
+        MACHINE,
+        "Where to train. auto: the first GPU if there is one, otherwise the processor; cpu: the "
+        "processor; gpu: the first GPU; gpu:1: the second GPU. In a grid, auto and gpu give each "
+        "worker its own GPU. A different device changes how sums are rounded.",
+        check=DEVICE,
+        on_resume="free",
+    )
     deterministic: bool = option(
         True, MACHINE, "Use only operations that return exactly the same results every time."
     )
@@ -304,12 +314,13 @@ class TrainConfig:
         check=at_least(1),
         on_resume="free",
     )
-    towers: int = option(
-        2,
+    towers: int | None = option(
+        None,
         MACHINE,
         "Number of parts into which each batch is split. The parts go through the convolutional "
         "layers in parallel. The fully connected layers take the whole batch. A different number "
         "changes how sums are rounded, and therefore the weights.",
+        shown_default=IN_WORDS["towers"],
         check=at_least(1),
     )
 
@@ -336,7 +347,9 @@ class TrainConfig:
             A config in which only the options of a folder of photos, `max_steps`, `data_dir`,
             `run_name`, `resume` and, with init="source", `init_bias` can be None.
         """
-        chosen = resolve(self.model, self.activation, self.optimizer, self.init, dataset_name)
+        chosen = resolve(
+            self.model, self.activation, self.optimizer, self.init, dataset_name, self.device
+        )
         return replace(
             self, **{name: value for name, value in chosen.items() if getattr(self, name) is None}
         )

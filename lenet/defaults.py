@@ -9,13 +9,19 @@ from lenet.option_checks import in_words, join, with_exceptions
 
 
 def resolve(
-    model: str, activation: str, optimizer: str, init: str | None, dataset_name: str
+    model: str,
+    activation: str,
+    optimizer: str,
+    init: str | None,
+    dataset_name: str,
+    device: str,
 ) -> dict[str, Any]:
     """The default of every option whose default depends on other options or on the data set.
 
     Args:
         init: the initializer, or None for the network's own.
         dataset_name: the data set that the images come from, e.g. "mnist" or "digits".
+        device: where the network is trained, e.g. "cpu" or "gpu:0".
     """
     own = registry.MODEL_DEFAULTS[model]
     training = registry.DATASET_DEFAULTS.get(dataset_name, registry.TRAINING_DEFAULTS)
@@ -32,6 +38,7 @@ def resolve(
         "learning_rate": rate,
         "epochs": training["epochs"],
         "batch_size": own.get("batch_size", training["batch_size"]),
+        "towers": registry.GPU_TOWERS if device.startswith("gpu") else registry.TOWERS,
     }
 
 
@@ -81,6 +88,7 @@ IN_WORDS = {
     "learning_rate": _learning_rate(),
     "epochs": _training("epochs"),
     "batch_size": _training("batch_size"),
+    "towers": f"{registry.TOWERS}; {registry.GPU_TOWERS} on a GPU",
 }
 """The same defaults as `--help` shows them, e.g. "0; 0.5 with conv3 and conv4"."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field
 from numbers import Real
@@ -50,6 +51,11 @@ DROPOUT_RATE = Check("from 0 to less than 1", lambda value: FINITE.holds(value) 
 FOLDER_NAME = Check(
     "the name of one folder, without slashes",
     lambda value: value == Path(value).name and value not in ("", ".", "..") and "\0" not in value,
+)
+
+DEVICE = Check(
+    "auto, cpu, gpu, or the number of a GPU as in gpu:1",
+    lambda value: re.fullmatch(r"auto|cpu|gpu(:\d+)?", value) is not None,
 )
 
 

@@ -138,3 +138,5 @@ INITIAL_BIAS: dict[str, float | None] = {
 
 # The share of all steps in which the learning rate of one_cycle rises, if warmup_steps is 0.
 ONE_CYCLE_RISE = 0.3
+# A GPU is fastest with whole batches. On a processor, two threads work on two halves.
+TOWERS, GPU_TOWERS = 2, 1

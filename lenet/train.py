@@ -85,7 +85,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
         f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, "
         f"{len(dataset.class_names)} classes. Loading TensorFlow …"
     )
-    start_tensorflow(config.threads, config.deterministic, lean=True)
+    start_tensorflow(config.threads, config.deterministic, config.device, lean=True)
     from lenet.training.trainer import Trainer
 
     trainer = Trainer(config, dataset, reporter)

@@ -26,7 +26,7 @@ def test_where_it_fails_everything_is_said(capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_one_thread_within_an_operation_and_deterministic_ones_alone() -> None:
-    assert configure_tensorflow() == ""
+    assert configure_tensorflow() == ("/device:CPU:0", "")
     assert tf.config.threading.get_intra_op_parallelism_threads() == 1
     with pytest.raises(RuntimeError, match="determinism is enabled"):
         tf.random.normal((1,))

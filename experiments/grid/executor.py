@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.grid.jobs import Job, Outcome
 from experiments.grid.options import GridOptions
@@ -22,12 +22,13 @@ class Executor:
     """Trains runs in the way that the options specify. A cluster starts when it is first needed.
 
     Args:
+        gpus: the number of GPUs to train on; 0: train on the processors.
         stop: the caller records a signal here.
         stack: closes the cluster in the end.
     """
 
-    def __init__(self, chosen: GridOptions, stop: StopRequest, stack: ExitStack) -> None:
-        self._chosen, self._stop, self._stack = chosen, stop, stack
+    def __init__(self, chosen: GridOptions, gpus: int, stop: StopRequest, stack: ExitStack) -> None:
+        self._chosen, self._gpus, self._stop, self._stack = chosen, gpus, stop, stack
         self._client: distributed.Client | None = None
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
@@ -48,7 +49,7 @@ class Executor:
             return
         from experiments.grid import cluster  # Dask takes a while, and may not be needed.
 
-        workers = min(processors if workers == "auto" else workers, len(jobs))
+        workers = number_of_workers(workers, len(jobs), self._gpus)
         if self._client is None:
             self._client = self._stack.enter_context(cluster.connect(self._chosen, workers))
         if scheduler is not None:
@@ -67,6 +68,18 @@ class Executor:
             write_overview(folder, values)
         else:
             self._client.submit(write_overview, folder, values, pure=False).result()
+
+
+def number_of_workers(asked: Literal["auto"] | int, runs: int, gpus: int) -> int:
+    """The number of processes that train in parallel.
+
+    Args:
+        asked: the option `--workers`.
+        runs: the number of runs to train.
+        gpus: the number of GPUs to train on, each by one process; 0: train on the processors.
+    """
+    usual = gpus or os.cpu_count() or 1
+    return min(usual if asked == "auto" else asked, runs, gpus or runs)
 
 
 def _with_threads(job: Job, maximum: int) -> Job:

@@ -22,6 +22,7 @@ from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import runs
 from lenet.registry import KNOWN_DATASETS
+from lenet.training import devices
 from lenet.training.interrupts import StopRequest, stop_on_signals
 
 
@@ -34,7 +35,8 @@ class Grid:
 
     Raises:
         FileNotFoundError, ValueError: the images cannot be loaded, an option is out of its range
-            or has no effect on one of the networks, or there are too few images for tuning.
+            or has no effect on one of the networks, there are too few images for tuning, or this
+            computer has no such GPU.
         OSError: the grid's folder cannot be created.
     """
 
@@ -45,7 +47,9 @@ class Grid:
         self.dataset = images(chosen.shared)
         if self.dataset.note:
             print(f"Note: {self.dataset.note}", file=sys.stderr)
+        self.gpus = 0 if chosen.scheduler else devices.count_for(chosen.shared.device)
         shared = _with_fixed_images(chosen.shared, self.dataset)
+        shared = replace(shared, device=devices.for_workers(shared.device, self.gpus))
         configs = combine(chosen.lists, shared, self.folder)
         self.configs = [config.resolved(self.dataset.name) for config in configs]
         if chosen.tune:
@@ -80,7 +84,7 @@ class Grid:
         with contextlib.ExitStack() as stack:
             (self.folder / STOP_FILE).unlink(missing_ok=True)
             stack.callback((self.folder / STOP_FILE).unlink, missing_ok=True)
-            executor = Executor(self.chosen, stop, stack)
+            executor = Executor(self.chosen, self.gpus, stop, stack)
             if self.chosen.tune:
                 choice = self._tune(executor, stop)
                 configs = tuning.tuned(configs, choice)

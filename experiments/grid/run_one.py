@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from experiments.grid.jobs import Job, Outcome, finished, is_asked_to_stop
 from lenet import cli
 from lenet.recording import runs
+from lenet.training import devices
 from lenet.training.interrupts import StopRequest
-from lenet.training.runtime import start_tensorflow
+from lenet.training.runtime import configure_tensorflow, import_tensorflow, start_tensorflow
 
 ERROR_FILE = "error.txt"
 # Two runs at the same time in one process would share Keras's state. A worker of a cluster may have
@@ -42,7 +44,9 @@ def train_one(job: Job, stop: StopRequest | None = None) -> Outcome:
                 return outcome
             if is_asked_to_stop(job, stop):
                 return Outcome(job.config, "interrupted")
-            start_tensorflow(job.config.threads, job.config.deterministic, lean=True)
+            import_tensorflow(lean=True)
+            job = with_own_device(job)
+            configure_tensorflow(job.config.threads, job.config.deterministic, job.config.device)
             from experiments.grid import session
 
             warnings = session.fit(job, stop)
@@ -58,6 +62,14 @@ def write_overview(folder: Path, values: dict[str, list[Any]]) -> None:
     from experiments.grid import session
 
     session.write_comparison(folder, values)
+
+
+def with_own_device(job: Job) -> Job:
+    """The job with a GPU that no other worker uses, if it should run on any GPU."""
+    if job.config.device != devices.GPU:
+        return job
+    device = devices.claim_gpu(devices.count_gpus())
+    return replace(job, config=replace(job.config, device=device))
 
 
 def _failed(job: Job, error: Exception) -> Outcome:

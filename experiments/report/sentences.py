@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.report.data import TARGETS, TUNING, Comparison
+from experiments.report.data import TARGETS, TUNING, Comparison, Run
 from experiments.report.diagnosis import all_findings
 from experiments.report.grouping import varied_options
 from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
@@ -131,6 +131,7 @@ def facts(comparison: Comparison) -> dict[str, str]:
         "Training": f"{join([str(e) for e in epochs])} epoch{'s' if epochs != [1] else ''}, "
         f"batches of {join([str(b) for b in batches])} images",
         "Machine": f"{environment.get('cpu_model', 'unknown')}, {environment.get('cpus', '?')} CPUs"
+        + _gpus(runs)
         + (" (and others, see config.json of each run)" if len(machines) > 1 else ""),
         "Versions": ", ".join(
             f"{title} {environment[key]}" for key, title in VERSIONS.items() if key in environment
@@ -140,6 +141,13 @@ def facts(comparison: Comparison) -> dict[str, str]:
     if when := comparison.grid.get("when"):
         table["Date"] = str(when).replace("T", " ")
     return table
+
+
+def _gpus(runs: Sequence[Run]) -> str:
+    """The GPUs on which runs were trained, with their models if they are known."""
+    named = {run.config.device: run.environment.get("gpu_model", "") for run in runs}
+    gpus = sorted(f"{name} {model}".strip() for name, model in named.items() if name[:3] == "gpu")
+    return f"; trained on {join(gpus)}" if gpus else ""
 
 
 def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]:

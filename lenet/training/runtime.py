@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lenet.training import devices
 
-def start_tensorflow(threads: int = 2, deterministic: bool = True, lean: bool = False) -> None:
+
+def start_tensorflow(
+    threads: int = 2, deterministic: bool = True, device: str = devices.CPU, lean: bool = False
+) -> None:
     """Imports TensorFlow and configures it; see `import_tensorflow` and `configure_tensorflow`."""
     import_tensorflow(lean)
-    configure_tensorflow(threads, deterministic)
+    configure_tensorflow(threads, deterministic, device)
 
 
 def import_tensorflow(lean: bool = False) -> None:
@@ -34,8 +38,10 @@ def import_tensorflow(lean: bool = False) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
-    """Sets the threads of TensorFlow: one within an operation, `threads` between operations.
+def configure_tensorflow(
+    threads: int = 2, deterministic: bool = True, device: str = devices.CPU
+) -> tuple[str, str]:
+    """Sets the device of TensorFlow and its threads: one within an operation, `threads` in all.
 
     Each operation runs on one thread, so its sums are always computed in the same order. The
     towers of a batch run in parallel. If TensorFlow is already running (in a notebook), it keeps
@@ -44,9 +50,13 @@ def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
     Args:
         threads: the maximum number of operations that run in parallel.
         deterministic: reject operations whose result may differ from run to run.
+        device: "auto", "cpu", "gpu", or e.g. "gpu:1".
 
     Returns:
-        A note for the user, or "".
+        TensorFlow's name of the device, and a note for the user or "".
+
+    Raises:
+        ValueError: the computer has no such GPU, or TensorFlow is already running without it.
     """
     import tensorflow as tf
 
@@ -60,8 +70,9 @@ def configure_tensorflow(threads: int = 2, deterministic: bool = True) -> str:
             note = _settings_that_stay(threads)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
+        name = devices.activate(devices.concrete(device))
         tf.constant(0)  # The devices start here, and print lines while they do.
-    return note
+    return name, note
 
 
 def _settings_that_stay(threads: int) -> str:
@@ -119,8 +130,12 @@ def quiet_stderr() -> Iterator[None]:
             os.close(screen)
 
 
-def describe_environment() -> dict[str, Any]:
-    """The versions and the machine, on which weights and speed depend, as JSON values."""
+def describe_environment(device: str = devices.CPU) -> dict[str, Any]:
+    """The versions and the machine, on which weights and speed depend, as JSON values.
+
+    Args:
+        device: "cpu" or e.g. "gpu:1".
+    """
     import keras
     import numpy as np
     import tensorflow as tf
@@ -132,6 +147,7 @@ def describe_environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "cpu_model": cpu_model(),
         "cpus": os.cpu_count(),
+        "gpu_model": devices.model_name(device),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
     }

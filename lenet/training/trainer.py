@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from lenet.networks.optimizers import build_optimizer
 from lenet.recording import checkpoints, runs
 from lenet.recording.projector import NUM_POINTS
 from lenet.recording.recorder import Recorder
-from lenet.training import resuming
+from lenet.training import devices, resuming
 from lenet.training.history import Diverged, EpochSums, History, Pace, State
 from lenet.training.inspector import Inspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
@@ -53,22 +53,23 @@ class Trainer:
 
     Raises:
         FileNotFoundError: `resume` is not a run.
-        ValueError: the images do not fit the network, or `resume` is a run with different options
-            or different images.
+        ValueError: the images do not fit the network, `resume` is a run with different options
+            or different images, or the computer has no such GPU.
     """
 
     def __init__(
         self, config: TrainConfig, dataset: Dataset, reporter: Reporter | None = None
     ) -> None:
-        self.config = config = config.resolved(dataset.name)
+        device = devices.concrete(config.device)
+        self.config = config = replace(config, device=device).resolved(dataset.name)
         self.dataset = dataset
         self.reporter = reporter or Reporter(config.quiet)
         if config.resume is not None:
             resuming.check_same_run(config, dataset, config.resume)
-        note = configure_tensorflow(config.threads, config.deterministic)
+        self._device, note = configure_tensorflow(config.threads, config.deterministic, device)
         if note:
             self.reporter.warn(f"Note: {note}")
-        assert config.epochs and config.batch_size and config.learning_rate
+        assert config.epochs and config.batch_size and config.learning_rate and config.towers
         self.schedule = Schedule(
             size=len(dataset.train),
             batch_size=config.batch_size,
@@ -79,21 +80,22 @@ class Trainer:
             checkpoint_every=config.checkpoint_every,
         )
         self.peak_rate = config.learning_rate
-        self.model = build_model(
-            config, dataset.image_shape, len(dataset.class_names), dataset.mean
-        )
-        self.optimizer = build_optimizer(config.optimizer, self.peak_rate)
-        self.steps = Steps(
-            self.model,
-            self.optimizer,
-            dataset.train,
-            dataset.test,
-            batch_size=config.batch_size,
-            towers=config.towers,
-            augmentations=config.augment,
-            seed=config.seed,
-        )
-        self.inspector = Inspector(self.model, choose_probe(dataset.train, dataset.test))
+        with tf.device(self._device):  # Also in `fit`: a GPU, if that is the device.
+            self.model = build_model(
+                config, dataset.image_shape, len(dataset.class_names), dataset.mean
+            )
+            self.optimizer = build_optimizer(config.optimizer, self.peak_rate)
+            self.steps = Steps(
+                self.model,
+                self.optimizer,
+                dataset.train,
+                dataset.test,
+                batch_size=config.batch_size,
+                towers=config.towers,
+                augmentations=config.augment,
+                seed=config.seed,
+            )
+            self.inspector = Inspector(self.model, choose_probe(dataset.train, dataset.test))
         self._history: History | None = None
         self._epoch_sums, self._pace = EpochSums(), Pace()
         self._order = (-1, tf.zeros(0, tf.int32))
@@ -129,12 +131,12 @@ class Trainer:
             default = runs.default_name(self.config, self.dataset.name, datetime.now())
             run = runs.create(self.config.logdir, self.config.run_name, default)
         asked = stop_on_signals() if stop is None else contextlib.nullcontext(stop)
-        with runs.locked(run), asked as stop:
+        with runs.locked(run), asked as stop, tf.device(self._device):
             self._history = History(run)
             self._started = time.perf_counter()
             if self.config.resume is not None:
                 self._restore(run)
-            environment = describe_environment()
+            environment = describe_environment(self.config.device)
             runs.write_config(run, self.config, self.dataset.description, environment)
             with Recorder(run) as recorder:
                 self._fit(recorder, stop)
