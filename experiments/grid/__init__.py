@@ -2,8 +2,10 @@
 
 The modules in the order of their use: `options` (the command line), `grid` (one grid from its
 options to its results), `tuning` (learning rates), `jobs` (the request for a run and its outcome),
-`executor` and `cluster` (run jobs in this process or on a cluster), `run_one` and `session` (one
-run), `live` and `terminal_board` (printed output), `record` (`grid.json`).
+`executor` (runs jobs in this process or on a cluster), `cluster` (starts or finds a cluster),
+`workers` and `greeting` (which of its machines can train), `dispatch` (gives runs to them),
+`run_one` and `session` (one run), `live` and `terminal_board` (printed output), `record`
+(`grid.json`).
 
 May import: report, combinations.
 """

@@ -1,36 +1,30 @@
-"""Runs jobs with Dask distributed, on a cluster that starts on this machine or on the user's own."""
+"""Dask clusters: one that starts on this machine for one grid, or the user's own."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
+import functools
 import logging
-import os
 import signal
-import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dask.config
 import distributed
+from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.versions import VersionMismatchWarning
+from tornado.ioloop import PeriodicCallback
 
-from experiments.grid.jobs import Job, Outcome
 from experiments.grid.options import GridOptions
-from experiments.grid.run_one import train_one
-from lenet.training.interrupts import StopRequest
+from experiments.grid.workers import Say, Workers
+from lenet import cli
 
-ANSWER_SECONDS = 0.25
-# A run notices a stop request within a fraction of a second, except while it compiles.
-STOP_SECONDS = 60
 CONNECT_SECONDS = 20
-
-# Dask gives up a run after more than this number of its workers have died. A grid that runs
-# overnight must survive many killed workers, since a run continues from its checkpoint. But a run
-# that kills its worker every time, e.g. by using all the memory, must end. An exception in a run
-# does not count, because `train_one` turns it into an outcome.
-ALLOWED_FAILURES = 10
+START_ATTEMPTS = 30
+CHECK_MILLISECONDS = 1000
 
 
 class IgnoreInterrupts(WorkerPlugin):
@@ -40,25 +34,59 @@ class IgnoreInterrupts(WorkerPlugin):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+class PersistentNanny(distributed.Nanny):
+    """Starts a worker process and replaces it whenever it dies, also while it starts.
+
+    Dask's own nanny gives up if the process dies before it has connected for the first time.
+    """
+
+    def __init__(self, *arguments: Any, say: Say, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._say = say
+        callback = PeriodicCallback(self._replace_the_dead, CHECK_MILLISECONDS)
+        self.periodic_callbacks["replace-the-dead"] = callback
+
+    async def instantiate(self) -> Status:
+        """Starts the worker process, several times if necessary."""
+        status = Status.failed
+        for _ in range(START_ATTEMPTS):
+            status = await super().instantiate()
+            if status == Status.running or self.status in (Status.closing, Status.closed):
+                break
+            self._say("A worker process died while it started. Another one replaces it.")
+        return status
+
+    async def _replace_the_dead(self) -> None:
+        """Starts a worker process if it died at a moment that Dask's own nanny does not notice."""
+        dead = self.process and self.process.status in (Status.stopped, Status.failed)
+        if dead and self.status == Status.running:
+            await super().instantiate()
+
+
 def connect(
-    chosen: GridOptions, workers: int
-) -> contextlib.AbstractContextManager[distributed.Client]:
-    """The cluster that the options specify.
+    chosen: GridOptions, workers: int, folder: Path, say: Say
+) -> contextlib.AbstractContextManager[Workers]:
+    """The workers of the cluster that the options specify.
 
     Args:
         workers: the number of processes of a cluster on this machine.
+        folder: the grid's folder.
+        say: prints one line about an event.
 
     Raises:
-        OSError: on entering, if the scheduler of `chosen` cannot be used.
+        OSError: on entering, if the cluster cannot be used.
     """
     if chosen.scheduler is None:
-        return local_cluster(workers, chosen.dashboard)
+        return local_cluster(workers, folder, say, chosen.dashboard)
     assert chosen.tls_ca_file and chosen.tls_cert and chosen.tls_key
-    return existing_cluster(chosen.scheduler, chosen.tls_ca_file, chosen.tls_cert, chosen.tls_key)
+    certificates = chosen.tls_ca_file, chosen.tls_cert, chosen.tls_key
+    return existing_cluster(chosen.scheduler, certificates, folder, say)
 
 
 @contextlib.contextmanager
-def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed.Client]:
+def local_cluster(
+    workers: int, folder: Path, say: Say, dashboard: bool = False
+) -> Iterator[Workers]:
     """Starts processes on this machine that communicate by TLS with temporary certificates.
 
     They listen only on 127.0.0.1. A worker that dies is replaced.
@@ -66,9 +94,15 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
     Args:
         workers: the number of processes, with one thread each.
         dashboard: show Dask's dashboard, without TLS, on http://127.0.0.1:8787.
+
+    Raises:
+        OSError: the processes cannot be started.
     """
     settings: dict[str, Any] = {
-        "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
+        # The death of a worker is reported at once. `dispatch` decides whether the run continues.
+        "distributed.scheduler.allowed-failures": 0,
+        # Otherwise Dask would not replace a worker process that needs longer than this to start.
+        "distributed.deploy.lost-worker-timeout": "1000 hours",
         # A worker that does not answer may be busy: importing TensorFlow blocks Python for seconds.
         "distributed.comm.timeouts.connect": "60s",
         # Otherwise Dask would inspect the stack of every thread a hundred times a second.
@@ -78,109 +112,57 @@ def local_cluster(workers: int, dashboard: bool = False) -> Iterator[distributed
         # Dask always opens its HTTP ports without TLS. Without routes, they serve nothing.
         settings["distributed.scheduler.http.routes"] = []
         settings["distributed.worker.http.routes"] = []
-    with (
-        dask.config.set(settings),
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls",
-            security=distributed.Security.temporary(),
-            dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
-            scheduler_kwargs={"dashboard": dashboard},
-            memory_limit=0,  # No limit, because Dask would kill workers that use too much memory.
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(settings))
+        try:
+            started = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                worker_class=functools.partial(PersistentNanny, say=say),
+                host="127.0.0.1",
+                protocol="tls",
+                security=distributed.Security.temporary(),
+                dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
+                scheduler_kwargs={"dashboard": dashboard},
+                memory_limit=0,  # Without it, Dask would kill workers that use too much memory.
+                silence_logs=logging.CRITICAL,
+            )
+        except Exception as error:
+            raise OSError(
+                f"The worker processes cannot start ({cli.describe(error)}). Free memory, or train "
+                "without them: --workers 0."
+            ) from error
+        client = stack.enter_context(distributed.Client(stack.enter_context(started)))
         client.register_plugin(IgnoreInterrupts())
-        yield client
+        yield Workers(client, folder, say, local=True)
 
 
 @contextlib.contextmanager
 def existing_cluster(
-    address: str, ca_file: Path, cert: Path, key: Path
-) -> Iterator[distributed.Client]:
+    address: str, certificates: tuple[Path, Path, Path], folder: Path, say: Say
+) -> Iterator[Workers]:
     """Connects by TLS to a scheduler that is already running.
 
+    Args:
+        certificates: the files of the certificate authority, of the certificate and of its key.
+
     Raises:
-        OSError: there is no scheduler at the address, or it rejects the certificate.
+        OSError: there is no scheduler at the address, it rejects the certificate, or its software
+            differs from that of this machine.
     """
+    ca_file, cert, key = map(str, certificates)
     security = distributed.Security(
-        tls_ca_file=str(ca_file),
-        tls_client_cert=str(cert),
-        tls_client_key=str(key),
-        require_encryption=True,
+        tls_ca_file=ca_file, tls_client_cert=cert, tls_client_key=key, require_encryption=True
     )
     try:
-        client = distributed.Client(address, security=security, timeout=CONNECT_SECONDS)
+        with warnings.catch_warnings():
+            # `Workers` says it better, and refuses what would change the weights.
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            client = distributed.Client(address, security=security, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise OSError(f"Cannot use the scheduler {address}: {error}") from error
     with client:
-        yield client
-
-
-def train_all(
-    client: distributed.Client, jobs: Sequence[Job], stop: StopRequest
-) -> Iterator[Outcome]:
-    """Trains runs on a cluster, one per worker at a time.
-
-    Args:
-        stop: once it is set, no further run starts, and the current runs save a checkpoint.
-
-    Yields:
-        The outcome of each run as it ends; nothing for runs that never started.
-    """
-    # The jobs are submitted one by one, so that a dead worker affects no waiting run, and the
-    # first free worker gets the next run.
-    waiting = collections.deque(jobs)
-    running: dict[distributed.Future, Job] = {}
-    deadline = float("inf")
-    while waiting or running:
-        if stop.signal and deadline == float("inf"):
-            waiting.clear()
-            deadline = time.monotonic() + STOP_SECONDS
-            ask_to_stop(jobs)
-        if time.monotonic() > deadline:
-            return
-        free = max(1, count_workers(client)) - len(running)
-        for job in [waiting.popleft() for _ in range(min(free, len(waiting)))]:
-            future = client.submit(train_one, job, pure=False, key=_key(job))
-            running[future] = job
-        if not running:
-            continue
-        with contextlib.suppress(TimeoutError):
-            distributed.wait(list(running), timeout=ANSWER_SECONDS, return_when="FIRST_COMPLETED")
-        for future in [future for future in running if future.done()]:
-            outcome = _outcome(future, running.pop(future))
-            # Otherwise, if the worker died now, Dask would repeat the run to get its result.
-            future.release()
-            yield outcome
-
-
-def count_workers(client: distributed.Client) -> int:
-    """The current number of workers."""
-    threads: Any = client.nthreads()
-    return len(threads)
-
-
-def ask_to_stop(jobs: Sequence[Job]) -> None:
-    """Creates the stop files, which all workers can see, also on other machines."""
-    for path in {job.stop_file for job in jobs if job.stop_file is not None}:
-        path.touch()
-
-
-def _key(job: Job) -> str:
-    return f"{job.folder.name}-{os.urandom(4).hex()}"
-
-
-def _outcome(future: distributed.Future, job: Job) -> Outcome:
-    if future.status == "finished":
-        return future.result()
-    error = future.exception() if future.status == "error" else None
-    if isinstance(error, distributed.scheduler.KilledWorker):
-        reason = f"its worker died {ALLOWED_FAILURES + 1} times"
-    else:
-        reason = f"the cluster stopped the run ({error or future.status})"
-    return Outcome(job.config, "failed", notes=(f"{reason}. To continue, start the grid again.",))
+        workers = Workers(client, folder, say)
+        workers.check_scheduler()
+        yield workers

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from experiments.grid.jobs import Job, Outcome
 from experiments.grid.options import GridOptions
-from experiments.grid.run_one import train_one, write_overview
+from experiments.grid.run_one import train_one
 from lenet.training.interrupts import StopRequest
 
 if TYPE_CHECKING:
-    import distributed
+    from experiments.grid.workers import Workers
 
 
 class Executor:
     """Trains runs in the way that the options specify. A cluster starts when it is first needed.
 
     Args:
+        folder: the grid's folder.
         gpus: the number of GPUs to train on; 0: train on the processors.
         stop: the caller records a signal here.
         stack: closes the cluster in the end.
     """
 
-    def __init__(self, chosen: GridOptions, gpus: int, stop: StopRequest, stack: ExitStack) -> None:
-        self._chosen, self._gpus, self._stop, self._stack = chosen, gpus, stop, stack
-        self._client: distributed.Client | None = None
+    def __init__(
+        self, chosen: GridOptions, folder: Path, gpus: int, stop: StopRequest, stack: ExitStack
+    ) -> None:
+        self._chosen, self._folder, self._gpus = chosen, folder, gpus
+        self._stop, self._stack = stop, stack
+        self._workers: Workers | None = None
+        self._say: Callable[[str], None] = print
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], say: Callable[[str], None]) -> Iterator[Outcome]:
         """Trains the runs until asked to stop, as many in parallel as there are workers.
+
+        Args:
+            say: prints one line about an event, e.g. the death of a worker.
 
         Raises:
             OSError: the cluster cannot be used.
@@ -47,27 +55,22 @@ class Executor:
                     return
                 yield train_one(job, self._stop)
             return
-        from experiments.grid import cluster  # Dask takes a while, and may not be needed.
+        from experiments.grid import cluster, dispatch  # Dask takes a while to import.
 
+        self._say = say
         workers = number_of_workers(workers, len(jobs), self._gpus)
-        if self._client is None:
-            self._client = self._stack.enter_context(cluster.connect(self._chosen, workers))
+        if self._workers is None:
+            connection = cluster.connect(self._chosen, workers, self._folder, self._tell)
+            self._workers = self._stack.enter_context(connection)
         if scheduler is not None:
             jobs = [_with_threads(job, 1) for job in jobs]
         elif workers > 1:
             jobs = [_with_threads(job, max(1, processors // workers)) for job in jobs]
-        yield from cluster.train_all(self._client, jobs, self._stop)
+        yield from dispatch.train_all(self._workers, jobs, self._stop)
 
-    def write_overview(self, folder: Path, values: dict[str, list[Any]]) -> None:
-        """Writes the options that a grid compares into its folder, for TensorBoard's HParams page.
-
-        Call it when a run has just ended. Then a worker is free, and the process that trains has
-        already loaded TensorFlow. This process may never load it.
-        """
-        if self._client is None:
-            write_overview(folder, values)
-        else:
-            self._client.submit(write_overview, folder, values, pure=False).result()
+    def _tell(self, text: str) -> None:
+        """Prints a line in the way of the current call of `run`."""
+        self._say(text)
 
 
 def number_of_workers(asked: Literal["auto"] | int, runs: int, gpus: int) -> int:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class Grid:
         with contextlib.ExitStack() as stack:
             (self.folder / STOP_FILE).unlink(missing_ok=True)
             stack.callback((self.folder / STOP_FILE).unlink, missing_ok=True)
-            executor = Executor(self.chosen, self.gpus, stop, stack)
+            executor = Executor(self.chosen, self.folder, self.gpus, stop, stack)
             if self.chosen.tune:
                 choice = self._tune(executor, stop)
                 configs = tuning.tuned(configs, choice)
@@ -130,7 +131,7 @@ class Grid:
 
         Args:
             dataset: the images of these runs.
-            overview: the values for the HParams page, written after the first run has ended.
+            overview: the values for the HParams page, which the first of the runs writes.
 
         Returns:
             The outcome of every run that has ended; runs that were finished before come first.
@@ -138,16 +139,15 @@ class Grid:
         before = {job.folder.name: finished(job) for job in jobs}
         outcomes = [outcome for outcome in before.values() if outcome is not None]
         todo = [job for job in jobs if before[job.folder.name] is None]
+        if todo:
+            todo[0] = replace(todo[0], overview=overview)
         table = live.LiveTable(jobs, dataset)
         for outcome in outcomes:
             table.end(outcome)
         folder = cli.short_path(jobs[0].config.logdir)
         print(f"{len(jobs)} runs in {folder}, {len(outcomes)} of them already finished")
         with live.shown(table) as console:
-            for outcome in executor.run(todo):
-                if overview:
-                    executor.write_overview(self.folder, overview)
-                    overview = None
+            for outcome in executor.run(todo, partial(live.say, console, warning=True)):
                 outcomes.append(outcome)
                 table.end(outcome)
                 live.say(console, table.line(outcome))

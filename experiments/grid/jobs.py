@@ -29,12 +29,15 @@ class Job:
         dataset_sha256: the sha256 of the images, so that every worker uses the same images.
         held_out: fraction of the training images that replaces the test images, for validation.
         stop_file: the run saves a checkpoint and stops once this file exists.
+        overview: the options that the grid compares and their values. The run that has them
+            writes them into the grid's folder, for TensorBoard's HParams page.
     """
 
     config: TrainConfig
     dataset_sha256: str
     held_out: float = 0.0
     stop_file: Path | None = None
+    overview: dict[str, list[Any]] | None = None
 
     @property
     def folder(self) -> Path:

@@ -127,7 +127,7 @@ class _FollowedRun:
         """The row of a run that is running, or None if it is not."""
         config = self.job.config
         assert config.epochs and config.batch_size
-        last = _last_point(self.job.folder / runs.METRICS, since)
+        last = last_point(self.job.folder / runs.METRICS, since)
         if last is None:
             return None
         step, epoch = last
@@ -183,7 +183,7 @@ def say(console: Console | None, text: str, warning: bool = False) -> None:
         print(text, file=sys.stderr if warning else sys.stdout, flush=True)
 
 
-def _last_point(metrics: Path, since: float) -> tuple[int, int] | None:
+def last_point(metrics: Path, since: float = 0.0) -> tuple[int, int] | None:
     """Step and epoch of the last complete row, or None if nothing was written since `since`."""
     try:
         with metrics.open("rb") as file:
