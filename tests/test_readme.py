@@ -12,7 +12,7 @@ import pytest
 from lenet import cli, registry
 from lenet.config import TrainConfig
 
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/cluster.md")
 
 
 @pytest.fixture(scope="module")

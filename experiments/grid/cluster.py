@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -22,6 +23,18 @@ from experiments.grid.options import GridOptions
 from experiments.grid.workers import Say, Workers
 from lenet import cli
 
+SETTINGS = {
+    # The death of a worker is reported at once. `dispatch` decides whether the run continues.
+    "distributed.scheduler.allowed-failures": 0,
+    # Otherwise Dask would not replace a worker process that needs longer than this to start.
+    "distributed.deploy.lost-worker-timeout": "1000 hours",
+    # A worker that does not answer may be busy: importing TensorFlow blocks Python for seconds.
+    "distributed.comm.timeouts.connect": "60s",
+    # Otherwise Dask would inspect the stack of every thread a hundred times a second.
+    "distributed.worker.profile.enabled": False,
+}
+# Dask always opens its HTTP ports without TLS. Without routes, they serve nothing.
+WITHOUT_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 CONNECT_SECONDS = 20
 START_ATTEMPTS = 30
 CHECK_MILLISECONDS = 1000
@@ -42,25 +55,26 @@ class PersistentNanny(distributed.Nanny):
 
     def __init__(self, *arguments: Any, say: Say, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._say = say
+        self._say, self._starting = say, asyncio.Lock()
         callback = PeriodicCallback(self._replace_the_dead, CHECK_MILLISECONDS)
         self.periodic_callbacks["replace-the-dead"] = callback
 
     async def instantiate(self) -> Status:
         """Starts the worker process, several times if necessary."""
         status = Status.failed
-        for _ in range(START_ATTEMPTS):
-            status = await super().instantiate()
-            if status == Status.running or self.status in (Status.closing, Status.closed):
-                break
-            self._say("A worker process died while it started. Another one replaces it.")
+        async with self._starting:  # Each death calls this method again.
+            for _ in range(START_ATTEMPTS):
+                status = await super().instantiate()
+                if status == Status.running or self.status in (Status.closing, Status.closed):
+                    break
+                self._say("A worker process died while it started. Another one replaces it.")
         return status
 
     async def _replace_the_dead(self) -> None:
         """Starts a worker process if it died at a moment that Dask's own nanny does not notice."""
         dead = self.process and self.process.status in (Status.stopped, Status.failed)
         if dead and self.status == Status.running:
-            await super().instantiate()
+            await self.instantiate()
 
 
 def connect(
@@ -98,22 +112,8 @@ def local_cluster(
     Raises:
         OSError: the processes cannot be started.
     """
-    settings: dict[str, Any] = {
-        # The death of a worker is reported at once. `dispatch` decides whether the run continues.
-        "distributed.scheduler.allowed-failures": 0,
-        # Otherwise Dask would not replace a worker process that needs longer than this to start.
-        "distributed.deploy.lost-worker-timeout": "1000 hours",
-        # A worker that does not answer may be busy: importing TensorFlow blocks Python for seconds.
-        "distributed.comm.timeouts.connect": "60s",
-        # Otherwise Dask would inspect the stack of every thread a hundred times a second.
-        "distributed.worker.profile.enabled": False,
-    }
-    if not dashboard:
-        # Dask always opens its HTTP ports without TLS. Without routes, they serve nothing.
-        settings["distributed.scheduler.http.routes"] = []
-        settings["distributed.worker.http.routes"] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(settings))
+        stack.enter_context(dask.config.set(SETTINGS if dashboard else SETTINGS | WITHOUT_PAGES))
         try:
             started = distributed.LocalCluster(
                 n_workers=workers,

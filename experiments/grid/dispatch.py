@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,11 +48,17 @@ class _Run:
     checkpoint: int = 0
 
 
-def train_all(workers: Workers, jobs: Sequence[Job], stop: StopRequest) -> Iterator[Outcome]:
+def train_all(
+    workers: Workers,
+    jobs: Sequence[Job],
+    stop: StopRequest,
+    train: Callable[[Job], Outcome] | None = None,
+) -> Iterator[Outcome]:
     """Trains runs on a cluster, one per worker at a time.
 
     Args:
         stop: once it is set, no further run starts, and the current runs save a checkpoint.
+        train: what a worker does with a job; default: `train_on_worker`.
 
     Yields:
         The outcome of each run as it ends; nothing for runs that never started.
@@ -70,25 +76,32 @@ def train_all(workers: Workers, jobs: Sequence[Job], stop: StopRequest) -> Itera
             ask_to_stop(jobs)
         if time.monotonic() > deadline:
             return
+        answers = workers.update({address for _, address in running.values()})
+        ended = [
+            (future, *running.pop(future))
+            for future, (_, address) in list(running.items())
+            if future.done() or address not in workers.present
+        ]
         busy = {address for _, address in running.values()}
-        answers = workers.update(busy)
+        busy |= {address for future, _, address in ended if future.status == "error"}  # It is dead.
         for address in [address for address in workers.ready if address not in busy]:
             if waiting:
                 run = waiting.popleft()
-                running[_submit(workers.client, run.job, address)] = run, address
-        _wait([*running, *answers])
-        for future, (run, address) in list(running.items()):
-            if not future.done() and address in workers.present:
-                continue
-            del running[future]
+                future = _submit(workers, train or train_on_worker, run.job, address)
+                running[future] = run, address
+        for future, run, _ in ended:
             outcome = _result(future, run.job)
-            future.cancel()  # If the worker is only cut off, it stops as well; see `train_on_worker`.
+            # Otherwise, if the worker died now, Dask would repeat the run to get its result.
+            future.release()
             if outcome is None:
+                future.cancel()  # A worker that is only cut off then stops; see `train_on_worker`.
                 outcome = _after_death(run, workers)
             if outcome is None or (outcome.state == "interrupted" and not stop.signal):
                 waiting.appendleft(run)
             else:
                 yield outcome
+        if not ended:
+            _wait([*running, *answers])
 
 
 def train_on_worker(job: Job) -> Outcome:
@@ -119,9 +132,11 @@ def ask_to_stop(jobs: Sequence[Job]) -> None:
         path.touch()
 
 
-def _submit(client: distributed.Client, job: Job, address: str) -> distributed.Future:
+def _submit(
+    workers: Workers, train: Callable[[Job], Outcome], job: Job, address: str
+) -> distributed.Future:
     key = f"{job.folder.name}-{os.urandom(4).hex()}"
-    return client.submit(train_on_worker, job, pure=False, key=key, workers=[address])
+    return workers.client.submit(train, job, pure=False, key=key, workers=[address])
 
 
 def _wait(futures: list[distributed.Future]) -> None:

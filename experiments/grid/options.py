@@ -50,8 +50,8 @@ class GridOnly:
     scheduler: str | None = option(
         None,
         GRID,
-        "Use the running Dask scheduler at this address, tls://host:port. Its workers need this "
-        "package and one thread each, and must share --logdir and --data-dir.",
+        "Use the running Dask scheduler at this address, tls://host:port. Its workers must share "
+        "--logdir and --data-dir. docs/cluster.md explains how to start them.",
         shown_default="none",
     )
     tls_ca_file: Path | None = option(

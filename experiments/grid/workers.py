@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import distributed
 
 from experiments.grid import greeting
+
+NONE_SECONDS = 300  # A busy computer needs some seconds to start a worker process.
 
 Say = Callable[[str], None]
 
@@ -35,7 +38,7 @@ class Workers:
         here = greeting.answer(greeting.PACKAGES)
         self._wanted = {name: value for name, value in here.items() if name != greeting.HOST}
         self._greetings: dict[str, distributed.Future] = {}
-        self._waiting = False
+        self._waiting, self._last_present = False, time.monotonic()
 
     @property
     def scheduler(self) -> str:
@@ -76,6 +79,10 @@ class Workers:
                 f"The scheduler {self.scheduler} does not answer any more. The runs keep their "
                 "checkpoints. Start the scheduler and the workers again, then repeat the command."
             ) from error
+        if present:
+            self._last_present = time.monotonic()
+        elif self._local and time.monotonic() - self._last_present > NONE_SECONDS:
+            raise OSError("The worker processes do not start any more. Repeat the command.")
         gone, new = self.present - present, present - self.present
         self.present = present
         for address in gone:
