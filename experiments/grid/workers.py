@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import distributed
 
 from experiments.grid import greeting
 
+ANSWER_SECONDS = 20
 NONE_SECONDS = 300  # A busy computer needs some seconds to start a worker process.
 
 Say = Callable[[str], None]
@@ -110,13 +112,16 @@ class Workers:
     def _hear(self, address: str, asked: distributed.Future, others_train: bool) -> None:
         """Accepts or refuses a worker by its answer."""
         who = f"The worker {address}"
-        if asked.status == "finished":
-            found = asked.result()
+        try:
+            # If the worker dies now, its answer is lost, and this waits in vain.
+            found = asked.result(timeout=ANSWER_SECONDS)
             problem = greeting.problem(who, found, self._wanted, self._folder)
-        else:
-            error: Any = asked.exception() if asked.status == "error" else None
-            if error is None or isinstance(error, distributed.scheduler.KilledWorker):
-                return  # The next update notices that the worker has left.
+        except distributed.scheduler.KilledWorker:
+            return  # The next update notices that the worker has left.
+        except (TimeoutError, CancelledError):
+            self.present.discard(address)  # The connection was interrupted, so ask again.
+            return
+        except Exception as error:
             found, problem = {}, greeting.no_answer(who, error)
         if not problem:
             self.ready[address] = found[greeting.HOST]
