@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shlex
 import shutil
@@ -16,6 +17,11 @@ from lenet.config import TrainConfig
 from lenet.option_checks import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR = 2
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ". Free some space there."),
+    errno.EROFS: ". Make it writable.",
+    errno.EIO: ". Check the disk.",
+}
 
 Entry = tuple[str, Any, Any]
 """An option's name, its type and its default, as `dataclasses.make_dataclass` takes them."""
@@ -136,9 +142,10 @@ def fail(message: object) -> NoReturn:
 
 
 def describe(problem: object) -> str:
-    """An error's message. For errors of the system: the file and the reason."""
+    """An error's message. For errors of the system: the file, the reason and often the remedy."""
     if isinstance(problem, OSError) and problem.strerror:
-        return f"{problem.filename or 'the disk'}: {problem.strerror}"
+        remedy = REMEDIES.get(problem.errno or 0, "")
+        return f"{problem.filename or 'the disk'}: {problem.strerror}{remedy}"
     return str(problem)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,47 @@ def write(path: Path, content: bytes | str) -> None:
     """
     temporary = path.with_name(f"{PREFIX}{path.name}")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    except OSError as error:  # The error of a full disk does not name the file.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with naming(path):
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+def overwrite(path: Path, content: str) -> None:
+    """Replaces the text of a small existing file in place, which needs no space on a full disk.
+
+    Raises:
+        OSError: the file does not exist or cannot be written.
+    """
+    with naming(path), path.open("r+b") as file:
+        file.write(content.encode())
+        file.truncate()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON values as indented text; see `write`."""
-    write(path, json.dumps(content, indent=2) + "\n")
+    write(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """JSON values as the text of a file."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Makes errors of the system name a path. The error of a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_durably(path: Path, content: bytes) -> None:
     """Writes a new file and waits until it is on the disk, where a power failure cannot harm it."""
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -45,11 +70,12 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Waits until a folder's list of files is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_folder(folder: Path, what: str, remedy: str) -> None:

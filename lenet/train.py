@@ -58,8 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cli.fail(error)
     try:
         history = trainer.fit()
-    except (runs.RunError, OSError) as error:
+    except runs.RunError as error:
         cli.fail(error)
+    except OSError as error:
+        cli.fail(f"{cli.describe(error)} {_way_on(trainer)}")
     _report(trainer, history)
     if history.state == "interrupted":
         return SIGNAL_BASE + history.signal
@@ -98,11 +100,25 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     return trainer
 
 
+def _way_on(trainer: Trainer) -> str:
+    """What the user can do after an error of the disk."""
+    if not trainer.has_started:
+        return "You can choose a different folder with --logdir."
+    run = trainer.history.run
+    if not (run / runs.CONFIG).is_file():
+        return "This run cannot be continued. Start a new one."
+    return f"Then continue: {_resume_command(run)}"
+
+
+def _resume_command(run: Path) -> str:
+    return f"{cli.python_command()} -m lenet.train --resume {shlex.quote(str(run))}"
+
+
 def _report(trainer: Trainer, history: History) -> None:
     """Prints the result, how to look at it, and what to try if something went wrong."""
     if history.state == "interrupted":
         print(f"Interrupted at step {history.step:,}; a checkpoint is saved. To continue:")
-        print(f"  {cli.python_command()} -m lenet.train --resume {shlex.quote(str(history.run))}")
+        print(f"  {_resume_command(history.run)}")
     print(f"Run folder     {history.run}")
     record = _record(trainer, history)
     if math.isfinite(record.last_train_accuracy):

@@ -114,8 +114,8 @@ def test_an_option_out_of_its_range_is_a_value_error() -> None:
     [
         (ValueError("two\n  lines"), "Error: two lines\n"),
         (FileNotFoundError("Nothing there."), "Error: Nothing there.\n"),
-        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "Error: a/b: No space left on device\n"),
-        (OSError(errno.ENOSPC, "No space left on device"), "Error: the disk: No space left on device\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "Error: a/b: No space left on device. Free some space there.\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Error: the disk: No space left on device. Free some space there.\n"),
     ],
     ids=["value", "missing", "named", "nameless"],
 )  # fmt: skip

@@ -153,3 +153,16 @@ def test_reading_and_cutting_need_no_tensorflow(tmp_path: Path, root: Path) -> N
     command = [sys.executable, "-c", program, str(tmp_path)]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert result.stdout == "[0, 1, 2, 3, 4, 5, 6] False\n"
+
+
+def test_a_file_made_after_the_clock_was_set_back_is_read_last(tmp_path: Path) -> None:
+    later = tmp_path / "events.out.tfevents.4000000000.host.1.0.v2"
+    write(tmp_path, range(5))
+    (path,) = events.event_files(tmp_path)
+    path.rename(later)
+    write(tmp_path, range(5, 10))
+    (new,) = set(events.event_files(tmp_path)) - {later}
+    new = events.named_last(new)
+    assert events.event_files(tmp_path) == [later, new]
+    assert steps_in_tensorboard(tmp_path) == list(range(10))
+    assert events.named_last(new) == new

@@ -8,6 +8,7 @@ failure. Reading stops at both.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,48 @@ def event_files(folder: Path | str) -> list[Path]:
     return files
 
 
+def count_records(path: Path, start: int = 0) -> tuple[int, int]:
+    """Counts the complete records of an event file, by their lengths alone.
+
+    Args:
+        start: the position of the first record to count.
+
+    Returns:
+        The number of records, and the position at which the last of them ends.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    count, end = 0, start
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        while end + 12 <= size:
+            file.seek(end)
+            after = end + 12 + int.from_bytes(file.read(8), "little") + 4
+            if after > size:
+                break
+            count, end = count + 1, after
+    return count, end
+
+
+def named_last(path: Path) -> Path:
+    """Renames a new event file if its name is not the last in its folder.
+
+    The name contains the time in seconds. TensorBoard reads the files in the order of their names,
+    and hides steps that come after later ones. If the clock was set back before a run was
+    resumed, it would hide the steps before that.
+
+    Returns:
+        The path of the file.
+    """
+    seconds, rest = _seconds_in_name(path), path.name.split(".", 4)[-1]
+    others = [_seconds_in_name(other) for other in path.parent.glob(PATTERN) if other != path]
+    latest = max(others, default=0)
+    if seconds > latest:
+        return path
+    return path.rename(path.with_name(f"{PATTERN[:-1]}{latest + 1:010d}.{rest}"))
+
+
 def cut_after(folder: Path | str, step: int) -> None:
     """Removes everything that a writer wrote after a step, so that a run can continue from there.
 
@@ -87,6 +130,12 @@ def cut_after(folder: Path | str, step: int) -> None:
         kept = b"".join(record for event, record in _read_events(path) if event.step <= step)
         if len(kept) != path.stat().st_size:
             files.write(path, kept)
+
+
+def _seconds_in_name(path: Path) -> int:
+    """The time in the name of an event file; 0 if it has none."""
+    seconds = path.name.removeprefix(PATTERN[:-1]).split(".")[0]
+    return int(seconds) if seconds.isdecimal() else 0
 
 
 def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,7 +39,9 @@ class Recorder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._summaries.close()
+        # After an error, closing would often only repeat it.
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self._summaries.close()
 
     def beginning(self, options: dict[str, Any], layers: list[str], dataset: Dataset) -> None:
         """Records what does not change in training: options, page layout, inputs."""
@@ -104,5 +107,5 @@ class Recorder:
         runs.write_status(self.run, values)
 
     def flush(self) -> None:
-        """Writes everything to the disk, so that TensorBoard shows it."""
+        """Writes all events, so that TensorBoard shows them, and checks that none is lost."""
         self._summaries.flush()

@@ -151,12 +151,22 @@ def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:
 
 
 def write_status(run: Path, status: dict[str, Any]) -> None:
-    """Replaces `status.json`; numbers that are not finite become null."""
+    """Replaces `status.json`; numbers that are not finite become null.
+
+    Raises:
+        OSError: the file cannot be written. A failure is recorded even on a full disk if there was
+            a status before.
+    """
     finite = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in status.items()
     }
-    files.write_json(run / STATUS, finite)
+    try:
+        files.write_json(run / STATUS, finite)
+    except OSError:
+        if status.get("state") != "failed":
+            raise
+        files.overwrite(run / STATUS, files.as_json(finite))
 
 
 def read_status(run: Path) -> dict[str, Any]:
@@ -170,7 +180,7 @@ def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]
     """Adds rows of step, epoch, split, loss and accuracy to `metrics.csv`."""
     path = run / METRICS
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with files.naming(path), path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if new:
             writer.writerow(METRICS_HEADER)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,25 +40,41 @@ SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
 
 
 class Writer:
-    """An event writer of TensorFlow whose errors name the folder and the reason.
+    """An event writer of TensorFlow that knows whether everything has reached the file.
+
+    TensorFlow's writer ignores an error if a record does not fit on the disk, and it keeps writing to
+    a file that was deleted. Therefore this class counts the records that it hands over, and after
+    each flush compares this number with the file.
 
     Args:
         folder: the folder of the event file.
 
     Raises:
-        OSError: the folder cannot be written. This applies to every method.
+        OSError: the folder cannot be written, or the file is not complete. The error names the
+            folder. This applies to every method.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        earlier = set(folder.glob(events.PATTERN))
         with self._system_errors():
             self.tensorflow_writer = tf.summary.create_file_writer(str(folder))
+        [created] = set(folder.glob(events.PATTERN)) - earlier
+        self._file = events.named_last(created)
+        self._expected = 1  # The first record contains the version of the file format.
+        self._found, self._position = 0, 0
 
     @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
-        """Makes this the writer of all `tf.summary` functions."""
+    def active(self, records: int = 1) -> Iterator[None]:
+        """Makes this the writer of all `tf.summary` functions.
+
+        Args:
+            records: the number of `tf.summary` calls in the block.
+        """
         with self._system_errors(), self.tensorflow_writer.as_default():
+            self._expected += records
             yield
+        self._file.stat()  # TensorFlow would keep writing to a deleted file.
 
     def write(self, summary: Message, step: int = 0) -> None:
         """Writes a summary that was built without TensorFlow."""
@@ -65,12 +82,27 @@ class Writer:
             tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
 
     def flush(self) -> None:
+        """Writes everything to the file, and checks that it is there."""
         with self._system_errors():
             self.tensorflow_writer.flush()
+        self._check()
 
     def close(self) -> None:
+        """As `flush`. Nothing can be written afterwards."""
         with self._system_errors():
             self.tensorflow_writer.close()
+        self._check()
+
+    def _check(self) -> None:
+        """Compares the records in the file with those that were written."""
+        count, self._position = events.count_records(self._file, self._position)
+        self._found += count
+        if (self._found, self._position) != (self._expected, self._file.stat().st_size):
+            raise OSError(
+                errno.ENOSPC,
+                f"Only {self._found:,} of {self._expected:,} TensorBoard events could be written",
+                str(self.folder),
+            )
 
     @contextlib.contextmanager
     def _system_errors(self) -> Iterator[None]:
@@ -78,12 +110,10 @@ class Writer:
         try:
             yield
         except tf.errors.OpError as error:
-            reason = re.search(r"; ([A-Z][a-z ]+)", error.message)
-            raise OSError(
-                f"Cannot write TensorBoard events to {self.folder} "
-                f"({reason[1].strip() if reason else type(error).__name__}). Free some space, or "
-                "choose a different folder with --logdir."
-            ) from error
+            reasons = {os.strerror(number): number for number in errno.errorcode}
+            found = [reason for reason in reasons if f"; {reason}" in error.message]
+            reason = max(found, key=len, default="TensorBoard events cannot be written")
+            raise OSError(reasons.get(reason, errno.EIO), reason, str(self.folder)) from error
 
 
 class Summaries:
@@ -127,7 +157,7 @@ class Summaries:
         """Writes the training values of each step. All arrays are [n]."""
         if len(steps):
             values = np.stack([losses, accuracies, learning_rates], axis=1).astype(np.float32)
-            with self._train.active():
+            with self._train.active(records=values.size):
                 self._write_steps(tf.constant(steps, tf.int64), tf.constant(values))
 
     def write_speed(self, step: int, images_per_second: float) -> None:
@@ -137,7 +167,7 @@ class Summaries:
 
     def write_evaluation(self, step: int, loss: float, accuracy: float) -> None:
         """Writes the means over the test images."""
-        with self._test.active():
+        with self._test.active(records=2):
             tf.summary.scalar("loss", loss, step=step)
             tf.summary.scalar("accuracy", accuracy, step=step)
         self._test.flush()
@@ -214,8 +244,10 @@ class Summaries:
         self._test.flush()
 
     def close(self) -> None:
-        self._train.close()
-        self._test.close()
+        try:
+            self._train.close()
+        finally:
+            self._test.close()
 
 
 def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:

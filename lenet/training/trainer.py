@@ -154,6 +154,11 @@ class Trainer:
         return self._history
 
     @property
+    def has_started(self) -> bool:
+        """Whether there is a history, and therefore the folder of a run."""
+        return self._history is not None
+
+    @property
     def step(self) -> int:
         """Number of updates so far."""
         return self.history.step
@@ -194,9 +199,8 @@ class Trainer:
     def _train(self, recorder: Recorder, stop: StopRequest) -> State:
         """Runs the outer loop; returns how training ended."""
         schedule = self.schedule
-        first_step = self.step
         try:
-            if first_step == 0:
+            if not self.history.evaluations:  # The first one is at step 0.
                 layers = list(self.model.weight_layers)
                 recorder.beginning(self.config.to_json(), layers, self.dataset)
                 self._look(recorder)
@@ -322,7 +326,8 @@ class Trainer:
         recorder.projection(self.model.feature_layer, features, logits.argmax(1), self.dataset)
 
     def _save(self, recorder: Recorder) -> None:
-        """Saves a checkpoint."""
+        """Saves a checkpoint, after all events up to its step are in their files."""
+        recorder.flush()
         checkpoints.save(
             recorder.run / runs.CHECKPOINTS,
             self.step,
