@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments.bench import chart, grid, growth, job, results, start, target, train
+from experiments.bench import chart, grid, growth, job, operations, results, start, target, train
 from experiments.bench.options import Options
 from experiments.bench.rounds import Answer, ContestantError
 from lenet import cli, files, registry
@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
         train.measure_training,
         "training, compared with model.fit, a plain loop and PyTorch",
     ),
+    "operations": (operations.measure, "the operations that take the time of a training step"),
     "looking": (train.measure_looking, "training with the same things logged"),
     "job": (job.measure, "from process start to the finished run, compared with a homework script"),
     "target": (target.measure, "from process start to 99 % of MNIST's test images"),
@@ -36,7 +37,7 @@ PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
 }
 QUICK_PARTS = ("start", "train", "looking")
 # These parts can measure any model, not only LeNet on MNIST.
-ANY_MODEL_PARTS = ("start", "train", "looking", "growth")
+ANY_MODEL_PARTS = ("start", "train", "operations", "looking", "growth")
 BATCH_SIZES, QUICK_BATCH_SIZES = (32, 100, 128, 512), (128,)
 ACTIVATIONS, QUICK_ACTIVATIONS = ("relu", "sigmoid"), ("relu",)
 HELP_WIDTH = 80
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROG,
         description=textwrap.fill(DESCRIPTION, HELP_WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="parts:\n" + "\n".join(f"  {name:9}{words}" for name, (_, words) in PARTS.items()),
+        epilog="parts:\n" + "\n".join(f"  {name:11}{words}" for name, (_, words) in PARTS.items()),
     )
     parser.add_argument(
         "parts",

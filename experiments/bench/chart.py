@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from experiments.bench.results import in_order
 from experiments.bench.rounds import Answer
 from lenet.figures.style import COLORS, WIDTH
 
-# Heights in inches: a panel's title and axis, a row, and the extra height per setting in a row.
-MARGIN, ROW, SETTING = 1.2, 0.14, 0.1
+# Heights in inches: a panel's title, the axis below the last one, a row, and the extra height per setting in a row.
+TITLE, MARGIN, ROW, SETTING = 0.6, 0.6, 0.14, 0.1
 GROWTH_HEIGHT = 4.5
 TICKS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 TITLES = {
@@ -31,16 +32,20 @@ def draw(results: Answer) -> bytes:
     parts = results["parts"]
     panels = [(name, parts[name]["ratios"]) for name in TITLES if parts.get(name, {}).get("ratios")]
     heights = [_height(ratios) for _, ratios in panels]
-    if "growth" in parts:
-        heights.append(GROWTH_HEIGHT)
-    figure = Figure(figsize=(WIDTH, 0.4 + sum(heights)), layout="constrained")
+    rows = [sum(heights) + MARGIN] * bool(panels) + [GROWTH_HEIGHT] * ("growth" in parts)
+    figure = Figure(figsize=(WIDTH, 0.4 + sum(rows)), layout="constrained")
     figure.suptitle(f"{results['processor']}, {results['cpus']} processors, {results['date'][:10]}")
-    if heights:
-        rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for row, (name, ratios) in zip(rows, panels, strict=False):
-            draw_ratios(ratios, row.subplots(), TITLES[name])
+    if rows:
+        areas = figure.subfigures(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
+        if panels:
+            axes = areas[0].subplots(
+                len(panels), 1, sharex=True, height_ratios=heights, squeeze=False
+            )[:, 0]
+            for (name, ratios), ax in zip(panels, axes, strict=True):
+                draw_ratios(ratios, ax, TITLES[name])
+            _scale(axes, [ratio for _, ratios in panels for ratio in ratios])
         if "growth" in parts:
-            draw_growth(parts["growth"], rows[-1].subplots(2, 4))
+            draw_growth(parts["growth"], areas[-1].subplots(2, 4))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -48,7 +53,7 @@ def draw(results: Answer) -> bytes:
 
 def draw_ratios(ratios: Sequence[Answer], ax: Axes, title: str) -> None:
     """One row per comparison, with a dot at the median and a line over the range per setting."""
-    titles, settings = _in_order(ratios, "title"), _in_order(ratios, "setting")
+    titles, settings = in_order(ratios, "title"), in_order(ratios, "setting")
     for ratio in ratios:
         setting = settings.index(ratio["setting"])
         row = titles.index(ratio["title"])
@@ -59,19 +64,24 @@ def draw_ratios(ratios: Sequence[Answer], ax: Axes, title: str) -> None:
     ax.axvline(1, color="0.4", linewidth=1, zorder=0)
     ax.set_yticks(range(len(titles)), titles)
     ax.set_ylim(len(titles) - 0.5, -0.5)
-    low = min(0.9, *(ratio["minimum"] for ratio in ratios))
-    high = max(1.1, *(ratio["maximum"] for ratio in ratios))
-    ax.set_xscale("log")
-    ax.set_xlim(low / 1.05, high * 1.05)
-    _show_ticks(ax, [tick for tick in TICKS if low / 1.05 <= tick <= high * 1.05])
     ax.set_title(title, loc="left")
-    ax.set_xlabel("ratio of times, median with minimum and maximum")
     for index, setting in enumerate(settings):
         ax.plot([], [], "o-", color=COLORS[index % len(COLORS)], markersize=4, label=setting)
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.grid(axis="x", color="0.9")
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
+
+
+def _scale(axes: Sequence[Axes], ratios: Sequence[Answer]) -> None:
+    """Gives all panels the same logarithmic scale, with its numbers below the last one."""
+    low = min(0.9, *(ratio["minimum"] for ratio in ratios)) / 1.05
+    high = max(1.1, *(ratio["maximum"] for ratio in ratios)) * 1.05
+    for ax in axes:
+        ax.set_xscale("log")
+        ax.set_xlim(low, high)
+        _show_ticks(ax, [tick for tick in TICKS if low <= tick <= high])
+    axes[-1].set_xlabel("ratio of times: median, with minimum and maximum; 1: equally fast")
 
 
 def draw_growth(part: Answer, axes: np.ndarray) -> None:
@@ -110,13 +120,8 @@ def draw_growth(part: Answer, axes: np.ndarray) -> None:
 
 def _height(ratios: Sequence[Answer]) -> float:
     """The height of a panel in inches."""
-    settings = len(_in_order(ratios, "setting"))
-    return MARGIN + len(_in_order(ratios, "title")) * (ROW + SETTING * settings) + 0.05 * settings
-
-
-def _in_order(ratios: Sequence[Answer], key: str) -> list[str]:
-    """The different values of a key, in the order in which they first occur."""
-    return list(dict.fromkeys(ratio[key] for ratio in ratios))
+    settings = len(in_order(ratios, "setting"))
+    return TITLE + len(in_order(ratios, "title")) * (ROW + SETTING * settings) + 0.05 * settings
 
 
 def _show_ticks(ax: Axes, values: Sequence[float]) -> None:

@@ -68,6 +68,11 @@ def lines(part: Answer) -> Iterator[str]:
         yield f"  {note}"
 
 
+def in_order(entries: Sequence[Answer], key: str) -> list[str]:
+    """The different values of a key, in the order in which they first occur."""
+    return list(dict.fromkeys(entry[key] for entry in entries))
+
+
 def _label(entry: Answer, name: str) -> str:
     """The settings of a line, followed by its contestant or title."""
     return f"{entry['setting']}: {entry[name]}" if "setting" in entry else entry[name]
