@@ -1,8 +1,8 @@
 """Writes saved measurements into the documentation: `python -m experiments.bench.pages`.
 
-The measurements of the project are in `docs/bench/`, one file per call of the benchmark. This
-program replaces what stands between the marks `<!-- bench … -->` and `<!-- end -->` in README.md and
-docs/speed.md. A test compares both pages with the files.
+The measurements of the project are in `docs/bench/`, one file per call of the benchmark. This program
+draws `docs/bench.png` from them, and replaces what stands between the marks `<!-- bench … -->` and
+`<!-- end -->` in README.md and docs/speed.md. A test compares both pages with the files.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.bench import chart
 from experiments.bench.chart import TITLES
 from experiments.bench.results import in_order, lines
 from experiments.bench.rounds import Answer
 from lenet import files
 
 FOLDER = Path("docs/bench")
-README, SPEED = Path("README.md"), Path("docs/speed.md")
-MAIN = "lenet"
+CHART = Path("docs/bench.png")
+PAGES = (Path("README.md"), Path("docs/speed.md"))
 BLOCK = re.compile(r"(<!-- bench (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,21 +29,37 @@ def fill(text: str, folder: Path = FOLDER) -> str:
 
     Args:
         text: the page, in Markdown.
-        folder: the measurements. A block `<!-- bench lenet-short -->` shows the main results of
-            `lenet.json`, and `<!-- bench lenet -->` shows everything in it.
+        folder: the measurements. A block `<!-- bench all -->` shows the ratios of all of them that
+            use LeNet. A block `<!-- bench grid -->` shows everything in `grid.json`.
     """
 
     def block(match: re.Match[str]) -> str:
-        name = match["name"].removesuffix("-short")
-        measured = json.loads((folder / f"{name}.json").read_text())
-        content = short(measured) if name != match["name"] else complete(measured)
+        name = match["name"]
+        if name == "all":
+            content = ratios(together(folder))
+        else:
+            content = complete(json.loads((folder / f"{name}.json").read_text()))
         return match[1] + "\n".join(content) + "\n" + match[3]
 
     return BLOCK.sub(block, text)
 
 
-def short(measured: Answer) -> Iterator[str]:
-    """The ratios of the relu networks, as two tables."""
+def together(folder: Path) -> Answer:
+    """The measurements with LeNet as one. The parts that were measured several times are joined."""
+    joined: Answer = {}
+    for path in sorted(folder.glob("*.json")):
+        measured = json.loads(path.read_text())
+        if measured["settings"]["model"] != "lenet":
+            continue
+        joined = joined or {**measured, "parts": {}}
+        for name, part in measured["parts"].items():
+            before = joined["parts"].get(name, {"ratios": []})
+            joined["parts"][name] = {**part, "ratios": before["ratios"] + part["ratios"]}
+    return joined
+
+
+def ratios(measured: Answer) -> Iterator[str]:
+    """The ratios of networks with relu, as two tables."""
     parts = measured["parts"]
     yield f"{_machine(measured)}:"
     yield ""
@@ -56,16 +73,15 @@ def short(measured: Answer) -> Iterator[str]:
 
 
 def complete(measured: Answer) -> Iterator[str]:
-    """Everything that was measured, part by part, as the program printed it."""
-    yield f"`{measured['command']}`"
-    yield ""
-    yield f"{_machine(measured)}; load at the start {measured['load_average'][0]:.1f}."
+    """Everything that was measured in one call, as the program printed it."""
+    yield "```text"
+    yield f"$ {measured['command']}"
+    yield f"{_machine(measured)}, load {measured['load_average'][0]:.1f} at the start"
     for name, part in measured["parts"].items():
         yield ""
-        yield "```text"
         yield name
         yield from lines(part)
-        yield "```"
+    yield "```"
 
 
 def _matrix(ratios: Sequence[Answer], activation: str) -> Iterator[str]:
@@ -92,8 +108,9 @@ def _machine(measured: Answer) -> str:
 
 
 def main() -> None:
-    """Writes both pages anew."""
-    for page in (README, SPEED):
+    """Draws the chart and writes both pages anew."""
+    files.write(CHART, chart.draw(together(FOLDER)))
+    for page in PAGES:
         files.write(page, fill(page.read_text()))
 
 

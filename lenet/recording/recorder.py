@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ import tensorflow as tf
 from lenet.data.datasets import Dataset
 from lenet.recording import inspections, projector, runs
 from lenet.recording.inspections import Inspection
-from lenet.recording.summaries import Summaries
+from lenet.recording.summaries import Summaries, encode_inspection
 
 
 class Recorder:
@@ -29,6 +30,8 @@ class Recorder:
     def __init__(self, run: Path) -> None:
         self.run = run
         self._summaries = Summaries(run)
+        self._encoder = ThreadPoolExecutor(max_workers=1)
+        self._encoding: tuple[Inspection, Future[bytes]] | None = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -41,7 +44,10 @@ class Recorder:
     ) -> None:
         # After an error, closing would often only repeat it.
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self._write_encoded(wait=True)
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             self._summaries.close()
+        self._encoder.shutdown()
 
     def beginning(self, options: dict[str, Any], layers: list[str], dataset: Dataset) -> None:
         """Records what does not change in training: options, page layout, inputs."""
@@ -63,6 +69,7 @@ class Recorder:
         rates: np.ndarray,
     ) -> None:
         """Records the training values of some steps of one epoch (from 1). All arrays are [n]."""
+        self._write_encoded()
         self._summaries.write_train_steps(steps, losses, accuracies, rates)
         rows = zip(steps.tolist(), losses.tolist(), accuracies.tolist(), strict=True)
         runs.append_metrics(self.run, [(step, epoch, "train", *values) for step, *values in rows])
@@ -77,8 +84,24 @@ class Recorder:
         runs.append_metrics(self.run, [(step, epoch, "test", loss, accuracy)])
 
     def inspection(self, inspection: Inspection) -> None:
-        """Records histograms, diagnostics and images of every layer, and their arrays."""
-        self._summaries.write_inspection(inspection)
+        """Records histograms, diagnostics and images of every layer, and their arrays.
+
+        Encoding them takes longer than computing them. Another thread does it while training
+        continues. The next call of `training` after that, or `flush`, writes them.
+        """
+        self._write_encoded(wait=True)
+        self._encoding = inspection, self._encoder.submit(encode_inspection, inspection)
+
+    def _write_encoded(self, wait: bool = False) -> None:
+        """Writes the last inspection if it is encoded.
+
+        Args:
+            wait: wait until it is.
+        """
+        if self._encoding is None or not (wait or self._encoding[1].done()):
+            return
+        (inspection, encoded), self._encoding = self._encoding, None
+        self._summaries.write_inspection(inspection.step, encoded.result())
         inspections.save(self.run / runs.INSPECTIONS, inspection)
 
     def projection(
@@ -108,4 +131,5 @@ class Recorder:
 
     def flush(self) -> None:
         """Writes all events, so that TensorBoard shows them, and checks that none is lost."""
+        self._write_encoded(wait=True)
         self._summaries.flush()

@@ -76,10 +76,11 @@ class Writer:
             yield
         self._file.stat()  # TensorFlow would keep writing to a deleted file.
 
-    def write(self, summary: Message, step: int = 0) -> None:
-        """Writes a summary that was built without TensorFlow."""
+    def write(self, summary: Message | bytes, step: int = 0) -> None:
+        """Writes a summary that was built without TensorFlow, or its serialized form."""
+        encoded = summary if isinstance(summary, bytes) else summary.SerializeToString()
         with self.active():
-            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
+            tf.summary.experimental.write_raw_pb(encoded, step=step)
 
     def flush(self) -> None:
         """Writes everything to the file, and checks that it is there."""
@@ -162,36 +163,21 @@ class Summaries:
 
     def write_speed(self, step: int, images_per_second: float) -> None:
         """Writes the speed of the compiled call that ended at `step`."""
-        with self._train.active():
-            tf.summary.scalar("images_per_second", images_per_second, step=step)
+        page = _Page()
+        page.scalar("images_per_second", images_per_second)
+        self._train.write(page.summary, step)
 
     def write_evaluation(self, step: int, loss: float, accuracy: float) -> None:
         """Writes the means over the test images."""
-        with self._test.active(records=2):
-            tf.summary.scalar("loss", loss, step=step)
-            tf.summary.scalar("accuracy", accuracy, step=step)
+        page = _Page()
+        page.scalar("loss", loss)
+        page.scalar("accuracy", accuracy)
+        self._test.write(page.summary, step)
         self._test.flush()
 
-    def write_inspection(self, inspection: Inspection) -> None:
-        """Writes histograms, diagnostics and images of every layer, and flushes them."""
-        page = _Page()
-        for name, layer in inspection.layers.items():
-            for kind in HISTOGRAMS:
-                page.histogram(f"{name}/{kind}", getattr(layer, kind))
-            for kind, value in layer.diagnostics.items():
-                page.scalar(f"{name}/{kind}", value)
-            if layer.kernel.ndim == 4:
-                page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
-                page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
-            elif layer.kernel.size <= LARGEST_MATRIX:
-                # Outputs are rows, so that the image is wide, like a screen.
-                page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
-        for name, maps in inspection.feature_maps.items():
-            page.pictures(f"{name}/feature_maps", tiles.maps(maps))
-            page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
-        by_class = tiles.matrix(inspection.features)
-        page.pictures(f"{inspection.feature_layer}/by_class", by_class)
-        self._train.write(page.summary, inspection.step)
+    def write_inspection(self, step: int, encoded: bytes) -> None:
+        """Writes what `encode_inspection` returned, and flushes it."""
+        self._train.write(encoded, step)
         self._train.flush()
 
     def write_inputs(self, train: Split, test: Split, class_names: Sequence[str]) -> None:
@@ -248,6 +234,32 @@ class Summaries:
             self._train.close()
         finally:
             self._test.close()
+
+
+def encode_inspection(inspection: Inspection) -> bytes:
+    """Encodes histograms, diagnostics and images of every layer. It writes nothing.
+
+    Returns:
+        A serialized Summary.
+    """
+    page = _Page()
+    for name, layer in inspection.layers.items():
+        for kind in HISTOGRAMS:
+            page.histogram(f"{name}/{kind}", getattr(layer, kind))
+        for kind, value in layer.diagnostics.items():
+            page.scalar(f"{name}/{kind}", value)
+        if layer.kernel.ndim == 4:
+            page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
+            page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
+        elif layer.kernel.size <= LARGEST_MATRIX:
+            # Outputs are rows, so that the image is wide, like a screen.
+            page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
+    for name, maps in inspection.feature_maps.items():
+        page.pictures(f"{name}/feature_maps", tiles.maps(maps))
+        page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
+    by_class = tiles.matrix(inspection.features)
+    page.pictures(f"{inspection.feature_layer}/by_class", by_class)
+    return page.summary.SerializeToString()
 
 
 def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
