@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from experiments.bench import __main__ as bench
-from experiments.bench import chart, contestants, job, results, rounds, target, train
+from experiments.bench import chart, contestants, job, pages, results, rounds, target, train
 from experiments.bench.contestants import CONTESTANTS, Entry
 from experiments.bench.rounds import ContestantError, compare, in_turns, time_command
 from experiments.bench.settings import Settings
@@ -338,3 +338,30 @@ def test_rounds_need_no_tensorflow() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
     assert result.stdout == "False\n"
+
+
+class TestDocumentation:
+    def test_the_pages_show_the_saved_measurements(self, root: Path) -> None:
+        for page in pages.PAGES:
+            text = (root / page).read_text()
+            assert pages.fill(text, root / pages.FOLDER) == text, f"run {pages.__name__}"
+
+    def test_every_saved_measurement_is_on_the_page(self, root: Path) -> None:
+        text = (root / "docs/speed.md").read_text()
+        saved = list((root / pages.FOLDER).glob("*.json"))
+        assert saved
+        for path in saved:
+            assert f"<!-- bench {path.stem} -->" in text
+
+    def test_ratios_of_all_lenet_measurements_are_joined(self, tmp_path: Path) -> None:
+        for number, model in enumerate(("lenet", "conv4", "lenet")):
+            measured = results.new(f"bench {number}", False, {"model": model})
+            ratio = compare("a / b", [2.0 + number], [1.0], setting=f"batch {number}, relu")
+            measured["parts"]["train"] = {"measurements": [], "ratios": [ratio], "notes": []}
+            (tmp_path / f"{number}.json").write_text(json.dumps(measured))
+        filled = pages.fill("<!-- bench all -->\nold\n<!-- end -->", tmp_path)
+        assert "old" not in filled
+        assert "| a / b | 2.00 (2.00 to 2.00) | 4.00 (4.00 to 4.00) |" in filled
+        assert "$ bench 1" in pages.fill(
+            "<!-- bench 1 --><!-- end -->\n".replace("--><", "-->\n<"), tmp_path
+        )
