@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from lenet.data.datasets import Dataset, Split, load_dataset
     from lenet.networks.architectures import LeNet
     from lenet.networks.classifier import Classifier
+    from lenet.training.callback import Inspector
     from lenet.training.trainer import History, Trainer
 
 __all__ = [
     "Classifier",
     "Dataset",
     "History",
+    "Inspector",
     "LeNet",
     "Split",
     "TrainConfig",
@@ -34,6 +36,7 @@ _HOMES = {
     "Classifier": "networks.classifier",
     "Dataset": "data.datasets",
     "History": "training.trainer",
+    "Inspector": "training.callback",
     "LeNet": "networks.architectures",
     "Split": "data.datasets",
     "TrainConfig": "config",

@@ -13,7 +13,7 @@ from lenet.data.datasets import Dataset
 from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.networks.architectures import LeNet
 from lenet.networks.optimizers import build_optimizer
-from lenet.training.inspector import Inspector
+from lenet.training.inspector import ProbeInspector
 from lenet.training.steps import Steps
 
 RATE = 0.05
@@ -145,7 +145,7 @@ def test_looking_changes_no_weight(tiny: Dataset) -> None:
     model, steps = compiled(tiny, 32, towers=2)
     before = [np.asarray(variable).copy() for variable in model.variables]
     steps.evaluate(np.arange(3, dtype=np.int32))
-    Inspector(model, choose_probe(tiny.train, tiny.test)).inspect(0)
+    ProbeInspector(model, choose_probe(tiny.train, tiny.test)).inspect(0)
     steps.one_step_graph()
     for expected, variable in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(variable, expected)

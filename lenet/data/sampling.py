@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,12 +56,25 @@ class Probe:
 
 
 def choose_probe(train: Split, test: Split, count: int = PROBE_IMAGES) -> Probe:
-    """The first images of each class (equal numbers, `count` at most), and the first test image.
-
-    If images are large, there are fewer, so that they have at most `PROBE_PIXELS` together.
-    """
-    classes = np.unique(train.labels)
-    height, width = train.images.shape[1:3]
-    per_class = max(1, min(count, PROBE_PIXELS // (height * width)) // len(classes))
-    chosen = np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes])
+    """The first images of each class (equal numbers, `count` at most), and the first test image."""
+    chosen = first_of_each_class(train.labels, train.images.shape[1:3], count)
     return Probe(train.images[chosen], train.labels[chosen], test.images[0])
+
+
+def first_of_each_class(
+    labels: np.ndarray, size: tuple[int, ...], count: int = PROBE_IMAGES
+) -> np.ndarray:
+    """The indices of the first images of each class, class by class, in equal numbers.
+
+    Args:
+        labels: int [n].
+        size: the size of an image in pixels, e.g. height and width. If images are large, fewer
+            are chosen, so that they have at most `PROBE_PIXELS` together.
+        count: the maximum number of images, but at least one of each class is chosen.
+
+    Returns:
+        int [at most n].
+    """
+    classes = np.unique(labels)
+    per_class = max(1, min(count, PROBE_PIXELS // math.prod(size)) // len(classes))
+    return np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in classes])

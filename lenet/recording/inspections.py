@@ -25,7 +25,7 @@ class Layer:
     """One layer with weights, at one step.
 
     Attributes:
-        kernel, bias: float32, in the layer's own shapes.
+        kernel, bias: float32, in the layer's own shapes; bias is None if the layer has none.
         kernel_gradient, bias_gradient: the gradients of the mean loss over the probe images, in the
             same shapes.
         activation: float32 [n, …, units], the layer's output for the probe images.
@@ -34,9 +34,9 @@ class Layer:
     """
 
     kernel: np.ndarray
-    bias: np.ndarray
+    bias: np.ndarray | None
     kernel_gradient: np.ndarray
-    bias_gradient: np.ndarray
+    bias_gradient: np.ndarray | None
     activation: np.ndarray
     diagnostics: Mapping[str, float]
 
@@ -51,21 +51,22 @@ class Inspection:
         feature_maps: the feature maps of the shown test image by convolution, float32 [height,
             width, channels], after the activation.
         pre_activations: the same maps before the activation.
-        features: float32 [n, d], the features of the probe images.
+        features: float32 [n, d], the features of the probe images; None if they are no vectors.
         feature_layer: the name of the layer that computes them.
-        labels: int32 [n], ascending.
+        labels: int32 [n], ascending; None if the images have no classes.
     """
 
     step: int
     layers: dict[str, Layer]
     feature_maps: dict[str, np.ndarray]
     pre_activations: dict[str, np.ndarray]
-    features: np.ndarray
+    features: np.ndarray | None
     feature_layer: str
-    labels: np.ndarray
+    labels: np.ndarray | None
 
     def class_means(self) -> np.ndarray:
         """The mean features of each class; float32 [classes, d]."""
+        assert self.features is not None and self.labels is not None
         return np.stack([self.features[self.labels == c].mean(0) for c in np.unique(self.labels)])
 
 
@@ -90,9 +91,10 @@ def save(folder: Path, inspection: Inspection) -> Path:
     for name, maps in inspection.feature_maps.items():
         arrays[f"{name}/feature_maps"] = maps
         arrays[f"{name}/pre_activations"] = inspection.pre_activations[name]
-    arrays[f"{inspection.feature_layer}/class_means"] = inspection.class_means()
-    arrays[f"{inspection.feature_layer}/by_class"] = inspection.features
-    arrays["labels"] = inspection.labels
+    if inspection.features is not None and inspection.labels is not None:
+        arrays[f"{inspection.feature_layer}/class_means"] = inspection.class_means()
+        arrays[f"{inspection.feature_layer}/by_class"] = inspection.features
+        arrays["labels"] = inspection.labels
     packed = io.BytesIO()
     np.savez(packed, **arrays)
     folder.mkdir(exist_ok=True)

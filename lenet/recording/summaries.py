@@ -29,7 +29,7 @@ HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation"
 BUCKETS = 30
 BLOCK = 2**20
 NUM_INPUTS = 25
-# No screen can show a larger matrix as an image.
+# No screen can show a larger matrix, or more kernels, as an image.
 LARGEST_MATRIX = 4_000_000
 
 # The metadata that tf.summary.histogram, .image and .scalar attach. These functions use small
@@ -175,6 +175,18 @@ class Summaries:
         self._test.write(page.summary, step)
         self._test.flush()
 
+    def write_metrics(
+        self, step: int, train: Mapping[str, float], test: Mapping[str, float]
+    ) -> None:
+        """Writes any scalars of both splits, by tag, and flushes them."""
+        for writer, values in ((self._train, train), (self._test, test)):
+            if values:
+                page = _Page()
+                for tag, value in values.items():
+                    page.scalar(tag, value)
+                writer.write(page.summary, step)
+        self.flush()
+
     def write_inspection(self, step: int, encoded: bytes) -> None:
         """Writes what `encode_inspection` returned, and flushes it."""
         self._train.write(encoded, step)
@@ -245,20 +257,24 @@ def encode_inspection(inspection: Inspection) -> bytes:
     page = _Page()
     for name, layer in inspection.layers.items():
         for kind in HISTOGRAMS:
-            page.histogram(f"{name}/{kind}", getattr(layer, kind))
+            if (values := getattr(layer, kind)) is not None:
+                page.histogram(f"{name}/{kind}", values)
         for kind, value in layer.diagnostics.items():
             page.scalar(f"{name}/{kind}", value)
+        if layer.kernel.size > LARGEST_MATRIX:
+            continue
         if layer.kernel.ndim == 4:
             page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
             page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
-        elif layer.kernel.size <= LARGEST_MATRIX:
+        elif layer.kernel.ndim == 2:
             # Outputs are rows, so that the image is wide, like a screen.
             page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
     for name, maps in inspection.feature_maps.items():
         page.pictures(f"{name}/feature_maps", tiles.maps(maps))
         page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
-    by_class = tiles.matrix(inspection.features)
-    page.pictures(f"{inspection.feature_layer}/by_class", by_class)
+    if inspection.features is not None and inspection.labels is not None:
+        by_class = tiles.matrix(inspection.features)
+        page.pictures(f"{inspection.feature_layer}/by_class", by_class)
     return page.summary.SerializeToString()
 
 

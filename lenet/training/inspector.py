@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from lenet.networks.inputs import to_float
 from lenet.recording.inspections import Inspection, Layer
 from lenet.training.steps import loss_and_hits
 
+Measured = dict[str, dict[str, Any]]
+"""Measurements by kind and then by layer: tensors, or arrays after `as_arrays`."""
 
-class Inspector:
-    """Inspects one network with the probe images.
+
+class ProbeInspector:
+    """Inspects one network of this package with the probe images.
 
     Args:
         model: a network with its initial weights.
@@ -27,13 +31,13 @@ class Inspector:
         self._model, self._probe = model, probe
         self._images, self._labels = tf.constant(probe.images), tf.constant(probe.labels)
         self._shown_image = tf.constant(probe.test_image[None])
-        self._first_kernels = self._copy_kernels()
-        self._kernels_before: dict[str, np.ndarray] | None = None
+        self._first_kernels = copied_kernels(model.weight_layers)
+        self._kernels_before: dict[str, np.ndarray] = {}
         self._measure = tf.function(self._measurements, input_signature=[], autograph=False)
 
     def before_update(self) -> None:
         """Keeps a copy of every kernel. Call it just before the update to be measured."""
-        self._kernels_before = self._copy_kernels()
+        self._kernels_before = copied_kernels(self._model.weight_layers)
 
     def inspect(self, step: int) -> Inspection:
         """Inspects the network in its current state.
@@ -43,27 +47,9 @@ class Inspector:
                 `before_update`.
         """
         measured = self.measure()
-        layers = {}
-        for name, layer in self._model.weight_layers.items():
-            kernel, gradient = np.asarray(layer.kernel), measured["kernel_gradient"][name]
-            diagnostics = {
-                "gradient_norm": float(np.linalg.norm(gradient)),
-                "distance_moved": relative_change(self._first_kernels[name], kernel),
-                "slope": float(measured["slope"][name]),
-                "dead_fraction": float(measured["dead_fraction"][name]),
-                "saturated_fraction": float(measured["saturated_fraction"][name]),
-            }
-            if self._kernels_before is not None:
-                before = self._kernels_before[name]
-                diagnostics["update_ratio"] = relative_change(before, kernel)
-            layers[name] = Layer(
-                kernel=kernel,
-                bias=np.asarray(layer.bias),
-                kernel_gradient=gradient,
-                bias_gradient=measured["bias_gradient"][name],
-                activation=measured["activation"][name],
-                diagnostics=diagnostics,
-            )
+        layers = as_layers(
+            self._model.weight_layers, measured, self._first_kernels, self._kernels_before
+        )
         return Inspection(
             step=step,
             layers=layers,
@@ -74,54 +60,118 @@ class Inspector:
             labels=self._probe.labels,
         )
 
-    def measure(self) -> dict[str, dict[str, np.ndarray]]:
-        """The measurements on the probe images, by kind and then by layer."""
-        return {
-            kind: {name: value.numpy() for name, value in by_layer.items()}
-            for kind, by_layer in self._measure().items()
-        }
+    def measure(self) -> Measured:
+        """The measurements on the probe images as arrays."""
+        return as_arrays(self._measure())
 
-    def _copy_kernels(self) -> dict[str, np.ndarray]:
-        layers = self._model.weight_layers.items()
-        return {name: np.asarray(layer.kernel).copy() for name, layer in layers}
-
-    def _measurements(self) -> dict[str, dict[str, Any]]:
+    def _measurements(self) -> Measured:
         model, layers = self._model, self._model.weight_layers
         with tf.GradientTape(persistent=True) as tape:
             outputs, before = model.forward(to_float(self._images))
             losses, _ = loss_and_hits(outputs[model.logits_layer], self._labels)
             loss = tf.reduce_mean(losses)
-        kernels = [layer.kernel for layer in layers.values()]
-        biases = [layer.bias for layer in layers.values()]
-        # Each output depends only on its own pre-activation. The gradient is therefore the slope
-        # of the activation function at that point.
-        slopes: dict[str, Any] = {
-            name: tape.gradient(outputs[name], before[name]) for name in layers
-        }
         shown, shown_before = model.forward(to_float(self._shown_image))
         convolutions = [name for name in layers if len(shown[name].shape) == 4]
-        return {
-            "kernel_gradient": dict(zip(layers, tape.gradient(loss, kernels), strict=True)),
-            "bias_gradient": dict(zip(layers, tape.gradient(loss, biases), strict=True)),
-            "activation": {name: outputs[name] for name in layers},
-            "slope": {
-                name: tf.sqrt(tf.reduce_mean(tf.square(slope))) for name, slope in slopes.items()
-            },
-            "dead_fraction": {name: dead_fraction(outputs[name]) for name in layers},
-            "saturated_fraction": {
-                name: tf.reduce_mean(tf.cast(tf.abs(slope) < SATURATED_SLOPE, tf.float32))
-                for name, slope in slopes.items()
-            },
+        return measurements(tape, loss, layers, outputs, before) | {
             "feature_maps": {name: shown[name][0] for name in convolutions},
             "pre_activations": {name: shown_before[name][0] for name in convolutions},
         }
+
+
+def measurements(
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    layers: Mapping[str, Any],
+    outputs: Mapping[str, tf.Tensor],
+    before: Mapping[str, tf.Tensor],
+    without_slope: Collection[str] = (),
+) -> Measured:
+    """What one forward pass tells about every layer with weights.
+
+    Args:
+        tape: a persistent tape that has recorded the pass and the loss.
+        layers: the layers, by name; a layer without a bias has None as its `bias`.
+        outputs, before: the output of each layer after and before its activation.
+        without_slope: layers whose activation mixes several units, as softmax does.
+    """
+    kernels = {name: layer.kernel.value for name, layer in layers.items()}
+    biases = {name: layer.bias.value for name, layer in layers.items() if layer.bias is not None}
+    gradients: Any = tape.gradient(loss, [kernels, biases], unconnected_gradients="zero")
+    # Each output depends only on its own pre-activation. The gradient is therefore the slope
+    # of the activation function at that point.
+    slopes: dict[str, Any] = {
+        name: tape.gradient(outputs[name], before[name])
+        for name in layers
+        if name not in without_slope
+    }
+    return {
+        "kernel_gradient": gradients[0],
+        "bias_gradient": gradients[1],
+        "activation": {name: outputs[name] for name in layers},
+        "slope": {
+            name: tf.sqrt(tf.reduce_mean(tf.square(slope))) for name, slope in slopes.items()
+        },
+        "dead_fraction": {name: dead_fraction(outputs[name]) for name in layers},
+        "saturated_fraction": {
+            name: tf.reduce_mean(tf.cast(tf.abs(slope) < SATURATED_SLOPE, tf.float32))
+            for name, slope in slopes.items()
+        },
+    }
+
+
+def as_arrays(measured: Measured) -> Measured:
+    """The tensors of `measurements` as float32 arrays."""
+    return {
+        kind: {name: np.asarray(value, np.float32) for name, value in by_layer.items()}
+        for kind, by_layer in measured.items()
+    }
+
+
+def as_layers(
+    layers: Mapping[str, Any],
+    measured: Measured,
+    first_kernels: Mapping[str, np.ndarray],
+    kernels_before: Mapping[str, np.ndarray],
+) -> dict[str, Layer]:
+    """The layers as they are recorded.
+
+    Args:
+        layers: the layers with weights, by name.
+        measured: arrays, see `measurements`.
+        first_kernels: the initial kernels; {} if they are not known.
+        kernels_before: the kernels before the last update; {} if they are not known.
+    """
+    recorded = {}
+    for name, layer in layers.items():
+        kernel, gradient = np.asarray(layer.kernel), measured["kernel_gradient"][name]
+        diagnostics = {"gradient_norm": float(np.linalg.norm(gradient))}
+        for kind in ("slope", "dead_fraction", "saturated_fraction"):
+            if name in measured[kind]:
+                diagnostics[kind] = float(measured[kind][name])
+        for kind, kernels in (("distance_moved", first_kernels), ("update_ratio", kernels_before)):
+            if name in kernels:
+                diagnostics[kind] = relative_change(kernels[name], kernel)
+        recorded[name] = Layer(
+            kernel=kernel,
+            bias=None if layer.bias is None else np.asarray(layer.bias),
+            kernel_gradient=gradient,
+            bias_gradient=measured["bias_gradient"].get(name),
+            activation=measured["activation"][name],
+            diagnostics=diagnostics,
+        )
+    return recorded
+
+
+def copied_kernels(layers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A copy of the kernel of every layer with weights, by name."""
+    return {name: np.asarray(layer.kernel).copy() for name, layer in layers.items()}
 
 
 def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
     """The share of units whose output is the same for all images and at all positions.
 
     Args:
-        activation: float32 [n, …, units]; in a convolution, a unit is a kernel.
+        activation: float [n, …, units]; in a convolution, a unit is a kernel.
 
     Returns:
         float32 [], from 0 to 1.

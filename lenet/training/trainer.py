@@ -22,7 +22,7 @@ from lenet.recording.projector import NUM_POINTS
 from lenet.recording.recorder import Recorder
 from lenet.training import devices, resuming
 from lenet.training.history import Diverged, EpochSums, History, Pace, State
-from lenet.training.inspector import Inspector
+from lenet.training.inspector import ProbeInspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
 from lenet.training.learning_rates import learning_rates
 from lenet.training.progress import Reporter
@@ -95,7 +95,7 @@ class Trainer:
                 augmentations=config.augment,
                 seed=config.seed,
             )
-            self.inspector = Inspector(self.model, choose_probe(dataset.train, dataset.test))
+            self.inspector = ProbeInspector(self.model, choose_probe(dataset.train, dataset.test))
         self._history: History | None = None
         self._epoch_sums, self._pace = EpochSums(), Pace()
         self._order = (-1, tf.zeros(0, tf.int32))
