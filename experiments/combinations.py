@@ -118,6 +118,6 @@ def _in_folder_name(option: str, value: Any) -> str:
     if value is None:
         return f"{option}_default"
     if option in CLEAR_WITHOUT_NAME:
-        return str(value)
+        return str(value).replace(":", ".")  # A network of one's own is MODULE:CLASS.
     short = {"fc2_activation": "fc2_", "augment": "augment_"}.get(option, option)
     return f"{short}{as_word(value) if isinstance(value, tuple) else value}"

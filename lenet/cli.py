@@ -110,7 +110,10 @@ def entry(
     import tyro
 
     shown = shown_default or in_words(default) or option.metadata["shown_default"]
-    argument = {"metavar": metavar(hint)} | argument
+    own = option.metadata["metavar"]
+    if own and get_origin(hint) is tuple:
+        own += " …"
+    argument = {"metavar": own or metavar(hint)} | argument
     if hint is bool:  # Shown as --option, --no-option.
         del argument["metavar"]
     made = tyro.conf.arg(

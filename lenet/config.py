@@ -38,7 +38,6 @@ from lenet.registry import (
     DatasetName,
     Initializer,
     LearningRateSchedule,
-    ModelName,
     Optimizer,
     Resize,
 )
@@ -48,7 +47,7 @@ FEWEST_CHECKPOINTS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """All options of one training run.
+    """All options of one training run. Paths may be strings.
 
     `None` means the default of the network, the optimizer or the data set. `resolved()` fills in
     this default once the data set is known.
@@ -58,7 +57,16 @@ class TrainConfig:
             the network.
     """
 
-    model: ModelName = option("lenet", NETWORK, f"The network. {MODELS}.")
+    model: str = option(
+        "lenet",
+        NETWORK,
+        f"The network. {MODELS}; MODULE:CLASS: your own class in the file MODULE.py.",
+        check=Check(
+            f"one of {', '.join(registry.MODELS)}, or your own class as MODULE:CLASS",
+            lambda value: value in registry.MODELS or bool(registry.OWN_MODEL.fullmatch(value)),
+        ),
+        metavar=registry.MODEL_METAVAR,
+    )
     activation: Activation = option(
         "relu", NETWORK, "Activation function of every layer except the last."
     )
@@ -326,6 +334,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, str) and Path in alternatives(_hints()[each.name]):
+                object.__setattr__(self, each.name, Path(value))
             check_option(each, _hints()[each.name], getattr(self, each.name))
         # With these values, the options have no effect on any network.
         neutral = {"fc2_activation": self.activation, "conv_dropout": 0.0}

@@ -23,7 +23,7 @@ def resolve(
         dataset_name: the data set that the images come from, e.g. "mnist" or "digits".
         device: where the network is trained, e.g. "cpu" or "gpu:0".
     """
-    own = registry.MODEL_DEFAULTS[model]
+    own = registry.model_defaults(model)
     training = registry.DATASET_DEFAULTS.get(dataset_name, registry.TRAINING_DEFAULTS)
     rate = registry.OPTIMIZERS[optimizer]["learning_rate"]
     if own.get("optimizer") == optimizer:

@@ -67,6 +67,7 @@ def option(
     shown_default: str = "",
     check: Check | None = None,
     on_resume: OnResume = "fixed",
+    metavar: str = "",
 ) -> Any:
     """Creates a dataclass field for an option, with all its properties.
 
@@ -75,6 +76,7 @@ def option(
         help: the help text.
         shown_default: the default in words, for an option whose default is None or ().
         check: the condition on its value. The choices of a Literal type need no check.
+        metavar: how `--help` shows the value, if its type alone does not tell.
         on_resume: "free" only if a different value does not change the weights.
     """
     return field(
@@ -85,6 +87,7 @@ def option(
             "shown_default": shown_default,
             "check": check,
             "on_resume": on_resume,
+            "metavar": metavar,
         },
     )
 

@@ -6,6 +6,7 @@ nothing heavy, so that `python -m lenet.train --help` appears quickly.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NotRequired, TypedDict, get_args
 
 Activation = Literal[
@@ -33,6 +34,10 @@ MODELS: dict[str, str] = {
     "conv4": "four convolutions with dropout, for colour photos",
     "mlp": "three fully connected layers, no convolution",
 }
+
+# A network of one's own: the module and the class, e.g. mymodule:MyNet.
+OWN_MODEL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+MODEL_METAVAR = f"{{{','.join(get_args(ModelName))}}}|MODULE:CLASS"
 
 # The layer before the logits. Its outputs are the features. Known here without TensorFlow.
 FEATURE_LAYERS: dict[str, str] = {"lenet": "fc2", "conv3": "fc1", "conv4": "fc1", "mlp": "fc2"}
@@ -126,6 +131,18 @@ MODEL_DEFAULTS: dict[str, ModelDefaults] = {
     },
     "mlp": {"init": "glorot_uniform", "conv_dropout": 0.0, "fc_dropout": 0.0},
 }
+
+OWN_MODEL_DEFAULTS: ModelDefaults = {
+    "init": "glorot_uniform",
+    "conv_dropout": 0.0,
+    "fc_dropout": 0.0,
+}
+
+
+def model_defaults(model: str) -> ModelDefaults:
+    """The defaults of a network by its name, or those of every network of one's own."""
+    return MODEL_DEFAULTS.get(model, OWN_MODEL_DEFAULTS)
+
 
 # The initial bias that belongs to each initializer. None: as in the original implementation, where
 # it may differ from layer to layer.

@@ -114,9 +114,21 @@ def _chosen_groups(options: Options) -> list[Group]:
             "Expected colormap to be a colour map of matplotlib, e.g. viridis, jet, gray. "
             f"Received: colormap={options.colormap!r}"
         )
-    chosen = groups.select(options.only, FEATURE_LAYERS[config.model])
+    chosen = groups.select(options.only, _feature_layer(config.model))
     files.check_folder(options.folder, "figures", "choose a different folder with --output")
     return chosen
+
+
+def _feature_layer(model: str) -> str:
+    """The name of a network's feature layer. Only a network of one's own needs TensorFlow here."""
+    if model in FEATURE_LAYERS:
+        return FEATURE_LAYERS[model]
+    from lenet.training.runtime import start_tensorflow
+
+    start_tensorflow(lean=True)
+    from lenet.networks.architectures import network_class
+
+    return network_class(model).feature_layer
 
 
 def _read(options: Options) -> RunData:

@@ -166,7 +166,7 @@ class TestFirstWeights:
     def test_another_layer_before_it_does_not_redraw_a_layer(self) -> None:
         class Longer(LeNet):
             def stack(self) -> list[keras.layers.Layer]:
-                return [self._conv("conv0", 1, 3), *super().stack()]
+                return [self.conv_layer("conv0", 1, 3), *super().stack()]
 
         drawn, longer = kernels(LeNet(seed=2)), kernels(Longer(seed=2))
         for name in LAYERS:

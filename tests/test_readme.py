@@ -12,7 +12,14 @@ import pytest
 from lenet import cli, registry
 from lenet.config import TrainConfig
 
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/cluster.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/architecture.md",
+    "docs/cluster.md",
+    "docs/own-work.md",
+)
 
 
 @pytest.fixture(scope="module")

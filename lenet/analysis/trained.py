@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -46,7 +47,7 @@ class TrainedRun:
         """The data set, the activation and the optimizer, in a few words."""
         return f"{self.dataset_name}, {self.config.activation} + {self.config.optimizer}"
 
-    def load_dataset(self, data_dir: Path | None = None) -> Dataset:
+    def load_dataset(self, data_dir: Path | str | None = None) -> Dataset:
         """Loads the images that the run was trained on.
 
         Args:
@@ -65,7 +66,7 @@ class TrainedRun:
         return dataset
 
 
-def load_run(path: Path) -> TrainedRun:
+def load_run(path: Path | str) -> TrainedRun:
     """Reads a run and restores its network.
 
     Raises:
@@ -73,6 +74,7 @@ def load_run(path: Path) -> TrainedRun:
         RunError: the run has no intact checkpoint.
         ValueError: its config.json is damaged.
     """
+    path = Path(path)
     config, dataset = runs.read_config(path)
     checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
     if checkpoint is None:
@@ -121,7 +123,13 @@ def layer_outputs(model: Classifier, images: np.ndarray, layer: str) -> np.ndarr
 
     Returns:
         float32 [n, …].
+
+    Raises:
+        ValueError: the network has no such layer.
     """
+    names = [each.name for each in model.stacked if not isinstance(each, keras.layers.Flatten)]
+    if layer not in names:
+        raise ValueError(f"Expected layer to be one of {', '.join(names)}. Received: {layer!r}")
     return np.concatenate([model.activations(batch)[layer] for batch in _batches(images)])
 
 

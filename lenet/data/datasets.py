@@ -72,7 +72,7 @@ class Dataset:
         }
 
 
-def load_dataset_for(config: TrainConfig, data_dir: Path | None = None) -> Dataset:
+def load_dataset_for(config: TrainConfig, data_dir: Path | str | None = None) -> Dataset:
     """Loads the images of a config, with all its options that affect them.
 
     Args:
@@ -88,7 +88,7 @@ def load_dataset_for(config: TrainConfig, data_dir: Path | None = None) -> Datas
 def load_dataset(
     name: str = "auto",
     data_dir: Path | str | None = None,
-    cache: Path | None = None,
+    cache: Path | str | None = None,
     options: FolderOptions | None = None,
 ) -> Dataset:
     """Loads a data set into memory.
@@ -125,7 +125,7 @@ def load_dataset(
         return _bundled_digits()
     if data_dir is not None:
         return _from_files(name, Path(data_dir), options)
-    return _from_network(name, cache or downloads.cache_folder(), options)
+    return _from_network(name, Path(cache or downloads.cache_folder()), options)
 
 
 def hold_out(dataset: Dataset, fraction: float) -> Dataset:

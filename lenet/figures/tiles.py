@@ -6,6 +6,7 @@ It does not use matplotlib, which is too slow for figures inside the training lo
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ BORDER, BORDER_VALUE, MID_GRAY = 8, 255, 128
 TILE_PIXELS = 60
 COLUMNS = 8
 MATRIX_PIXELS = 300
+LARGEST = 2**21  # Pixels of a whole image: many small images, or a wide matrix, are enlarged less.
 FASTEST, SMALLER = 1, 6  # PNG compression levels, from 1 to 9.
 TITLED_PIXELS, TITLE_HEIGHT, TITLE_GAP, TITLE_SIZE = 84, 22, 6, 13
 
@@ -85,10 +87,12 @@ def tile(images: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
     Returns:
         uint8 [rows * (height * f + 8) + 8, columns * (width * f + 8) + 8, channels], where
-        f is the largest factor that keeps an image within 60 pixels of height. Positions without
-        an image are white.
+        f is the largest factor that keeps an image within 60 pixels of height, and all of them
+        within about two million pixels. Positions without an image are white.
     """
-    enlarged = enlarge(images, enlargement(images.shape[1]))
+    height, width = images.shape[1:3]
+    side = math.sqrt(LARGEST / len(images) * height / width) - BORDER
+    enlarged = enlarge(images, enlargement(height, min(TILE_PIXELS, int(max(side, 1)))))
     canvas, _ = lay_out(enlarged, min(columns, len(images)), BORDER, BORDER_VALUE)
     border = ((BORDER, BORDER), (BORDER, BORDER), (0, 0))
     return np.pad(canvas, border, constant_values=BORDER_VALUE)
@@ -177,7 +181,9 @@ def matrix(values: np.ndarray, pixels: int = MATRIX_PIXELS) -> np.ndarray:
     Returns:
         uint8 [rows * f, columns * f, 1].
     """
-    return enlarge(to_uint8(values)[..., None], enlargement(len(values), pixels))
+    height = math.sqrt(LARGEST * values.shape[0] / values.shape[1])
+    factor = enlargement(len(values), min(pixels, int(height)))
+    return enlarge(to_uint8(values)[..., None], factor)
 
 
 def titled_grid(images: np.ndarray, titles: Sequence[str], columns: int = 5) -> np.ndarray:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 
@@ -11,6 +14,7 @@ from lenet.networks.classifier import Classifier
 from lenet.registry import FEATURE_LAYERS
 
 
+@keras.saving.register_keras_serializable("lenet")
 class LeNet(Classifier):
     """LeNet-5 as it is taught today: two convolutions, three fully connected layers.
 
@@ -25,21 +29,22 @@ class LeNet(Classifier):
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
-            self._conv("conv1", 6, 5),
-            self._pool("pool1"),
-            *self._dropout("dropout1", "conv"),
-            self._conv("conv2", 16, 5, "valid"),
-            self._pool("pool2"),
-            *self._dropout("dropout2", "conv"),
+            self.conv_layer("conv1", 6, 5),
+            self.pool_layer("pool1"),
+            *self.dropout_layers("dropout1", "conv"),
+            self.conv_layer("conv2", 16, 5, "valid"),
+            self.pool_layer("pool2"),
+            *self.dropout_layers("dropout2", "conv"),
             keras.layers.Flatten(name="flatten"),
-            self._dense("fc1", 120),
-            *self._dropout("dropout3", "fc"),
-            self._dense("fc2", 84),
-            *self._dropout("dropout4", "fc"),
-            self._dense("fc3", self._num_classes),
+            self.dense_layer("fc1", 120),
+            *self.dropout_layers("dropout3", "fc"),
+            self.dense_layer("fc2", 84),
+            *self.dropout_layers("dropout4", "fc"),
+            self.dense_layer("fc3", self.num_classes),
         ]
 
 
+@keras.saving.register_keras_serializable("lenet")
 class Conv3(Classifier):
     """Three convolutions and a wide layer; PCA and t-SNE show its outputs layer by layer.
 
@@ -53,20 +58,21 @@ class Conv3(Classifier):
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
-            self._conv("conv1", 32, 5),
-            self._pool("pool1"),
-            *self._dropout("dropout1", "conv"),
-            self._conv("conv2", 48, 5),
-            self._conv("conv3", 64, 5),
-            self._pool("pool2"),
-            *self._dropout("dropout2", "conv"),
+            self.conv_layer("conv1", 32, 5),
+            self.pool_layer("pool1"),
+            *self.dropout_layers("dropout1", "conv"),
+            self.conv_layer("conv2", 48, 5),
+            self.conv_layer("conv3", 64, 5),
+            self.pool_layer("pool2"),
+            *self.dropout_layers("dropout2", "conv"),
             keras.layers.Flatten(name="flatten"),
-            self._dense("fc1", 1024),
-            *self._dropout("dropout3", "fc"),
-            self._dense("fc2", self._num_classes),
+            self.dense_layer("fc1", 1024),
+            *self.dropout_layers("dropout3", "fc"),
+            self.dense_layer("fc2", self.num_classes),
         ]
 
 
+@keras.saving.register_keras_serializable("lenet")
 class Conv4(Classifier):
     """Four convolutions for colour photographs; it overfits small data sets, and can be cured.
 
@@ -82,21 +88,22 @@ class Conv4(Classifier):
 
     def stack(self) -> list[keras.layers.Layer]:
         return [
-            self._conv("conv1_1", 32, 3),
-            self._conv("conv1_2", 32, 3),
-            self._pool("pool1"),
-            *self._dropout("dropout1", "conv"),
-            self._conv("conv2_1", 64, 3),
-            self._conv("conv2_2", 64, 3),
-            self._pool("pool2"),
-            *self._dropout("dropout2", "conv"),
+            self.conv_layer("conv1_1", 32, 3),
+            self.conv_layer("conv1_2", 32, 3),
+            self.pool_layer("pool1"),
+            *self.dropout_layers("dropout1", "conv"),
+            self.conv_layer("conv2_1", 64, 3),
+            self.conv_layer("conv2_2", 64, 3),
+            self.pool_layer("pool2"),
+            *self.dropout_layers("dropout2", "conv"),
             keras.layers.Flatten(name="flatten"),
-            self._dense("fc1", 512),
-            *self._dropout("dropout3", "fc"),
-            self._dense("fc2", self._num_classes),
+            self.dense_layer("fc1", 512),
+            *self.dropout_layers("dropout3", "fc"),
+            self.dense_layer("fc2", self.num_classes),
         ]
 
 
+@keras.saving.register_keras_serializable("lenet")
 class MLP(Classifier):
     """Three fully connected layers and no convolution, for a comparison with LeNet's convolutions.
 
@@ -111,15 +118,51 @@ class MLP(Classifier):
     def stack(self) -> list[keras.layers.Layer]:
         return [
             keras.layers.Flatten(name="flatten"),
-            self._dense("fc1", 300),
-            *self._dropout("dropout1", "fc"),
-            self._dense("fc2", 100),
-            *self._dropout("dropout2", "fc"),
-            self._dense("fc3", self._num_classes),
+            self.dense_layer("fc1", 300),
+            *self.dropout_layers("dropout1", "fc"),
+            self.dense_layer("fc2", 100),
+            *self.dropout_layers("dropout2", "fc"),
+            self.dense_layer("fc3", self.num_classes),
         ]
 
 
 MODELS: dict[str, type[Classifier]] = {"lenet": LeNet, "conv3": Conv3, "conv4": Conv4, "mlp": MLP}
+
+
+def network_class(name: str) -> type[Classifier]:
+    """The class of a network.
+
+    Args:
+        name: a key of MODELS, or MODULE:CLASS, which is imported from the current folder or from
+            wherever Python finds it.
+
+    Raises:
+        ValueError: the module cannot be imported, has no such class, or the class is no network.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    module_name, _, class_name = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # Any error that the user's own file causes.
+        raise ValueError(
+            f"Cannot import the network {name} ({type(error).__name__}: {error}). Run the command "
+            f"in the folder that contains {module_name.partition('.')[0]}.py."
+        ) from error
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Classifier)):
+        raise ValueError(
+            f"Expected {class_name} in {module.__file__} to be a subclass of lenet.Classifier. "
+            f"Received: {found!r}. To look into any other Keras model, use lenet.Inspector."
+        )
+    if missing := [a for a in ("feature_layer", "logits_layer") if not hasattr(found, a)]:
+        raise ValueError(
+            f"Expected {class_name} to have the attribute {' and '.join(missing)}: the name of one "
+            'of its layers, e.g. feature_layer = "fc2".'
+        )
+    return found
 
 
 def build_model(
@@ -135,9 +178,10 @@ def build_model(
             if it subtracts nothing.
 
     Raises:
-        ValueError: the images are too small for the network.
+        ValueError: the images are too small for the network, or it is a class of the user that
+            cannot be used; see `network_class`.
     """
-    return MODELS[config.model](
+    return network_class(config.model)(
         image_shape=image_shape,
         num_classes=num_classes,
         activation=config.activation,

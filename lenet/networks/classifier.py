@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
+from lenet.networks.inputs import checked_input
+from lenet.networks.stack_checks import WITH_WEIGHTS, check_size, check_stack
 from lenet.registry import MONOTONE_ACTIVATIONS
-
-WITH_WEIGHTS = (keras.layers.Conv2D, keras.layers.Dense)
 
 
 class Classifier(keras.Model):
     """A network that returns both its logits and the features of the layer before them.
 
-    A subclass lists its layers in `stack`; `forward` defines the forward pass for all of them.
+    A subclass lists its layers in `stack`; `forward` defines the forward pass for all of them. The
+    names of the last two Dense layers are its `feature_layer` and its `logits_layer`.
 
     Args:
         image_shape: height, width and channels of the images.
@@ -37,8 +39,8 @@ class Classifier(keras.Model):
             it is saved with the weights.
 
     Raises:
-        ValueError: the images are too small for a kernel or a pooling layer, or
-            `fc2_activation` is given and fc2 is the last layer.
+        ValueError: the images are too small for a kernel or a pooling layer, the stack cannot be
+            trained (see `stack_checks`), or `fc2_activation` is given and fc2 is the last layer.
     """
 
     feature_layer: str
@@ -62,16 +64,30 @@ class Classifier(keras.Model):
         mean: Sequence[float] | None = None,
     ) -> None:
         super().__init__(name=type(self).__name__.lower())
+        self._arguments = {
+            "image_shape": tuple(image_shape),
+            "num_classes": num_classes,
+            "activation": activation,
+            "fc2_activation": fc2_activation,
+            "init": init,
+            "init_stddev": init_stddev,
+            "init_bias": init_bias,
+            "conv_dropout": conv_dropout,
+            "fc_dropout": fc_dropout,
+            "seed": seed,
+            "mean": None if mean is None else [float(value) for value in mean],
+        }
         if fc2_activation not in (None, activation) and self.logits_layer == "fc2":
             raise ValueError(
                 f"Expected no fc2_activation with model {self.name!r}, whose fc2 outputs the logits. "
                 f"Received: fc2_activation={fc2_activation!r}"
             )
         self._init, self._init_stddev, self._init_bias = init, init_stddev, init_bias
-        self._seed, self._num_classes = seed, num_classes
+        self._seed, self.num_classes = seed, num_classes
         self._rates = {"conv": conv_dropout, "fc": fc_dropout}
-        stack = self.stack()
-        self._check_size(stack, image_shape)
+        stack = self._seeded_stack(seed)
+        check_stack(self.name, stack, num_classes, self.feature_layer, self.logits_layer)
+        check_size(self.name, stack, image_shape)
         # Activations are layers of their own, so that diagrams and graphs name them.
         kinds = {layer.name: activation for layer in stack if isinstance(layer, WITH_WEIGHTS)}
         kinds |= {"fc2": fc2_activation} if fc2_activation and "fc2" in kinds else {}
@@ -93,6 +109,19 @@ class Classifier(keras.Model):
             )
             self.mean.assign(list(mean))
         self(tf.zeros((1, *image_shape)))
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `call`. Takes uint8 images too.
+
+        Raises:
+            ValueError: the images have a different shape, or values outside 0 to 1.
+        """
+        images = checked_input(images, self._arguments["image_shape"])
+        return super().__call__(images, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that build this network, so that `model.save` works."""
+        return dict(self._arguments)
 
     def stack(self) -> list[keras.layers.Layer]:
         """The layers, in the order of the forward pass."""
@@ -127,9 +156,16 @@ class Classifier(keras.Model):
                 out[layer.name] = x
         return out, before
 
-    def activations(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
-        """The output of every layer by the layer's name, in order. The last are the logits."""
-        return self.forward(images, training)[0]
+    def activations(self, images: Any, training: bool = False) -> dict[str, tf.Tensor]:
+        """The output of every layer by the layer's name, in order. The last are the logits.
+
+        Args:
+            images: uint8, or float from 0 to 1, [n, height, width, channels].
+
+        Raises:
+            ValueError: the images have a different shape, or values outside 0 to 1.
+        """
+        return self.forward(checked_input(images, self._arguments["image_shape"]), training)[0]
 
     def call(
         self,
@@ -191,10 +227,10 @@ class Classifier(keras.Model):
 
     def _pools_first(self, layer: Any, following: Any) -> bool:
         """Whether the bias and the activation of a layer can wait until after the next layer."""
-        pools = isinstance(layer, keras.layers.Conv2D) and isinstance(
-            following, keras.layers.MaxPool2D
-        )
-        return pools and self._monotone
+        pools = isinstance(following, keras.layers.MaxPool2D)
+        if not (self._monotone and pools and isinstance(layer, keras.layers.Conv2D)):
+            return False
+        return (*layer.strides, *layer.dilation_rate, layer.groups) == (1, 1, 1, 1, 1)
 
     def _centred(self, images: tf.Tensor) -> Any:
         return images if self.mean is None else images - self.mean
@@ -239,21 +275,33 @@ class Classifier(keras.Model):
         """The layers that have a kernel and a bias, by name, in order."""
         return {layer.name: layer for layer in self.stacked if isinstance(layer, WITH_WEIGHTS)}
 
-    def _conv(self, name: str, kernels: int, size: int, padding: str = "same") -> Any:
+    def conv_layer(self, name: str, kernels: int, size: int, padding: str = "same") -> Any:
+        """A convolution for `stack`, with kernels of size x size and the chosen initializer."""
         return keras.layers.Conv2D(
             kernels, size, padding=padding, name=name, **self._initializers(name, "conv")
         )
 
-    def _dense(self, name: str, units: int) -> Any:
+    def dense_layer(self, name: str, units: int) -> Any:
+        """A fully connected layer for `stack`, with the chosen initializer."""
         return keras.layers.Dense(units, name=name, **self._initializers(name, "fc"))
 
-    def _pool(self, name: str) -> Any:
+    def pool_layer(self, name: str) -> Any:
+        """A max pooling layer for `stack`, which keeps every second row and column."""
         return keras.layers.MaxPool2D(2, name=name)
 
-    def _dropout(self, name: str, kind: str) -> list[Any]:
-        """A dropout layer after layers of a kind, or none if the rate is 0."""
+    def dropout_layers(self, name: str, kind: Literal["conv", "fc"]) -> list[Any]:
+        """A dropout layer for `stack`, after layers of a kind; none if the rate is 0."""
         rate = self._rates[kind]
         return [keras.layers.Dropout(rate, name=name)] if rate else []
+
+    def _seeded_stack(self, seed: int) -> list[Any]:
+        """The layers. Keras draws a seed for each initializer without one: the same ones each time."""
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            return self.stack()
+        finally:
+            random.setstate(state)
 
     def _initializers(self, name: str, kind: str) -> dict[str, Any]:
         """The initializers of one layer. Their values do not depend on any other layer."""
@@ -273,26 +321,6 @@ class Classifier(keras.Model):
             "kernel_initializer": kernel,
             "bias_initializer": keras.initializers.Constant(bias),
         }
-
-    def _check_size(self, stack: list[Any], image_shape: tuple[int, int, int]) -> None:
-        """Raises ValueError, before anything is built, if a layer's output would have no pixels."""
-        received = min(image_shape[:2])
-        if _smallest_map(stack, received) < 1:
-            needed = next(size for size in itertools.count(1) if _smallest_map(stack, size) >= 1)
-            raise ValueError(
-                f"Expected images of at least {needed}x{needed} pixels for model {self.name!r}. "
-                f"Received: {image_shape[0]}x{image_shape[1]}"
-            )
-
-
-def _smallest_map(stack: list[Any], side: int) -> int:
-    """The side of the last feature maps from the side of the images, both in pixels."""
-    for layer in stack:
-        if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
-            side -= layer.kernel_size[0] - 1
-        elif isinstance(layer, keras.layers.MaxPool2D):
-            side //= 2
-    return side
 
 
 def seed_from_name(name: str, seed: int = 0) -> int:

@@ -103,12 +103,12 @@ def save(folder: Path, inspection: Inspection) -> Path:
     return path
 
 
-def paths(folder: Path) -> dict[int, Path]:
+def paths(folder: Path | str) -> dict[int, Path]:
     """The files of a run's inspections, by step, ascending."""
     return runs.by_step(folder, ".npz")
 
 
-def load_all(folder: Path) -> dict[int, dict[str, np.ndarray]]:
+def load_all(folder: Path | str) -> dict[int, dict[str, np.ndarray]]:
     """Reads all inspections of a run, by step, ascending; see `save` for the names."""
     recorded = {}
     for step, path in paths(folder).items():

@@ -33,7 +33,7 @@ class RunError(ValueError):
 def default_name(config: TrainConfig, dataset_name: str, now: datetime) -> str:
     """`<dataset>-<model>-<activation>-<optimizer>-seed<seed>-<YYYYmmdd-HHMMSS>`."""
     return (
-        f"{dataset_name}-{config.model}-{config.activation}-{config.optimizer}"
+        f"{dataset_name}-{config.model.replace(':', '.')}-{config.activation}-{config.optimizer}"
         f"-seed{config.seed}-{now:%Y%m%d-%H%M%S}"
     )
 
@@ -99,7 +99,7 @@ def write_config(
     files.write_json(run / CONFIG, {**options, "dataset": dataset, "environment": environment})
 
 
-def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
+def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
     """Reads a run's options and the description of its data set.
 
     Returns:
@@ -110,6 +110,7 @@ def read_config(run: Path) -> tuple[TrainConfig, dict[str, Any]]:
         FileNotFoundError: the folder contains no run.
         ValueError: its config.json cannot be read.
     """
+    run = Path(run)
     if not (run / CONFIG).is_file():
         raise FileNotFoundError(
             f"There is no run in {run} (it has no {CONFIG}). Give the folder of a run, "
@@ -169,10 +170,10 @@ def write_status(run: Path, status: dict[str, Any]) -> None:
         files.overwrite(run / STATUS, files.as_json(finite))
 
 
-def read_status(run: Path) -> dict[str, Any]:
+def read_status(run: Path | str) -> dict[str, Any]:
     """Reads `status.json`; {} if there is none yet."""
     with contextlib.suppress(FileNotFoundError):
-        return json.loads((run / STATUS).read_text())
+        return json.loads((Path(run) / STATUS).read_text())
     return {}
 
 
@@ -205,7 +206,7 @@ def step_name(step: int, suffix: str = "") -> str:
     return f"step-{step:08d}{suffix}"
 
 
-def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
+def by_step(folder: Path | str, suffix: str = "") -> dict[int, Path]:
     """All files and folders in a folder that are named by `step_name`, by step, ascending.
 
     Args:
@@ -213,6 +214,7 @@ def by_step(folder: Path, suffix: str = "") -> dict[int, Path]:
         suffix: "" finds checkpoints, ".npz" inspections.
     """
     named = re.compile(rf"step-(\d{{8,}}){re.escape(suffix)}")
+    folder = Path(folder)
     if not folder.is_dir():
         return {}
     matches = ((named.fullmatch(path.name), path) for path in folder.iterdir())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,9 @@ class Inspector(keras.callbacks.Callback):
         OSError: the folder cannot be written.
     """
 
+    model: Any
+    params: Any
+
     def __init__(self, folder: str | Path, probe: tuple[Any, Any], every: int = 200) -> None:
         super().__init__()
         if every < 1:
@@ -68,11 +71,19 @@ class Inspector(keras.callbacks.Callback):
         self._kernels_before: tuple[int, dict[str, np.ndarray]] = (-1, {})
         self._inspected = -1
 
+    def set_model(self, model: keras.Model) -> None:
+        """Keras calls this before training."""
+        if model is not self.model:
+            self._measure = tf.function(self._measurements, autograph=False)
+            self._inspected = -1
+        super().set_model(model)
+
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Opens the event files, and inspects the untrained model."""
+        self._eager = self.model.run_eagerly
         # A subclassed model creates its weights when it is first called.
         with keras.StatelessScope():
-            self.model(keras.tree.map_structure(lambda inputs: inputs[:1], self._x), training=False)
+            self.model(_each(lambda inputs: inputs[:1], self._x), training=False)
         self._layers = layers_with_kernel(self.model)
         step = self._step()
         if self._inspected < 0 and step == 0:
@@ -81,10 +92,9 @@ class Inspector(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._summaries = Summaries(self.folder)
         self._summaries.write_layout(list(self._layers))
-        self._measure = tf.function(self._measurements, autograph=False)
-        self._eager = self.model.run_eagerly
         self._epoch = 0
-        self._look(step)
+        if step != self._inspected:
+            self._look(step)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._epoch = epoch
@@ -198,7 +208,7 @@ def _chosen(x: Any, y: Any) -> tuple[Any, Any, np.ndarray | None, int]:
         The inputs and the targets as tensors; the classes, int [n], or None; and the position of
         the first input that the user gave.
     """
-    x, y = keras.tree.map_structure(np.asarray, (x, y))
+    x, y = _each(np.asarray, (x, y))
     sizes = {len(array) for array in keras.tree.flatten((x, y))}
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(
@@ -211,9 +221,14 @@ def _chosen(x: Any, y: Any) -> tuple[Any, Any, np.ndarray | None, int]:
         chosen = np.arange(min(len(first), PROBE_IMAGES))
     else:
         chosen = first_of_each_class(labels, first.shape[1:3])
-    x, y = keras.tree.map_structure(lambda array: tf.constant(array[chosen]), (x, y))
+    x, y = _each(lambda array: tf.constant(array[chosen]), (x, y))
     shown = int(np.argmin(chosen))
     return x, y, None if labels is None else labels[chosen], shown
+
+
+def _each(function: Callable[[Any], Any], arrays: Any) -> Any:
+    """Applies a function to every array of a structure, e.g. of a tuple or of a dict."""
+    return keras.tree.map_structure(function, arrays)
 
 
 def _classes(targets: Any) -> np.ndarray | None:

@@ -19,7 +19,7 @@ class Diverged(Exception):
     """The loss is no longer a finite number. The message says which loss."""
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The result of a training.
 
@@ -54,6 +54,10 @@ class History:
         self.steps = np.concatenate([self.steps, steps])
         self.losses = np.concatenate([self.losses, losses])
         self.accuracies = np.concatenate([self.accuracies, accuracies])
+
+    def __repr__(self) -> str:
+        accuracy = f", test_accuracy={self.test_accuracy:.4f}" if self.evaluations else ""
+        return f"History({str(self.run)!r}, {self.state}, step={self.step}{accuracy})"
 
     @property
     def test_loss(self) -> float:

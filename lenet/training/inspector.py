@@ -96,7 +96,9 @@ def measurements(
     """
     kernels = {name: layer.kernel.value for name, layer in layers.items()}
     biases = {name: layer.bias.value for name, layer in layers.items() if layer.bias is not None}
-    gradients: Any = tape.gradient(loss, [kernels, biases], unconnected_gradients="zero")
+    gradients: Any = tape.gradient(
+        loss, [kernels, biases], unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
     # Each output depends only on its own pre-activation. The gradient is therefore the slope
     # of the activation function at that point.
     slopes: dict[str, Any] = {

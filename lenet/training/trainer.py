@@ -163,10 +163,10 @@ class Trainer:
         """Number of updates so far."""
         return self.history.step
 
-    def trained(self, run: Path) -> TrainedRun:
+    def trained(self, run: Path | str) -> TrainedRun:
         """The current network, as if it were read from the run's folder."""
         return TrainedRun(
-            run,
+            Path(run),
             self.config,
             self.dataset.name,
             self.dataset.class_names,
