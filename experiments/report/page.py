@@ -26,7 +26,7 @@ SHORT_NAME = 2  # Characters. Class names up to this length need little space ne
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: Path | str, output: Path | str | None = None) -> Path:
     """Compares all runs directly in a folder.
 
     Args:
@@ -41,7 +41,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         OSError: a file cannot be read or written.
     """
     comparison = read_comparison(folder)
-    output = output or folder / "report.html"
+    output = Path(output or Path(folder) / "report.html")
     output.parent.mkdir(parents=True, exist_ok=True)
     page = render(comparison, output)
     results = result_rows(comparison)

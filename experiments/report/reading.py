@@ -20,12 +20,13 @@ from lenet.recording import runs
 GRID = "grid.json"
 
 
-def read_comparison(folder: Path) -> Comparison:
+def read_comparison(folder: Path | str) -> Comparison:
     """Reads all runs directly in a folder.
 
     Raises:
         ReportError: the folder contains no runs, or runs on different data sets.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise ReportError(f"There is no folder {folder}.")
     if (folder / runs.CONFIG).is_file():
