@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -35,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return 0
     if name not in PROGRAMS:
-        close = difflib.get_close_matches(name, PROGRAMS, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        cli.fail(f"Expected a command: {', '.join(PROGRAMS)}. Received: {name}.{hint}")
+        hint = cli.did_you_mean(name, PROGRAMS)
+        cli.fail(f"Expected a command: {', '.join(PROGRAMS)}. Received: {name}{hint}")
     return importlib.import_module(PROGRAMS[name][0]).main(rest[:-1])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import errno
 import os
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
@@ -142,6 +143,12 @@ def fail(message: object) -> NoReturn:
         raise SystemExit(128 + signal.SIGPIPE)
     print(f"Error: {' '.join(describe(message).split())}", file=sys.stderr)
     raise SystemExit(USER_ERROR)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the most similar known word, e.g. ". Did you mean kernels?", or ""."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f". Did you mean {close[0]}?" if close else ""
 
 
 def describe(problem: object) -> str:

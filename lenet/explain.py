@@ -134,6 +134,12 @@ def explain(options: Options) -> Path:
         )
     config, dataset = runs.read_config(options.run)
     prepared = _prepare(options, dataset, config.resize)
+    if prepared.drawings > 1:
+        print(
+            f"Note: {options.picture.name} seems to contain {prepared.drawings} drawings. The network "
+            "sees them as one. Give it an image of each.",
+            file=sys.stderr,
+        )
     target = options.target()
     files.check_folder(target.parent, WHAT, REMEDY)
     from lenet.training.runtime import start_tensorflow
@@ -227,7 +233,7 @@ def _write(figure: Figure, target: Path, dpi: int) -> None:
     Raises:
         OSError: it cannot be written. The message says what to do.
     """
-    from lenet.figures.style import encode
+    from lenet.figures.saving import encode
 
     with warnings.catch_warnings():
         # A file name may contain letters that are missing from matplotlib's font.

@@ -42,6 +42,26 @@ MODEL_METAVAR = f"{{{','.join(get_args(ModelName))}}}|MODULE:CLASS"
 # The layer before the logits. Its outputs are the features. Known here without TensorFlow.
 FEATURE_LAYERS: dict[str, str] = {"lenet": "fc2", "conv3": "fc1", "conv4": "fc1", "mlp": "fc2"}
 
+# The groups of figures of a LeNet, for `--help`. They are defined in `gallery/groups.py`, which needs
+# matplotlib.
+FIGURE_GROUPS = (
+    "architecture",
+    "inputs",
+    "learning_curves",
+    "diagnostics",
+    "kernels",
+    "weight_images",
+    "feature_maps",
+    "fc_matrices",
+    "fc2_maps",
+    "fc2_map",
+    "fc2_means",
+    "confusion_matrix",
+    "mistakes",
+    "evolution",
+    "embeddings",
+)
+
 # Options that have no effect on some networks: which networks, and why.
 WITHOUT_EFFECT: dict[str, tuple[tuple[str, ...], str]] = {
     "fc2_activation": (("conv3", "conv4"), "fc2 computes the logits"),

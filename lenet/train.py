@@ -169,7 +169,9 @@ def _draw(trainer: Trainer, run: Path) -> str:
     quick = [group for group in groups.groups_of(data.feature_layer) if group.quick]
     rest = writing.drawing_command(run)
     try:
-        page = writing.write(data, run / runs.FIGURES, quick, hint=f"To draw everything: {rest}")
+        page = writing.write(
+            data, run / runs.FIGURES, quick, hint=f"To draw everything: {rest}"
+        ).page
     except OSError as error:
         return f"not drawn: {cli.describe(error)}"
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tyro.conf import arg
 
 from lenet import cli, files
 from lenet.recording import runs
-from lenet.registry import FEATURE_LAYERS
+from lenet.registry import FEATURE_LAYERS, FIGURE_GROUPS
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     from lenet.gallery.groups import Group
@@ -29,10 +30,11 @@ class Options:
 
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
-        only: Draw only these groups of figures, e.g. kernels fc2_maps embeddings.
         samples: Maximum number of test images in the embeddings.
         format: The format of the figures. Animations are always GIFs, and the diagram is a PNG.
-        dpi: Dots per inch. Figures are 12 inches wide.
+        dpi: Dots per inch.
+        width: Width of the figures in inches, e.g. 3.5 for one column of a paper. Their text stays
+            readable: at least 7 points.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
         output: The folder for the figures.
         data_dir: The path of the run's images, if they have been moved.
@@ -40,11 +42,18 @@ class Options:
 
     run: Annotated[Path, arg(metavar="RUN")]
     only: Annotated[
-        tuple[str, ...], arg(metavar="GROUP …", help_behavior_hint="(default: all)")
+        tuple[str, ...],
+        arg(
+            metavar="GROUP …",
+            help=f"Draw only these groups of figures: {', '.join(FIGURE_GROUPS)}. fc2_map:3 draws only "
+            "class 3. If the layer before the logits has another name, it replaces fc2.",
+            help_behavior_hint="(default: all)",
+        ),
     ] = ()
     samples: int = 5_000
     format: Literal["png", "svg", "pdf"] = "png"
     dpi: int = 100
+    width: Annotated[float | None, arg(help_behavior_hint="(default: 12, for a screen)")] = None
     colormap: str = "viridis"
     output: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
@@ -60,11 +69,10 @@ class Options:
 
     def check(self) -> None:
         """Raises a ValueError if a number is out of its range."""
-        for name, minimum in (("samples", 50), ("dpi", 10)):
-            if getattr(self, name) < minimum:
-                raise ValueError(
-                    f"Expected {name} to be at least {minimum}. Received: {getattr(self, name)}"
-                )
+        for name, minimum in (("samples", 50), ("dpi", 10), ("width", 2)):
+            value = getattr(self, name)
+            if value is not None and value < minimum:
+                raise ValueError(f"Expected {name} to be at least {minimum}. Received: {value}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,17 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         groups = _chosen_groups(options)
         data = _read(options)
-        from lenet.gallery.writing import write
+        from lenet.gallery.writing import drawing_command, write
 
         for group in groups:
             if options.only and not group.applies(data):
                 _warn(f"skipped {group.name}: {data.run.config.model} has no layer of this kind")
-        page = write(data, options.folder, groups, options.format, options.dpi)
+        hint = f"To draw everything: {drawing_command(options.run)}" if options.only else ""
+        page, made = write(
+            data, options.folder, groups, options.format, options.dpi, hint, options.width
+        )
     except KeyboardInterrupt:
         print("Interrupted: the figures drawn so far are complete.", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         cli.fail(error)
+    names = ", ".join(path.name for path in made)
+    print(textwrap.fill(f"{len(made)} files in {options.folder}: {names}", 100))
     print(f"{page}  ({time.perf_counter() - started:.0f} s)")
     return 0
 
@@ -104,7 +117,7 @@ def _chosen_groups(options: Options) -> list[Group]:
         OSError: the figures cannot be written.
     """
     options.check()
-    config, _ = runs.read_config(options.run)
+    config, dataset = runs.read_config(options.run)
     from matplotlib import colormaps
 
     from lenet.gallery import groups
@@ -114,7 +127,7 @@ def _chosen_groups(options: Options) -> list[Group]:
             "Expected colormap to be a colour map of matplotlib, e.g. viridis, jet, gray. "
             f"Received: colormap={options.colormap!r}"
         )
-    chosen = groups.select(options.only, _feature_layer(config.model))
+    chosen = groups.select(options.only, _feature_layer(config.model), dataset["class_names"])
     files.check_folder(options.folder, "figures", "choose a different folder with --output")
     return chosen
 

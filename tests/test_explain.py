@@ -36,6 +36,23 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def twice(picture: Path, tmp_path: Path) -> Path:
+    """The same drawing twice in one image."""
+    with Image.open(picture) as image:
+        both = Image.fromarray(np.hstack([np.asarray(image)] * 2))
+    both.save(tmp_path / "11.png")
+    return tmp_path / "11.png"
+
+
+def test_two_drawings_in_one_image_are_said_before_the_answer(
+    run: Path, twice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain.main([str(run), str(twice), "--output", str(tmp_path / "out.png")]) == 0
+    [note] = capsys.readouterr().err.splitlines()
+    assert note.startswith("Note: 11.png seems to contain 2 drawings.")
+
+
+@pytest.fixture
 def files(run: Path) -> Callable[[], set[Path]]:
     """The files of the run's folder, as they are now."""
     return lambda: set(run.rglob("*"))

@@ -16,6 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
+from lenet import registry
 from lenet.analysis import embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
@@ -108,11 +109,38 @@ def test_groups_come_in_the_order_of_the_page(drawn: Drawn) -> None:
 
 
 def test_a_name_that_no_group_has_is_refused() -> None:
+    assert tuple(group.name for group in groups.groups_of("fc2")) == registry.FIGURE_GROUPS
     chosen = groups.select(["fc1_maps", "kernels"], "fc1")
     assert [group.name for group in chosen] == ["kernels", "fc1_maps"]
     assert [group.heading for group in chosen] == ["Kernels", "fc1, all classes"]
     with pytest.raises(ValueError, match="name some of architecture, .*fc1_map.*: fc2_maps"):
         groups.select(["kernels", "fc2_maps"], "fc1")
+    with pytest.raises(ValueError, match=r"Received: kernel\. Did you mean kernels\?"):
+        groups.select(["kernel"], "fc2")
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"), [(["fc2_map:b"], [1]), (["fc2_map:2", "fc2_map:0"], [0, 2])]
+)
+def test_some_classes_are_chosen_by_name_or_number(words: list[str], labels: list[int]) -> None:
+    [group] = groups.select(words, "fc2", ("a", "b", "c"))
+    assert (group.name, group.partial) == ("fc2_map", True)
+    assert group.draw.keywords == {"labels": labels}
+    [whole] = groups.select(["fc2_map"], "fc2", ("a", "b", "c"))
+    assert not whole.partial
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("fc2_map:d", "Expected a class: a, b, c. Received: d"),
+        ("fc2_map:3", "Received: 3"),
+        ("kernels:a", "fc2_map\\[:CLASS\\], .* Received: kernels:a"),
+    ],
+)
+def test_a_class_that_does_not_exist_is_refused(word: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        groups.select([word], "fc2", ("a", "b", "c"))
 
 
 @pytest.mark.parametrize("group", FIGURES)

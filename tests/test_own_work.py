@@ -6,11 +6,13 @@ import re
 import shlex
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from lenet import cli, explain, train, visualize
+from experiments.grid import run_grid
+from lenet import cli, explain, export, train, visualize
 from lenet.config import TrainConfig
 from lenet.recording import events, runs
 
@@ -40,6 +42,7 @@ def test_the_example_of_model_fit_writes_what_the_page_says(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(0)  # The tests before this one may have asked for determinism.
     exec(compile(example(page, "fit"), "fit", "exec"), {})
     found = events.read_tensors(tmp_path / "summary_logs" / "mine" / "train")
     for tag in ("kernel", "kernel_gradient", "activation", "gradient_norm", "feature_maps"):
@@ -50,21 +53,67 @@ def test_the_example_of_model_fit_writes_what_the_page_says(
     }
 
 
+def test_the_examples_of_scripts_print_what_they_computed(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(example(page, "script"), "script", "exec"), names)
+    said = capsys.readouterr().out
+    [shown] = [line for line in said.splitlines() if line.startswith("History(")]
+    assert re.fullmatch(r"History\('runs/first', done, step=50, test_accuracy=0\.\d{4}\)", shown)
+    assert "'conv1': TensorShape([5, 28, 28, 6])" in said
+    assert np.asarray(names["fc1"]).shape == (1000, 120)
+
+
+@pytest.mark.slow
+def test_the_example_of_a_grid_prints_its_rows(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example(page, "grid"), "grid", "exec"), {"__name__": "__main__"})
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert [name for name, _ in rows] == ["relu-adam-seed0", "tanh-adam-seed0"]
+    assert all(0.1 <= float(accuracy) <= 1 for _, accuracy in rows)
+
+
+def test_an_unknown_option_of_a_grid_names_the_one_that_was_meant() -> None:
+    with pytest.raises(ValueError, match="no option 'activation_list'. Did you mean activations"):
+        run_grid(activation_list=["relu"])
+
+
 def test_a_network_of_ones_own_trains_and_is_drawn_and_explained(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = folder_with_network(page, tmp_path)
     monkeypatch.chdir(folder)
     commands = [shlex.split(line)[3:] for line in example(page, "commands").splitlines()]
-    assert train.main([*commands[0], "--epochs", "1", "--quiet"]) == 0
+    assert train.main([*commands[0], "--max-steps", "9", "--quiet", "--no-figures"]) == 0
     run = folder / "summary_logs" / "mine"
     assert runs.read_config(run)[0].model == "mynet:MyNet"
     assert {"conv1/kernel", "hidden/by_class"} <= set(events.read_tensors(run / "train"))
-    assert visualize.main([*commands[1], "--only", "kernels", "hidden_maps"]) == 0
+    with pytest.raises(SystemExit):  # Its names are those of its layers.
+        visualize.main([*commands[1], "--only", "fc2_maps"])
+    assert "hidden_maps, hidden_map[:CLASS], hidden_means" in capsys.readouterr().err
+    assert visualize.main([*commands[1], "--only", "kernels"]) == 0
+    assert (run / "figures" / "kernels_conv2.png").exists()
+
+
+@pytest.mark.slow
+def test_it_is_drawn_explained_and_exported(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder_with_network(page, tmp_path))
+    commands = [shlex.split(line)[3:] for line in example(page, "commands").splitlines()]
+    assert train.main([*commands[0], "--epochs", "2"]) == 0
+    run = tmp_path / "summary_logs" / "mine"
     assert (run / "figures" / "hidden_maps.png").exists()
+    assert visualize.main([*commands[1], "--samples", "60"]) == 0
+    assert (run / "figures" / "embedding_hidden_tsne.png").exists()
     assert explain.main(commands[2]) == 0
     assert (run / "figures" / "explain-digit.png").exists()
     assert "digit.png: " in capsys.readouterr().out
+    assert export.main([str(run)]) == 0
 
 
 @pytest.mark.slow

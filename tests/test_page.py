@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet.gallery.page import PageFigure, Section, data_address, render
+from lenet.gallery.page import PageFigure, Section, data_address, read, render
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -45,16 +46,20 @@ def figure(name: str, caption: str = "What to look for.", moving: bool = False) 
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
+def sections() -> list[Section]:
     """Three sections; one with an animation, one with many figures, one with nasty texts."""
-    sections = [
-        Section("evolution", "During training", [figure("kernels", moving=True)]),
-        Section("fc2_map", "Class by class", [figure(f"fc2_map_{n}") for n in range(10)]),
-        Section("embeddings", NASTY, [figure(NASTY, NASTY)], "pairs"),
+    return [
+        Section("evolution", "During training", [figure("kernels", moving=True)], 600),
+        Section("fc2_map", "Class by class", [figure(f"fc2_map_{n}") for n in range(10)], 600),
+        Section("embeddings", NASTY, [figure(NASTY, NASTY)], 600, "pairs"),
     ]
-    return render(
-        f"What the network learned: {NASTY}", {"run": NASTY, "seed": "0"}, sections, NASTY
-    )
+
+
+@pytest.fixture(scope="module")
+def page(sections: list[Section]) -> str:
+    """The page with these sections."""
+    title, facts = f"What the network learned: {NASTY}", {"run": NASTY, "seed": "0"}
+    return render(title, facts, sections, NASTY, NASTY, 600)
 
 
 class Reader(HTMLParser):
@@ -118,6 +123,16 @@ class TestHtml:
         said = [text for text in reader.texts if NASTY in text]
         # Title, heading, fact, link, hint, heading of the section, caption.
         assert len(said) == 7
+
+    def test_it_can_be_read_back(self, page: str, sections: list[Section]) -> None:
+        assert read(page, NASTY) == sections
+        assert read(page, "another run") == read("<p>No page of ours</p>", "") == []
+
+    def test_figures_of_an_older_checkpoint_say_so(self, sections: list[Section]) -> None:
+        newer = render("", {}, [*sections[1:], replace(sections[0], step=900)], "", "run", 900)
+        assert newer.count("These figures show the network after step 600") == 2
+        assert newer.count("data-step") == 3
+        assert [section.step for section in read(newer, "run")] == [600, 600, 900]
 
     def test_it_is_one_utf8_document_with_a_language(self, page: str) -> None:
         reader = Reader(page)

@@ -407,3 +407,16 @@ def png_header(side: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def test_two_digits_in_one_picture_are_noticed_and_one_is_not(digits: Dataset) -> None:
+    images, gap = digits.test.images[:60, ..., 0], np.zeros((28, 6), np.uint8)
+    found: dict[str, list[int]] = {"single": [], "beside": [], "below": []}
+    for image, other in zip(images, images[::-1], strict=True):
+        beside, below = np.hstack([image, gap, other]), np.vstack([image, gap.T, other])
+        for name, drawing in (("single", image), ("beside", beside), ("below", below)):
+            canvas = np.pad(255 - drawing.repeat(4, 0).repeat(4, 1), 40, constant_values=255)
+            found[name].append(prepare_drawing(picture_of(canvas / 255), MNIST_SHAPE).drawings)
+    assert np.mean(np.array(found["single"]) == 1) == 1
+    assert np.mean(np.array(found["beside"]) == 2) >= 0.9
+    assert np.mean(np.array(found["below"]) == 2) >= 0.7

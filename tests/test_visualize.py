@@ -40,6 +40,8 @@ ANIMATIONS = {
 DIAGRAM = {"architecture.png"} if shutil.which("dot") else set()
 NUM_INSPECTIONS = 6
 
+KERNELS = ["kernels_conv1", "kernels_conv2", "kernels_conv2_by_channel"]
+
 Draw = Callable[..., Path]
 
 
@@ -156,6 +158,28 @@ class TestOptions:
         kernels = {"kernels_conv1.png", "kernels_conv2.png", "kernels_conv2_by_channel.png"}
         assert names(folder) == kernels | {"mistakes.png", "index.html"}
         assert len(re.findall("<section", (folder / "index.html").read_text())) == 2
+
+    def test_the_page_keeps_what_was_drawn_before(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "drawn"
+
+        def drawn(*only: str) -> list[str]:
+            arguments = [str(run), "--output", str(folder), "--only", *only]
+            assert visualize.main(arguments) == 0
+            return re.findall(r'<img src="[^"]*" alt="(\w+)">', (folder / "index.html").read_text())
+
+        assert drawn("fc2_map:3", "kernels") == [*KERNELS, "fc2_map_3"]
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"4 files in {folder}: kernels_conv1.png, kernels_conv2.png, " in said
+        (folder / "kernels_conv1.png").unlink()  # Then the page does not show it any more.
+        assert drawn("fc2_map:1", "fc2_map:3") == [*KERNELS[1:], "fc2_map_3", "fc2_map_1"]
+        page = (folder / "index.html").read_text()
+        assert page.count("<section") == 2 and "These figures show" not in page
+        elsewhere = shutil.copytree(run, tmp_path / "another", dirs_exist_ok=True)
+        arguments = [str(elsewhere), "--output", str(folder), "--only", "fc2_map:0"]
+        assert visualize.main(arguments) == 0
+        assert (folder / "index.html").read_text().count("<img") == 1
 
     def test_figures_go_into_the_runs_folder_unless_told_otherwise(
         self, run: Path, capsys: pytest.CaptureFixture[str]

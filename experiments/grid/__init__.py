@@ -5,7 +5,8 @@ options to its results), `tuning` (learning rates), `jobs` (the request for a ru
 `executor` (runs jobs in this process or on a cluster), `cluster` (starts or finds a cluster),
 `workers` and `greeting` (which of its machines can train), `dispatch` (gives runs to them),
 `run_one` and `session` (one run), `live` and `terminal_board` (printed output), `record`
-(`grid.json`), `library` (a grid from a script). Two programs help with clusters of several machines: `certificates` and `overhead`.
+(`grid.json`), `library` (a grid from a script). Two programs help with clusters of several machines:
+`certificates` and `overhead`.
 
 May import: report, combinations.
 """

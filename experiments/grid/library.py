@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import Any
 
 from experiments.combinations import VARIABLE, as_word, plural
 from experiments.grid.options import LEFT_OUT, GridOnly, parse
+from lenet import cli
 from lenet.config import TrainConfig
 
 
@@ -63,9 +63,7 @@ def _as_arguments(options: Mapping[str, Any]) -> list[str]:
     arguments = []
     for name, value in options.items():
         if name not in known - set(LEFT_OUT):
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise ValueError(f"A grid has no option {name!r}.{hint}")
+            raise ValueError(f"A grid has no option {name!r}{cli.did_you_mean(name, known)}")
         word = name.replace("_", "-")
         if value is None:
             continue

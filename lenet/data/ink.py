@@ -24,6 +24,9 @@ SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
 MINIMUM_EXTENT = 0.02  # The minimum size of a drawing, as a share of the longer side.
 EDGE = 0.03  # A piece at most this far from the edge touches it. A share of the side.
 MARGIN = 0.15  # A piece that touches the edge is no drawing if its middle is this near.
+# A part with a gap around it is a drawing of its own if it is this high and this wide, as shares of
+# all ink: the bar of a 5 is not, nor is a dot.
+WHOLE, HALF = 0.6, 0.2
 NOTHING_DRAWN = (
     "nothing drawn stands out from the background. Draw large, dark on light or light on dark."
 )
@@ -116,6 +119,29 @@ def drawn_part(ink: np.ndarray) -> np.ndarray:
         raise ValueError(NOTHING_DRAWN)
     around = _slide(kept, 2 * (1 + extent // 10) + 1, np.max)
     return around.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
+
+
+def number_of_drawings(mask: np.ndarray) -> int:
+    """How many drawings of similar size are next to each other, or one below the other.
+
+    Args:
+        mask: bool [height, width], the ink, cropped to it.
+
+    Returns:
+        At least 1. Drawings that touch or overlap each other count as one.
+    """
+    counts = [1]
+    for across in (mask, mask.T):
+        height, width = across.shape
+        filled = np.flatnonzero(across.any(0))
+        parts = np.split(filled, np.flatnonzero(np.diff(filled) > 1) + 1)
+        large = 0
+        for columns in parts:
+            rows = np.flatnonzero(across[:, columns].any(1))
+            tall = rows.size and np.ptp(rows) + 1 >= WHOLE * height
+            large += bool(tall and len(columns) >= min(HALF * height, HALF * width))
+        counts.append(large)
+    return max(counts)
 
 
 def _resized(values: np.ndarray, size: int | tuple[int, ...]) -> np.ndarray:

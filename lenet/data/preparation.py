@@ -16,7 +16,14 @@ from PIL import Image, ImageOps
 
 from lenet.data.centring import bounding_box, centred_by_mass, scaled_to_box, to_uint8
 from lenet.data.image_files import KINDS, BadImageError, flatten, open_image
-from lenet.data.ink import MINIMUM_CONTRAST, drawn_part, ink_of, is_dark_on_light
+from lenet.data.ink import (
+    INK,
+    MINIMUM_CONTRAST,
+    drawn_part,
+    ink_of,
+    is_dark_on_light,
+    number_of_drawings,
+)
 from lenet.registry import Resize
 
 WORKING_PIXELS = 1000  # The maximum length of the longer side of a photo or drawing.
@@ -52,10 +59,12 @@ class Prepared:
     Attributes:
         image: uint8 [height, width, channels].
         stages: the first is the photo or drawing as it was read, the last is the image.
+        drawings: how many drawings, e.g. digits, seem to be next to each other or one below the other.
     """
 
     image: np.ndarray
     stages: tuple[Stage, ...]
+    drawings: int = 1
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -158,7 +167,8 @@ def prepare_drawing(
             middle=(height / 2, width / 2),
         ),
     )
-    return Prepared(np.repeat(to_uint8(image)[..., None], channels, axis=-1), stages)
+    final = np.repeat(to_uint8(image)[..., None], channels, axis=-1)
+    return Prepared(final, stages, number_of_drawings(cropped > INK))
 
 
 def prepare_photo(

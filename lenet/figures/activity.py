@@ -13,8 +13,11 @@ from lenet.figures.style import (
     GRAY,
     PERCEPTUAL,
     WIDTH,
+    counted,
     mosaic,
     new_axes,
+    number_size,
+    set_title,
     show_matrix,
     without_ticks,
 )
@@ -74,12 +77,13 @@ def feature_maps(
     without_ticks(ax)
     ax.set_frame_on(False)
     for index, (x, y) in enumerate(positions):
-        if not crowded:
-            ax.text(x, y, f"{index}", ha="center", va="bottom", fontsize=8)
-        elif index % columns == 0:
+        size = number_size(ax, gap, 8)
+        if not crowded and size:
+            ax.text(x, y, f"{index}", ha="center", va="bottom", fontsize=size)
+        elif crowded and index % columns == 0:
             position = (x - width / 2 - gap, y + height / 2)
             ax.text(*position, f"{index}", ha="right", va="center", fontsize=8)
-    ax.set_title(f"{name}: {channels} maps of {height}×{width}, {when}", pad=12)
+    set_title(ax, f"{name}: {counted(channels, 'map')} of {height}×{width}, {when}", pad=12)
     return ax
 
 
@@ -127,7 +131,7 @@ def feature_map_of_class(
     show_matrix(features, ax, colormap=colormap, limits=limits, bar=bar)
     ax.set_xlabel("unit")
     ax.set_ylabel("test image")
-    ax.set_title(name)
+    set_title(ax, name)
     return ax
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from lenet.diagnostics import DIAGNOSTICS
-from lenet.figures.style import COLORS, TEST_COLOR, TRAIN_COLOR, WIDTH, new_axes
+from lenet.figures.style import COLORS, TEST_COLOR, TRAIN_COLOR, WIDTH, new_axes, set_title
 
 Curve = tuple[np.ndarray, np.ndarray]
 
@@ -57,7 +57,7 @@ def learning_curve(
         ax.set_ylim(bottom=0)
     ax.set_xlabel("step (optimizer updates)")
     ax.set_ylabel("cross-entropy loss (nats)" if name == "loss" else name)
-    ax.set_title(name)
+    set_title(ax, name)
     ax.grid(alpha=0.3)
     ax.legend(loc="best")
     return ax
@@ -102,7 +102,7 @@ def diagnostic(
         ax.set_yscale("log")
     ax.set_xlabel("step (optimizer updates)")
     ax.set_ylabel(shown.meaning, fontsize=9)
-    ax.set_title(shown.title)
+    set_title(ax, shown.title)
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=8, ncols=3)
     return ax

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from lenet.figures.activity import image
-from lenet.figures.style import PERCEPTUAL, WIDTH, figure_of, new_axes
+from lenet.figures.style import PERCEPTUAL, WIDTH, colour_bar, new_axes, set_title
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
@@ -31,7 +31,7 @@ def confusion_matrix(
     # On a linear scale the diagonal would hide every mistake.
     shown = np.ma.masked_equal(counts, 0)
     drawn = ax.imshow(shown, cmap=PERCEPTUAL, norm=LogNorm(1, max(2, counts.max())))
-    figure_of(ax).colorbar(drawn, ax=ax, label="test images (logarithmic)", fraction=0.045)
+    colour_bar(drawn, ax, "test images (logarithmic)")
     positions = range(len(class_names))
     ax.set_xticks(positions, class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
     ax.set_yticks(positions, class_names)
@@ -44,7 +44,7 @@ def confusion_matrix(
                 )
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
-    ax.set_title(title)
+    set_title(ax, title)
     return ax
 
 

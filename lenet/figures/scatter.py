@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from lenet.figures.style import CLASS_COLORS, WIDTH, new_axes, without_ticks
+from lenet.figures.style import CLASS_COLORS, WIDTH, new_axes, set_title, without_ticks
 
 if TYPE_CHECKING:  # Figures receive these numbers; they do not compute them.
     from lenet.analysis.embeddings import Separation
@@ -74,7 +74,7 @@ def scatter(
     else:
         ax.set_xlabel(axis_names[0])
         ax.set_ylabel(axis_names[1])
-    ax.set_title(title)
+    set_title(ax, title)
     return ax
 
 

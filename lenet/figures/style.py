@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import textwrap
 
 import numpy as np
 from matplotlib import colormaps
@@ -19,6 +19,9 @@ CLASS_COLORS = (*COLORS[:7], "#8B4513", "#7F7F7F", "#B8B000")
 TRAIN_COLOR, TEST_COLOR = COLORS[0], COLORS[1]
 GRAY, PERCEPTUAL, DIVERGING = "gray", "viridis", "RdBu_r"
 GAP_COLOR = "#F7F0DC"  # Between images. No colour map contains it, so no weight looks like it.
+BAR_INCHES = 0.8  # For a colour bar, its numbers and its label.
+CHARACTER_WIDTH = 0.52  # The mean width of a letter, as a share of the font size.
+SMALLEST_NUMBER = 4.0  # Points.
 WIDTH = 12.0  # inches; 1,200 pixels at the default 100 dots per inch.
 
 
@@ -34,13 +37,6 @@ def figure_of(ax: Axes) -> Figure:
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure
-
-
-def encode(figure: Figure, format: str, dpi: int) -> bytes:
-    """A figure as the bytes of a file, e.g. of format "png"."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=format, dpi=dpi)
-    return buffer.getvalue()
 
 
 def show_matrix(
@@ -64,8 +60,48 @@ def show_matrix(
         values, cmap=colors, vmin=minimum, vmax=maximum, interpolation="nearest", aspect="auto"
     )
     if bar is not None:
-        figure_of(ax).colorbar(image, ax=ax, label=bar, fraction=0.04, pad=0.01)
+        colour_bar(image, ax, bar)
     return image
+
+
+def colour_bar(image: AxesImage, ax: Axes, label: str) -> None:
+    """Adds a colour bar on the right of Axes, which become narrower by the bar and its labels."""
+    figure, share = figure_of(ax), 0.04
+    if figure.get_layout_engine() is None:  # Nobody else makes room for the labels.
+        share = min(0.4, BAR_INCHES / width_of(ax))
+    figure.colorbar(image, ax=ax, label=label, fraction=share, pad=0.01)
+
+
+def width_of(ax: Axes) -> float:
+    """The width of Axes in inches; that of their figure if they are alone in it."""
+    figure = figure_of(ax)
+    alone = len(figure.axes) == 1 and ax.get_figure(root=False) is figure
+    return figure.get_figwidth() if alone else ax.get_window_extent().width / figure.dpi
+
+
+def set_title(ax: Axes, text: str, size: float = 12, pad: float | None = None) -> None:
+    """Sets the title of Axes, in as many lines as their width requires."""
+    characters = max(10, int(width_of(ax) * 72 / (CHARACTER_WIDTH * size)))
+    lines = [textwrap.fill(line, characters) for line in text.splitlines()]
+    ax.set_title("\n".join(lines), fontsize=size, pad=pad)
+
+
+def number_size(ax: Axes, gap: float, largest: float) -> float:
+    """The font size of numbers that stand in the gaps of a mosaic; 0 if they would be too small.
+
+    Args:
+        gap: the height of the gaps, in the units of the Axes.
+        largest: the size if there is room enough, in points.
+    """
+    extent, dpi = ax.get_window_extent(), figure_of(ax).dpi
+    across, down = np.ptp([ax.get_xlim(), ax.get_ylim()], axis=1)
+    points = gap * min(extent.width / across, extent.height / down) * 72 / dpi
+    return min(largest, points) if points >= SMALLEST_NUMBER else 0
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, e.g. "1 kernel" or "6 kernels"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def without_ticks(ax: Axes) -> None:

@@ -6,7 +6,17 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lenet.figures import tiles
-from lenet.figures.style import DIVERGING, GRAY, mosaic, new_axes, show_matrix, without_ticks
+from lenet.figures.style import (
+    DIVERGING,
+    GRAY,
+    counted,
+    mosaic,
+    new_axes,
+    number_size,
+    set_title,
+    show_matrix,
+    without_ticks,
+)
 
 COLUMNS = 8
 # For many units: the maximum and minimum per row, and the figure's side and gaps in weights.
@@ -43,8 +53,9 @@ def kernels(kernel: np.ndarray, name: str = "conv", ax: Axes | None = None) -> A
         )
     _bare(ax)
     for index, (x, y) in enumerate(positions):
-        ax.text(x, y - 0.05, f"{index}", ha="center", va="bottom", fontsize=9)
-    ax.set_title(f"{name}: {outputs} kernels of {height}×{width} ({how})", pad=16)
+        if size := number_size(ax, 1, 9):
+            ax.text(x, y - 0.05, f"{index}", ha="center", va="bottom", fontsize=size)
+    set_title(ax, f"{name}: {counted(outputs, 'kernel')} of {height}×{width} ({how})", pad=16)
     return ax
 
 
@@ -79,8 +90,8 @@ def unit_images(weights: np.ndarray, name: str = "fc", ax: Axes | None = None) -
         if index % columns == 0:  # Only the first of each row has room for its number.
             position = (x - width / 2 - UNIT_GAP, y + height / 2)
             ax.text(*position, f"{index}", ha="right", va="center", fontsize=8)
-    which = f"{units} units" if shown == units else f"the first {shown} of {units} units"
-    ax.set_title(f"{name}: {which}, {height}×{width} weights each ({how})", pad=12)
+    which = counted(units, "unit") if shown == units else f"the first {shown} of {units} units"
+    set_title(ax, f"{name}: {which}, {height}×{width} weights each ({how})", pad=12)
     return ax
 
 
@@ -111,7 +122,7 @@ def kernels_by_channel(kernel: np.ndarray, name: str = "conv", ax: Axes | None =
     ax.set_frame_on(False)
     ax.set_xlabel("kernel (output channel)")
     ax.set_ylabel("input channel")
-    ax.set_title(f"{name}: every channel of every kernel (red raises, blue lowers the output)")
+    set_title(ax, f"{name}: every channel of every kernel (red raises, blue lowers the output)")
     return ax
 
 
@@ -127,7 +138,7 @@ def matrix(kernel: np.ndarray, name: str = "fc", ax: Axes | None = None) -> Axes
     show_matrix(kernel.T, ax, colormap=DIVERGING, limits=(-reach, reach), bar="weight")
     ax.set_xlabel("input")
     ax.set_ylabel("output")
-    ax.set_title(f"{name}: {inputs}×{outputs} weights (red raises, blue lowers an output)")
+    set_title(ax, f"{name}: {inputs}×{outputs} weights (red raises, blue lowers an output)")
     return ax
 
 

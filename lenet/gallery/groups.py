@@ -5,12 +5,14 @@ To add a figure, write a function that yields it, and add a `Group` line here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lenet import cli
 from lenet.gallery import answers, layers, learning, network, separation
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.page import Layout
@@ -33,6 +35,8 @@ class Group:
         quick: whether it takes a second or less. `lenet.train` draws these groups when it ends.
         applies: whether the network has layers of this kind.
         arrays: returns the arrays that are saved with the figures, as `<name>.npz`.
+        by_class: whether `draw` takes the classes to draw as a second argument, `labels`.
+        partial: whether only some of its figures are drawn.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Group:
     quick: bool = False
     applies: Callable[[RunData], bool] = lambda data: True
     arrays: Callable[[RunData], Mapping[str, np.ndarray]] | None = None
+    by_class: bool = False
+    partial: bool = False
 
 
 def _has_convolutions(data: RunData) -> bool:
@@ -76,7 +82,7 @@ GROUPS = (
         quick=True,
         arrays=layers.class_map_arrays,
     ),
-    Group("{features}_map", "{features}, class by class", layers.class_maps),
+    Group("{features}_map", "{features}, class by class", layers.class_maps, by_class=True),
     Group("{features}_means", "{features}, class means", layers.class_means),
     Group("confusion_matrix", "Confusion matrix", answers.confusion_matrix),
     Group("mistakes", "Mistakes", answers.mistakes),
@@ -102,16 +108,51 @@ def groups_of(feature_layer: str) -> list[Group]:
     ]
 
 
-def select(names: Sequence[str], feature_layer: str) -> list[Group]:
+def select(
+    names: Sequence[str], feature_layer: str, class_names: Sequence[str] = ()
+) -> list[Group]:
     """The groups with these names, in the order of the page; all groups if no names are given.
 
+    Args:
+        names: e.g. "kernels", or "fc2_map:3" for the figure of one class, which is given by its
+            name or by its number.
+        class_names: the names of all classes.
+
     Raises:
-        ValueError: there is no group with one of these names.
+        ValueError: there is no group or no class with one of these names.
     """
-    groups = groups_of(feature_layer)
-    known = [group.name for group in groups]
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(
-            f"Expected --only to name some of {', '.join(known)}. Received: {', '.join(unknown)}"
-        )
-    return [group for group in groups if not names or group.name in names]
+    groups = {group.name: group for group in groups_of(feature_layer)}
+    chosen: dict[str, set[int]] = {}
+    for word in names:
+        name, colon, class_name = word.partition(":")
+        if name not in groups or (colon and not groups[name].by_class):
+            shown = [n + ("[:CLASS]" if group.by_class else "") for n, group in groups.items()]
+            raise ValueError(
+                f"Expected --only to name some of {', '.join(shown)}. Received: {word}"
+                f"{cli.did_you_mean(name, groups)}"
+            )
+        labels = chosen.setdefault(name, set())
+        if colon:
+            labels.add(_label(class_name, class_names))
+    return [
+        _only(group, chosen.get(name, set()))
+        for name, group in groups.items()
+        if not names or name in chosen
+    ]
+
+
+def _only(group: Group, labels: set[int]) -> Group:
+    """The group with the figures of these classes; all its figures if there are none."""
+    if not labels:
+        return group
+    draw = functools.partial(group.draw, labels=sorted(labels))
+    return replace(group, draw=draw, partial=True)
+
+
+def _label(class_name: str, class_names: Sequence[str]) -> int:
+    """The number of a class from its name or its number."""
+    if class_name in class_names:
+        return class_names.index(class_name)
+    if class_name.isdecimal() and int(class_name) < len(class_names):
+        return int(class_name)
+    raise ValueError(f"Expected a class: {', '.join(class_names)}. Received: {class_name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +66,12 @@ def class_map_arrays(data: RunData) -> dict[str, np.ndarray]:
     return {f"map_{label}": values for label, values in enumerate(features_by_class(data))}
 
 
-def class_maps(data: RunData) -> Iterator[CaptionedFigure]:
-    """The features of each class, one figure per class."""
+def class_maps(data: RunData, labels: Sequence[int] = ()) -> Iterator[CaptionedFigure]:
+    """The features of each class, one figure per class; only of these classes if any are given."""
     layer = data.feature_layer
     for label, values in enumerate(features_by_class(data)):
+        if labels and label not in labels:
+            continue
         name = data.run.class_names[label]
         if not len(values):
             data.warn(f"no {layer} map of class {name}, because it has no test images")

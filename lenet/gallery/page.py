@@ -1,11 +1,12 @@
-"""One page with all figures of a run: a single file that works offline."""
+"""One page with all figures of a run: a single file that works offline, and can be read back."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from typing import Any, Literal, get_args
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -37,7 +38,7 @@ TEMPLATE = """<!doctype html>
   button { font: inherit; padding: .3rem .9rem; margin-bottom: .5rem; cursor: pointer; }
 </style>
 </head>
-<body>
+<body data-run="{{ run }}">
 <header>
   <h1>{{ title }}</h1>
   <table>{% for name, value in facts.items() %}
@@ -49,8 +50,10 @@ TEMPLATE = """<!doctype html>
 </header>
 <main>
 {% for section in sections %}
-<section id="{{ section.name }}">
+<section id="{{ section.name }}" data-layout="{{ section.layout }}" data-step="{{ section.step }}">
   <h2>{{ section.heading }}</h2>
+  {% if section.step != step %}<p>These figures show the network after step {{ section.step }}. The
+  newest checkpoint is that of step {{ step }}.</p>{% endif %}
   <div class="{{ section.arrangement }}">
   {% for figure in section.figures %}
   <figure>
@@ -103,6 +106,7 @@ class Section:
 
     Attributes:
         name: the target of links to this section.
+        step: the number of updates before the checkpoint that the figures show.
         layout: "column" places figures below each other, or in a grid if there are more than
             five. "tall" does the same, but limits their height. "pairs" places the first figure
             across the page and the others in rows of two.
@@ -111,6 +115,7 @@ class Section:
     name: str
     heading: str
     figures: Sequence[PageFigure]
+    step: int
     layout: Layout = "column"
 
     @property
@@ -129,9 +134,65 @@ def data_address(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def render(title: str, facts: Mapping[str, str], sections: Sequence[Section], hint: str) -> str:
-    """The page as HTML, with every text escaped."""
+def render(
+    title: str,
+    facts: Mapping[str, str],
+    sections: Sequence[Section],
+    hint: str,
+    run: str,
+    step: int,
+) -> str:
+    """The page as HTML, with every text escaped.
+
+    Args:
+        run: the name of the run, by which `read` recognizes its page.
+        step: the step of the newest checkpoint. Sections with an older one say so.
+    """
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    return template.render(title=title, facts=facts, sections=sections, hint=hint)
+    return template.render(
+        title=title, facts=facts, sections=sections, hint=hint, run=run, step=step
+    )
+
+
+def read(page: str, run: str) -> list[Section]:
+    """The sections of a page that `render` made; none if it is the page of a different run."""
+    reader = _Reader()
+    reader.feed(page)
+    return reader.sections if reader.run == run else []
+
+
+class _Reader(HTMLParser):
+    """Collects the sections of a page with their figures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = ""
+        self.sections: list[Section] = []
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values: dict[str, Any] = dict(attrs)
+        self._inside = tag
+        if tag == "body":
+            self.run = values.get("data-run", "")
+        elif tag == "section" and values.get("data-layout") in get_args(Layout):
+            step, layout = int(values["data-step"]), values["data-layout"]
+            self.sections.append(Section(values["id"], "", [], step, layout))
+        elif tag == "img" and self.sections:
+            shown = PageFigure(values["alt"], "", values["src"], values.get("data-other", ""))
+            self._change_last(figures=[*self.sections[-1].figures, shown])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "h2" and self.sections:
+            self._change_last(heading=self.sections[-1].heading + data)
+        elif self._inside == "figcaption" and self.sections:
+            *earlier, last = self.sections[-1].figures
+            self._change_last(figures=[*earlier, replace(last, caption=last.caption + data)])
+
+    def _change_last(self, **changes: Any) -> None:
+        self.sections[-1] = replace(self.sections[-1], **changes)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lenet import cli, files
-from lenet.figures import style
+from lenet.figures import saving
 from lenet.gallery.captioned import CaptionedFigure
-from lenet.gallery.groups import Group
-from lenet.gallery.page import PageFigure, Section, data_address, render
+from lenet.gallery.groups import Group, groups_of
+from lenet.gallery.page import PageFigure, Section, data_address, read, render
 from lenet.gallery.run_data import RunData
 
 PAGE = "index.html"
 PAGE_DPI = 100
 WHAT, REMEDY = "figures", "choose a different folder with --output"
+
+
+class Written(NamedTuple):
+    """The page, and the other files that a call of `write` made."""
+
+    page: Path
+    files: list[Path]
 
 
 def write(
@@ -29,32 +38,56 @@ def write(
     format: str = "png",
     dpi: int = PAGE_DPI,
     hint: str = "",
-) -> Path:
+    width: float | None = None,
+) -> Written:
     """Draws groups of figures and writes them with their page. No file is ever incomplete.
+
+    The page keeps the figures of other groups that an earlier call drew for this run.
 
     Args:
         groups: the groups to draw; those that do not apply to the network are left out.
         format: "png", "svg" or "pdf".
         hint: a sentence for the top of the page.
-
-    Returns:
-        The path of the page.
+        width: the width of the figures in inches; default: that for a screen.
 
     Raises:
         OSError: the folder cannot be written.
     """
     files.make_folder(folder, WHAT, REMEDY)
-    sections = []
+    page, step = folder / PAGE, data.run.step
+    sections = {section.name: section for section in _earlier(page, data.run.path.name)}
+    made: list[Path] = []
     for group in _with_progress([group for group in groups if group.applies(data)]):
-        figures = [_save(drawn, folder, format, dpi) for drawn in group.draw(data)]
+        earlier = sections.pop(group.name, None)
+        figures = {}
+        if group.partial and earlier is not None and earlier.step == step:
+            figures = {figure.name: figure for figure in earlier.figures}
+        for drawn in group.draw(data):
+            figures[drawn.name] = _save(drawn, folder, format, dpi, width, made)
         if group.arrays is not None:
-            files.write(folder / f"{group.name}.npz", _compressed(group.arrays(data)))
+            made.append(folder / f"{group.name}.npz")
+            files.write(made[-1], _compressed(group.arrays(data)))
         if figures:
-            sections.append(Section(group.name, group.heading, figures, group.layout))
-    page = folder / PAGE
+            drawn_now = list(figures.values())
+            section = Section(group.name, group.heading, drawn_now, step, group.layout)
+            sections[group.name] = section
     title = f"What the network learned: {data.run.title}"
-    files.write(page, render(title, _facts(data), sections, hint))
-    return page
+    order = [group.name for group in groups_of(data.feature_layer)]
+    in_order = [sections[name] for name in order if name in sections]
+    files.write(page, render(title, _facts(data), in_order, hint, data.run.path.name, step))
+    return Written(page, made)
+
+
+def _earlier(page: Path, run: str) -> list[Section]:
+    """What the page shows now, without figures whose files the user has removed."""
+    if not page.exists():
+        return []
+    sections = []
+    for section in read(page.read_text(errors="replace"), run):
+        there = [f for f in section.figures if any(page.parent.glob(f"{glob.escape(f.name)}.*"))]
+        if there:
+            sections.append(replace(section, figures=there))
+    return sections
 
 
 def drawing_command(run: Path) -> str:
@@ -91,19 +124,30 @@ def _with_progress(groups: Sequence[Group]) -> Iterator[Group]:
             progress.advance(task)
 
 
-def _save(drawn: CaptionedFigure, folder: Path, format: str, dpi: int) -> PageFigure:
-    """Writes one figure, and returns it in the form for the page."""
+def _save(
+    drawn: CaptionedFigure,
+    folder: Path,
+    format: str,
+    dpi: int,
+    width: float | None,
+    made: list[Path],
+) -> PageFigure:
+    """Writes one figure, adds its file to `made`, and returns it in the form for the page."""
     moving = ""
     if isinstance(drawn.content, bytes):
-        files.write(folder / f"{drawn.name}{drawn.suffix}", drawn.content)
+        made.append(folder / f"{drawn.name}{drawn.suffix}")
+        files.write(made[-1], drawn.content)
         shown = drawn.still or drawn.content
         if drawn.still:
             moving = data_address(drawn.content, "image/gif")
     else:
-        shown = style.encode(drawn.content, format, dpi)
-        files.write(folder / f"{drawn.name}.{format}", shown)
-        if format != "png" or dpi > PAGE_DPI:
-            shown = style.encode(drawn.content, "png", PAGE_DPI)
+        shown = b""
+        if format != "png" or dpi > PAGE_DPI or width is not None:  # Before it gets narrower.
+            shown = saving.encode(drawn.content, "png", PAGE_DPI)
+        saved = saving.encode(drawn.content, format, dpi, width)
+        made.append(folder / f"{drawn.name}.{format}")
+        files.write(made[-1], saved)
+        shown = shown or saved
     return PageFigure(drawn.name, drawn.caption, data_address(shown, "image/png"), moving)
 
 

@@ -1,4 +1,4 @@
 """Trains a network: the compiled steps, the outer loop around them, the schedule, interruptions.
 
-May import: data, networks, recording, analysis.
+May import: figures, data, networks, recording, analysis.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import tensorflow as tf
 from lenet.data.sampling import PROBE_IMAGES, first_of_each_class
 from lenet.recording import events
 from lenet.recording.inspections import Inspection
-from lenet.recording.summaries import Summaries
+from lenet.recording.summaries import Summaries, encode_inspection
 from lenet.training.inspector import Measured, as_arrays, as_layers, copied_kernels, measurements
 from lenet.training.watching import Watched, layers_with_kernel, watching
 
@@ -70,6 +71,8 @@ class Inspector(keras.callbacks.Callback):
         self._first_kernels: dict[str, np.ndarray] = {}
         self._kernels_before: tuple[int, dict[str, np.ndarray]] = (-1, {})
         self._inspected = -1
+        self._encoder = ThreadPoolExecutor(1)
+        self._encoding: tuple[int, Future[bytes]] | None = None
 
     def set_model(self, model: keras.Model) -> None:
         """Keras calls this before training."""
@@ -115,6 +118,7 @@ class Inspector(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Writes the metrics of the epoch."""
         assert self._summaries is not None
+        self._write_encoded()
         values = {name: float(value) for name, value in (logs or {}).items()}
         values.setdefault("learning_rate", float(self.model.optimizer.learning_rate))
         test = {name[4:]: value for name, value in values.items() if name.startswith("val_")}
@@ -126,6 +130,7 @@ class Inspector(keras.callbacks.Callback):
         assert self._summaries is not None
         if self._step() != self._inspected:
             self._look(self._step())
+        self._write_encoded()
         self._summaries.close()
 
     def _step(self) -> int:
@@ -146,18 +151,25 @@ class Inspector(keras.callbacks.Callback):
                 height, width = layers[name].kernel.shape[:2]
                 kernels_as_images = layers[name].kernel.reshape(height, width, 1, -1)
                 layers[name] = replace(layers[name], kernel=kernels_as_images)
-        self._summaries.write_inspection(
-            Inspection(
-                step=step,
-                layers=layers,
-                feature_maps=measured["feature_maps"],
-                pre_activations=measured["pre_activations"],
-                features=features,
-                feature_layer=feature_layer,
-                labels=self._labels,
-            )
+        inspection = Inspection(
+            step=step,
+            layers=layers,
+            feature_maps=measured["feature_maps"],
+            pre_activations=measured["pre_activations"],
+            features=features,
+            feature_layer=feature_layer,
+            labels=self._labels,
         )
+        self._write_encoded()
+        self._encoding = step, self._encoder.submit(encode_inspection, inspection)
         self._inspected = step
+
+    def _write_encoded(self) -> None:
+        """Writes the last inspection. It was encoded in a thread while training continued."""
+        if self._encoding is not None:
+            assert self._summaries is not None
+            (step, encoded), self._encoding = self._encoding, None
+            self._summaries.write_inspection(step, encoded.result())
 
     def _measured(self) -> Measured:
         """The measurements. They are compiled, unless the model's own code does not allow it."""

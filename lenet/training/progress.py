@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from lenet.training.history import History
 
 
 class Reporter:
@@ -26,6 +29,9 @@ class Reporter:
 
     def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
         """A compiled call has ended. The numbers are those of its last step."""
+
+    def epoch(self, history: History, num_classes: int) -> None:
+        """An epoch has ended, and its test evaluation is in the history."""
 
     def line(self, text: str) -> None:
         """Prints a line."""

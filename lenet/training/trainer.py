@@ -25,6 +25,7 @@ from lenet.training.history import Diverged, EpochSums, History, Pace, State
 from lenet.training.inspector import ProbeInspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
 from lenet.training.learning_rates import learning_rates
+from lenet.training.notebook import NotebookReporter, in_notebook
 from lenet.training.progress import Reporter
 from lenet.training.runtime import configure_tensorflow, describe_environment
 from lenet.training.schedule import Schedule, logged_steps
@@ -49,7 +50,7 @@ class Trainer:
     Args:
         config: the options; the defaults of the model and the data set are filled in here.
         dataset: the images.
-        reporter: shows the progress; default: lines on standard output.
+        reporter: shows the progress; default: a bar and curves in a notebook, and lines elsewhere.
 
     Raises:
         FileNotFoundError: `resume` is not a run.
@@ -63,7 +64,8 @@ class Trainer:
         device = devices.concrete(config.device)
         self.config = config = replace(config, device=device).resolved(dataset.name)
         self.dataset = dataset
-        self.reporter = reporter or Reporter(config.quiet)
+        live = in_notebook() and not config.quiet
+        self.reporter = reporter or (NotebookReporter() if live else Reporter(config.quiet))
         if config.resume is not None:
             resuming.check_same_run(config, dataset, config.resume)
         self._device, note = configure_tensorflow(config.threads, config.deterministic, device)
@@ -317,6 +319,7 @@ class Trainer:
             f"  test loss {self.history.test_loss:.4f}"
             f"  test accuracy {100 * self.history.test_accuracy:.2f} %  {sums.seconds:.1f} s"
         )
+        self.reporter.epoch(self.history, len(self.dataset.class_names))
         if self.step == self.schedule.steps_per_epoch:
             self._project(recorder)
 
