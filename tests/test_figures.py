@@ -287,7 +287,7 @@ class TestActivity:
 
     def test_maps_say_whether_they_are_before_or_after_the_activation(self) -> None:
         figure = activity.all_feature_maps(IMAGES[0], {"conv2": MAPS}, {"conv2": MAPS + 1})
-        titles = [ax.get_title() for ax in figure.axes]
+        titles = [ax.get_title().replace("\n", " ") for ax in figure.axes]
         assert "input" in titles[0]
         assert "before the activation" in titles[1]
         assert "after the activation" in titles[2]

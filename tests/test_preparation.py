@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from lenet.data.centring import stroke_width
+from lenet.data.centring import bounding_box, stroke_width
 from lenet.data.datasets import Dataset
 from lenet.data.idx import read_idx
 from lenet.data.image_files import decode
+from lenet.data.ink import number_of_drawings
 from lenet.data.preparation import Prepared, prepare, prepare_drawing, prepare_photo, read_picture
 
 MNIST_SHAPE = (28, 28, 1)
@@ -410,13 +411,14 @@ def png_header(side: int) -> bytes:
 
 
 def test_two_digits_in_one_picture_are_noticed_and_one_is_not(digits: Dataset) -> None:
-    images, gap = digits.test.images[:60, ..., 0], np.zeros((28, 6), np.uint8)
+    images, gap = digits.test.images[:300, ..., 0], np.zeros((28, 4), np.uint8)
     found: dict[str, list[int]] = {"single": [], "beside": [], "below": []}
     for image, other in zip(images, images[::-1], strict=True):
         beside, below = np.hstack([image, gap, other]), np.vstack([image, gap.T, other])
         for name, drawing in (("single", image), ("beside", beside), ("below", below)):
-            canvas = np.pad(255 - drawing.repeat(4, 0).repeat(4, 1), 40, constant_values=255)
-            found[name].append(prepare_drawing(picture_of(canvas / 255), MNIST_SHAPE).drawings)
-    assert np.mean(np.array(found["single"]) == 1) == 1
+            top, left, bottom, right = bounding_box(drawing > 90)
+            mask = drawing[top:bottom, left:right] > 90
+            found[name].append(number_of_drawings(mask))
+    assert np.mean(np.array(found["single"]) == 1) >= 0.99
     assert np.mean(np.array(found["beside"]) == 2) >= 0.9
-    assert np.mean(np.array(found["below"]) == 2) >= 0.7
+    assert np.mean(np.array(found["below"]) == 2) >= 0.6

@@ -13,7 +13,7 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-NUM_FIGURES = 5
+NUM_FIGURES = 6  # The first of them grew during training.
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,21 @@ def test_every_figure_is_shown_without_warnings(
     outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
     assert [output for output in outputs if output.output_type == "execute_result"] == []
     assert [o.text for o in outputs if o.get("name") == "stderr"] == [], "no warnings"
+
+
+def test_training_shows_a_bar_and_curves_and_how_to_see_everything(
+    executed: nbformat.NotebookNode,
+) -> None:
+    [cell] = [cell for cell in executed.cells if "trainer.fit()" in cell.source]
+    shown = [output.data for output in cell.outputs if output.output_type == "display_data"]
+    assert ["text/html" in data for data in shown] == [True, False]
+    assert "image/png" in shown[1]
+    assert '<progress value="150" max="150"' in shown[0]["text/html"]
+    assert "step 150 of 150" in shown[0]["text/html"]
+    printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+    assert "Epoch 6/6" in printed
+    run = re.search(r"%load_ext tensorboard\n +%tensorboard --logdir (\S+)\n", printed)
+    assert run is not None and Path(run[1]).name.startswith("digits-lenet-relu-adam-seed0-")
 
 
 def test_the_network_of_the_tour_learns(executed: nbformat.NotebookNode) -> None:

@@ -24,9 +24,9 @@ SPECK = 0.03  # Pieces smaller than this share of the largest are dust.
 MINIMUM_EXTENT = 0.02  # The minimum size of a drawing, as a share of the longer side.
 EDGE = 0.03  # A piece at most this far from the edge touches it. A share of the side.
 MARGIN = 0.15  # A piece that touches the edge is no drawing if its middle is this near.
-# A part with a gap around it is a drawing of its own if it is this high and this wide, as shares of
-# all ink: the bar of a 5 is not, nor is a dot.
-WHOLE, HALF = 0.6, 0.2
+# A part with a gap around it is a drawing of its own if it is this tall and this wide, as shares of
+# the height of all ink. The bar of a 5 is not tall enough, and a dot neither.
+TALL, WIDE = 0.6, 0.08
 NOTHING_DRAWN = (
     "nothing drawn stands out from the background. Draw large, dark on light or light on dark."
 )
@@ -138,8 +138,8 @@ def number_of_drawings(mask: np.ndarray) -> int:
         large = 0
         for columns in parts:
             rows = np.flatnonzero(across[:, columns].any(1))
-            tall = rows.size and np.ptp(rows) + 1 >= WHOLE * height
-            large += bool(tall and len(columns) >= min(HALF * height, HALF * width))
+            tall = rows.size and np.ptp(rows) + 1 >= TALL * height
+            large += bool(tall and len(columns) >= WIDE * height)
         counts.append(large)
     return max(counts)
 

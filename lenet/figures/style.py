@@ -75,8 +75,11 @@ def colour_bar(image: AxesImage, ax: Axes, label: str) -> None:
 def width_of(ax: Axes) -> float:
     """The width of Axes in inches; that of their figure if they are alone in it."""
     figure = figure_of(ax)
-    alone = len(figure.axes) == 1 and ax.get_figure(root=False) is figure
-    return figure.get_figwidth() if alone else ax.get_window_extent().width / figure.dpi
+    if len(figure.axes) == 1 and ax.get_figure(root=False) is figure:
+        return figure.get_figwidth()
+    width = ax.get_window_extent().width / figure.dpi
+    # A layout engine removes the margins that Axes have until the figure is drawn.
+    return width if figure.get_layout_engine() is None else width / 0.775
 
 
 def set_title(ax: Axes, text: str, size: float = 12, pad: float | None = None) -> None:

@@ -68,10 +68,10 @@ def load_savedmodel(path: Path) -> Predict:
 
 def write_tflite(model: keras.Model, path: Path, class_names: Sequence[str]) -> None:
     """Writes a TensorFlow Lite file with float32 weights."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_savedmodel(model, Path(folder) / "model", class_names)
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
-        files.write(path, converter.convert())
+    served = _Served(model, class_names)
+    compiled = served.serve.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([compiled], served)
+    files.write(path, converter.convert())
 
 
 def load_tflite(path: Path) -> Predict:
@@ -97,8 +97,24 @@ def write_onnx(model: keras.Model, path: Path, class_names: Sequence[str]) -> No
         target = str(Path(folder) / "model.onnx")
         model.export(target, format="onnx", verbose=False)
         made = onnx.load(target)
+    _without_erfc(onnx, made)
     onnx.helper.set_model_props(made, {"labels": "\n".join(class_names)})
     files.write(path, made.SerializeToString())
+
+
+def _without_erfc(onnx: Any, made: Any) -> None:
+    """Replaces erfc(x), which TensorFlow's gelu uses and ONNX does not have, by 1 - erf(x)."""
+    make, nodes = onnx.helper.make_node, list(made.graph.node)
+    del made.graph.node[:]
+    for node in nodes:
+        if node.op_type != "Erfc":
+            made.graph.node.append(node)
+            continue
+        one, erf = (f"{node.output[0]}/{name}" for name in ("one", "erf"))
+        value = onnx.helper.make_tensor("one", onnx.TensorProto.FLOAT, [], [1.0])
+        made.graph.node.append(make("Constant", [], [one], value=value))
+        made.graph.node.append(make("Erf", node.input, [erf]))
+        made.graph.node.append(make("Sub", [one, erf], node.output))
 
 
 def load_onnx(path: Path) -> Predict:
