@@ -132,7 +132,7 @@ def number_of_drawings(mask: np.ndarray) -> int:
     """
     counts = [1]
     for across in (mask, mask.T):
-        height, width = across.shape
+        height = len(across)
         filled = np.flatnonzero(across.any(0))
         parts = np.split(filled, np.flatnonzero(np.diff(filled) > 1) + 1)
         large = 0
