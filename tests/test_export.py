@@ -140,7 +140,7 @@ def test_onnx_gives_the_same_answers(learned: Trainer, tmp_path: Path) -> None:
 def test_a_file_with_other_answers_is_not_passed_over_in_silence(
     learned: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setattr(export, "TOLERANCE", float("nan"))
     words = [str(learned.history.run), "--format", "keras", "--output", str(tmp_path)]
     assert export.main(words) == 1
     assert "Do not use that file" in capsys.readouterr().err

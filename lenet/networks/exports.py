@@ -68,9 +68,15 @@ def load_savedmodel(path: Path) -> Predict:
 
 def write_tflite(model: keras.Model, path: Path, class_names: Sequence[str]) -> None:
     """Writes a TensorFlow Lite file with float32 weights."""
-    served = _Served(model, class_names)
-    compiled = served.serve.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([compiled], served)
+    weights = [(weight, tf.constant(weight.numpy())) for weight in model.variables]
+
+    def with_constants(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        with keras.StatelessScope(weights):  # The converter would leave variables without values.
+            return {OUTPUT: model(images)}
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)]
+    compiled = tf.function(with_constants, signature, autograph=False).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([compiled])
     files.write(path, converter.convert())
 
 
