@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +18,7 @@ READABLE, SMALLEST_INSIDE = 7.0, 4.0  # Points.
 LARGEST_GROWTH, LARGEST_LOSS = 1.03, 0.75
 UNSMOOTHED = ("nearest", "none")
 # 42: fonts as TrueType, which publishers ask for.
-RC = {"pdf.fonttype": 42, "ps.fonttype": 42}
+RC: Any = {"pdf.fonttype": 42, "ps.fonttype": 42}
 
 
 def encode(figure: Figure, format: str, dpi: int, width: float | None = None) -> bytes:
@@ -48,7 +49,7 @@ def encode(figure: Figure, format: str, dpi: int, width: float | None = None) ->
             figure.savefig(buffer, format=format, dpi=dpi)
     finally:  # The figure may be saved again, in another format.
         figure.set_dpi(own_dpi)
-        figure.set_size_inches(size)
+        figure.set_size_inches(*size)
         for ax, in_layout, aspect in shapes:
             ax.set_in_layout(in_layout)
             ax.set_box_aspect(aspect)
@@ -71,7 +72,7 @@ def resize(figure: Figure, width: float) -> None:
     scale = width / figure.get_figwidth()
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
-    points = {text: text.get_fontsize() for text in texts}
+    points = {text: float(text.get_fontsize()) for text in texts}
     ticks = {axis: _tick_size(axis) for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)}
     figure.set_size_inches(width, figure.get_figheight() * scale)
     for text in (text for ax in figure.axes for text in ax.texts if text in points):
@@ -89,7 +90,7 @@ def resize(figure: Figure, width: float) -> None:
 
 def _tick_size(axis: Axis) -> float:
     """The size of the labels of an axis, in points."""
-    return Text(fontsize=axis.get_tick_params().get("labelsize", "medium")).get_fontsize()
+    return float(Text(fontsize=axis.get_tick_params().get("labelsize", "medium")).get_fontsize())
 
 
 def _crowded(figure: Figure) -> bool:
@@ -153,7 +154,9 @@ def _align_axes(image: AxesImage) -> None:
     size = np.array([extent.width, extent.height]) * blocks / found
     left, bottom = np.round([extent.x0, extent.y0] + (extent.size - size) / 2)
     pixels = Bbox.from_bounds(left, bottom, *size)
-    position = pixels.transformed(ax.get_figure(root=False).transSubfigure.inverted())
+    parent = ax.get_figure(root=False)
+    assert parent is not None
+    position = pixels.transformed(parent.transSubfigure.inverted())
     ax.set_position(position)
     bar = image.colorbar
     if bar is not None and bar.orientation == "vertical":

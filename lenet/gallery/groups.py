@@ -145,7 +145,8 @@ def _only(group: Group, labels: set[int]) -> Group:
     """The group with the figures of these classes; all its figures if there are none."""
     if not labels:
         return group
-    draw = functools.partial(group.draw, labels=sorted(labels))
+    draw_all: Callable[..., Iterator[CaptionedFigure]] = group.draw
+    draw = functools.partial(draw_all, labels=sorted(labels))
     return replace(group, draw=draw, partial=True)
 
 

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from lenet.training.history import History
 from lenet.training.progress import Reporter
 
@@ -79,7 +81,7 @@ class NotebookReporter(Reporter):
 
         assert self._newest is not None
         history, num_classes = self._newest
-        steps, losses, accuracies = zip(*history.evaluations, strict=True)
+        steps, losses, accuracies = np.transpose(history.evaluations)
         figure = learning_curves(
             {
                 "loss": (history.steps, history.losses),
