@@ -66,6 +66,16 @@ def test_the_examples_of_scripts_print_what_they_computed(
     assert np.asarray(names["fc1"]).shape == (1000, 120)
 
 
+def test_the_example_of_a_figure_has_its_width(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example(page, "figure"), "figure", "exec"), {})
+    content = (tmp_path / "figure.pdf").read_bytes()
+    [width] = re.findall(rb"/MediaBox \[ ?0 0 (\d+)", content)
+    assert int(width) == 7 * 72
+
+
 @pytest.mark.slow
 def test_the_example_of_a_grid_prints_its_rows(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
