@@ -33,8 +33,8 @@ class Options:
         samples: Maximum number of test images in the embeddings.
         format: The format of the figures. Animations are always GIFs, and the diagram is a PNG.
         dpi: Dots per inch.
-        width: Width of the figures in inches, e.g. 3.5 for one column of a paper. Their text stays
-            readable: at least 7 points.
+        width: Width of the figures in inches, e.g. 3.5 for one column of a paper. Their text keeps 7
+            points where it fits.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
         output: The folder for the figures.
         data_dir: The path of the run's images, if they have been moved.
@@ -53,7 +53,9 @@ class Options:
     samples: int = 5_000
     format: Literal["png", "svg", "pdf"] = "png"
     dpi: int = 100
-    width: Annotated[float | None, arg(help_behavior_hint="(default: 12, for a screen)")] = None
+    width: Annotated[
+        float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 12, for a screen)")
+    ] = None
     colormap: str = "viridis"
     output: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
