@@ -197,3 +197,10 @@ class TestResolved:
     def test_it_is_the_same_the_second_time(self) -> None:
         once = TrainConfig(init="truncated_normal").resolved("digits")
         assert once.resolved("digits") == once
+
+
+def test_paths_may_be_strings() -> None:
+    config = TrainConfig(logdir="runs", data_dir="photos", resume="runs/first")
+    assert (config.logdir, config.data_dir) == (Path("runs"), Path("photos"))
+    assert config.resume == Path("runs/first")
+    assert TrainConfig.from_json(config.to_json()).logdir == Path("runs").resolve()

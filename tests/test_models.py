@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lenet.analysis.trained import layer_outputs
 from lenet.config import TrainConfig
 from lenet.networks.architectures import LeNet, build_model
 from lenet.registry import ACTIVATIONS
@@ -178,3 +179,52 @@ class TestFirstWeights:
         square = LeNet(image_shape=(28, 28, 1), num_classes=84)
         drawn = kernels(square)
         assert not np.array_equal(drawn["fc2"][:84, :84], drawn["fc3"])
+
+
+class TestInput:
+    """What a user has is taken; what would be wrong without a word is refused in one line."""
+
+    def test_uint8_images_give_the_same_bits_as_their_fractions(self) -> None:
+        model = LeNet(mean=[0.3])
+        images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), dtype=np.uint8)
+        as_floats = tf.cast(images, tf.float32) / 255.0
+        for found, expected in zip(model(images), model(as_floats), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        expected = model.activations(as_floats)
+        for name, found in model.activations(images).items():
+            np.testing.assert_array_equal(found, expected[name])
+
+    @pytest.mark.parametrize(
+        ("images", "reason"),
+        [
+            (255 * IMAGES, "floats from 0 to 1 .divide by 255.. Received: float32 values from 0"),
+            (IMAGES - 0.5, "Received: float32 values from -0.4"),
+            (np.full_like(IMAGES, np.nan), "Received: float32 values from nan to nan"),
+            ((255 * IMAGES).astype(np.int64), "Received: int64 values"),
+            (IMAGES[0], r"images of shape \[n, 28, 28, 1\]. Received: \(28, 28, 1\)"),
+            (IMAGES[..., 0], r"Received: \(4, 28, 28\)"),
+        ],
+    )
+    def test_other_values_and_shapes_are_one_clear_error(
+        self, images: np.ndarray, reason: str
+    ) -> None:
+        model = LeNet()
+        for use in (model, model.activations):
+            with pytest.raises(ValueError, match=reason) as caught:
+                use(images)
+            assert "\n" not in str(caught.value)
+            assert len(str(caught.value)) < 200
+
+    def test_a_layer_that_does_not_exist_names_those_that_do(self) -> None:
+        names = "conv1, pool1, conv2, pool2, fc1, fc2, fc3"
+        with pytest.raises(ValueError, match=f"one of {names}. Received: 'conv9'"):
+            layer_outputs(LeNet(), IMAGES, "conv9")
+
+    def test_compiled_code_checks_only_the_shape(self) -> None:
+        model = LeNet()
+        compiled = tf.function(lambda images: model(images)[0])
+        np.testing.assert_allclose(compiled(IMAGES), model(IMAGES)[0], atol=1e-6)
+        nodes = [
+            node.op for node in compiled.get_concrete_function(IMAGES).graph.as_graph_def().node
+        ]
+        assert not {"Min", "Max", "Assert"} & set(nodes)
