@@ -51,6 +51,9 @@ FIGURES = {
         for layer in CONVOLUTIONS
         for kind in ("kernel_evolution", "feature_map_evolution")
     ],
+    "top_images": [f"top_images_{layer}" for layer in LAYERS[:-1]],
+    "maximization": [*(f"maximization_{layer}" for layer in LAYERS), "maximization_evolution"],
+    "attribution": [f"attribution_{position}" for position in range(4)],
     "embeddings": [
         "embeddings",
         *(f"embedding_{layer}_{method}" for method in ("pca", "tsne") for layer in LAYERS),

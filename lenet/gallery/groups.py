@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lenet import cli
-from lenet.gallery import answers, layers, learning, network, separation
+from lenet.gallery import answers, layers, learning, network, separation, units
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.page import Layout
 
@@ -87,6 +87,9 @@ GROUPS = (
     Group("confusion_matrix", "Confusion matrix", answers.confusion_matrix),
     Group("mistakes", "Mistakes", answers.mistakes),
     Group("evolution", "During training", learning.evolution),
+    Group("top_images", "What each unit looks for in the test images", units.top_images),
+    Group("maximization", "Images computed to excite each unit", units.maximization),
+    Group("attribution", "Which pixels the answer depends on", units.attribution),
     Group(
         "embeddings",
         "How the layers keep classes apart",

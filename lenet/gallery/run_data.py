@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lenet.analysis import attribution, units
 from lenet.analysis.trained import TrainedRun, layer_outputs, predict, softmax
 from lenet.data.datasets import Dataset
 from lenet.figures import style
@@ -130,6 +131,55 @@ class RunData:
             name: layer_outputs(model, images, source)
             for name, source in model.shown_layers().items()
         }
+
+    @property
+    def hidden_layers(self) -> list[str]:
+        """The layers with weights except the last, in order."""
+        return [name for name in self.kernels if name != self.run.model.logits_layer]
+
+    def top_images(self, layer: str, limit: int) -> units.TopImages:
+        """The nine test images that excite each of the first `limit` units of a layer most."""
+        top = units.top_images(self.run.model, self.dataset.test.images, layer)
+        return units.TopImages(
+            top.indices[:limit], top.values[:limit], top.corners[:limit], top.patch
+        )
+
+    def maximized(self, layer: str, limit: int) -> np.ndarray:
+        """For each of the first `limit` units of a layer, an image computed to excite it.
+
+        Returns:
+            float32 [units, height, width, channels], from 0 to 1.
+        """
+        number = min(limit, self.kernels[layer].shape[-1])
+        return units.maximize(self.run.model, layer, np.arange(number), self.run.image_shape)
+
+    def maximized_over_time(self, moments: int) -> dict[int, np.ndarray]:
+        """The images of `maximized` for the classes, at some inspections, by step.
+
+        It is empty if the inspections do not contain all kernels.
+        """
+        steps = list(self.recorded)
+        chosen = np.unique(np.linspace(0, len(steps) - 1, moments).astype(int)) if steps else []
+        found = {}
+        for step in (steps[index] for index in chosen):
+            if any(f"{name}/kernel" not in self.recorded[step] for name in self.kernels):
+                return {}
+            with units.recorded_weights(self.run.model, self.recorded[step]):
+                found[step] = self.maximized(self.run.model.logits_layer, len(self.class_names))
+        return found
+
+    @property
+    def ascent(self) -> str:
+        """How `maximized` changes an image, in words."""
+        return (
+            f"{units.STEPS} steps follow the gradient, each with a random shift of up to "
+            f"{units.JITTER} pixel and {100 * units.DECAY:g} % less contrast"
+        )
+
+    def attributions(self, position: int) -> list[attribution.Attribution]:
+        """Which pixels of a test image the predicted class depends on, by several methods."""
+        image = self.dataset.test.images[position]
+        return attribution.attribute(self.run.model, image, int(self.predicted[position]))
 
     @cached_property
     def recorded(self) -> dict[int, dict[str, np.ndarray]]:
