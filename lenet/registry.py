@@ -59,6 +59,9 @@ FIGURE_GROUPS = (
     "confusion_matrix",
     "mistakes",
     "evolution",
+    "top_images",
+    "maximization",
+    "attribution",
     "embeddings",
 )
 

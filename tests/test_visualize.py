@@ -32,6 +32,9 @@ PICTURES = {
     *("kernels_conv1.png", "kernels_conv2.png", "kernels_conv2_by_channel.png"),
     *("learning_curves.png", "confusion_matrix.png", "mistakes.png", "diagnostics.png"),
     *(f"embedding_{layer}_{method}.png" for layer in LAYERS for method in ("pca", "tsne")),
+    *(f"top_images_{layer}.png" for layer in LAYERS[:-1]),
+    *(f"maximization_{what}.png" for what in (*LAYERS, "evolution")),
+    *(f"attribution_{position}.png" for position in range(4)),
     "embeddings.png",
 }
 ANIMATIONS = {

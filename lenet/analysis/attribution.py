@@ -180,7 +180,8 @@ def _gradients(model: Classifier, images: Any, label: int) -> np.ndarray:
     images = tf.convert_to_tensor(images)
     with tf.GradientTape() as tape:
         tape.watch(images)
-        logits = model(images)[0][:, label]
+        # Not `model(images)`, which refuses the noise of SmoothGrad outside 0 to 1.
+        logits = model.forward(images)[0][model.logits_layer][:, label]
     return np.asarray(tape.gradient(logits, images))
 
 
