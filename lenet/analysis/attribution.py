@@ -136,7 +136,8 @@ def grad_cam(model: Classifier, image: np.ndarray, label: int) -> np.ndarray:
         outputs = model.activations(to_float(image[None]))
         logit = outputs[model.logits_layer][0, label]
     maps = outputs[layer]
-    weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+    slopes: Any = tape.gradient(logit, maps)
+    weights = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)
     found = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
     return tf.image.resize(found, image.shape[:2]).numpy()[0, ..., 0]
 

@@ -124,7 +124,7 @@ def maximize(
     def gradient(images: tf.Tensor, chosen: tf.Tensor) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(images)
-            values = model.forward(images)[1][layer]
+            values: Any = model.forward(images)[1][layer]
             if len(values.shape) == 4:
                 values = values[:, values.shape[1] // 2, values.shape[2] // 2]
             excitement = tf.reduce_sum(tf.gather(values, chosen[:, None], axis=1, batch_dims=1))
