@@ -494,7 +494,7 @@ class TestOutcomes:
         changes: dict[str, Any] = {
             "max_steps": None, "log_every": 2, "inspect_every": 2, "eval_every": 1, "eval_size": 5,
             "checkpoint_every": 1, "keep": 3, "profile": True, "figures": False, "quiet": True,
-            "threads": 1,
+            "threads": 1, "device": "cpu",
         }  # fmt: skip
         may_change = {
             option.name
