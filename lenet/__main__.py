@@ -48,4 +48,4 @@ def overview() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

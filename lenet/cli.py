@@ -10,14 +10,18 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
+from lenet import files
 from lenet.config import TrainConfig
 from lenet.option_checks import DATA, NETWORK, TRAINING, in_words
 
-USER_ERROR = 2
+USER_ERROR, UNEXPECTED = 2, 1
+ERROR_FILE = "error.txt"
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ". Free some space there."),
     errno.EROFS: ". Make it writable.",
@@ -151,12 +155,49 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f". Did you mean {close[0]}?" if close else ""
 
 
+def run(main: Callable[[], int]) -> NoReturn:
+    """Runs a program and ends the process with its exit code, also after an unexpected error."""
+    try:
+        code = main()
+    except Exception as error:
+        crash(error)
+    raise SystemExit(code)
+
+
+def crash(error: Exception, folder: Path | None = None) -> NoReturn:
+    """Ends the program after an unexpected error, with one line on stderr and exit code 1.
+
+    The line names a file with the details. If the memory was not enough, this is a user error.
+
+    Args:
+        folder: where to write the file; default: the system's folder for temporary files.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        fail("There is not enough memory. Try a smaller --batch-size or --image-size.")
+    details = "".join(traceback.format_exception(error))
+    try:
+        path = (folder or Path(tempfile.mkdtemp(prefix="lenet-"))) / ERROR_FILE
+        files.write(path, details)
+        where = f"The details are in {path}."
+    except OSError as problem:
+        where = f"The details cannot be written ({describe(problem)}): {details}"
+    reason = " ".join(describe(error).split())
+    print(f"Unexpected error: {type(error).__name__}: {reason}. {where}", file=sys.stderr)
+    raise SystemExit(UNEXPECTED)
+
+
 def describe(problem: object) -> str:
-    """An error's message. For errors of the system: the file, the reason and often the remedy."""
+    """An error's message. For errors of the system: the file, the reason and often the remedy.
+
+    For errors in a compiled function of TensorFlow: the reason, without the node's traceback.
+    """
     if isinstance(problem, OSError) and problem.strerror:
         remedy = REMEDIES.get(problem.errno or 0, "")
         return f"{problem.filename or 'the disk'}: {problem.strerror}{remedy}"
-    return str(problem)
+    text = str(problem)
+    if text.startswith("Graph execution error") and "[[{{node" in text:
+        text = text.split("[[{{node")[0].strip().splitlines()[-1]
+    return text.strip()
 
 
 def tensorboard_command(logdir: Path) -> str:

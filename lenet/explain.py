@@ -244,4 +244,4 @@ def _write(figure: Figure, target: Path, dpi: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -158,4 +158,4 @@ def _note(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -13,8 +13,11 @@ from typing import Any
 PREFIX = ".writing-"  # Temporary names begin with this. No program reads such files.
 
 
-def write(path: Path, content: bytes | str) -> None:
+def write(path: Path, content: bytes | str, durable: bool = False) -> None:
     """Writes or replaces a file. Other programs see the old or the new content, never a part of it.
+
+    Args:
+        durable: wait until the file is on the disk, where a power failure cannot harm it.
 
     Raises:
         OSError: the file cannot be written. The error's `filename` is `path`, and the old content
@@ -23,8 +26,14 @@ def write(path: Path, content: bytes | str) -> None:
     temporary = path.with_name(f"{PREFIX}{path.name}")
     try:
         with naming(path):
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            content = content.encode() if isinstance(content, str) else content
+            if durable:
+                write_durably(temporary, content)
+            else:
+                temporary.write_bytes(content)
             os.replace(temporary, path)
+            if durable:
+                sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -41,9 +50,9 @@ def overwrite(path: Path, content: str) -> None:
         file.truncate()
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, durable: bool = False) -> None:
     """Writes JSON values as indented text; see `write`."""
-    write(path, as_json(content))
+    write(path, as_json(content), durable)
 
 
 def as_json(content: Any) -> str:

@@ -58,11 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cli.fail(error)
     try:
         history = trainer.fit()
-    except runs.RunError as error:
+        _report(trainer, history)
+    except KeyboardInterrupt:  # While it trains, the trainer catches the signal.
+        return _interrupted(trainer)
+    except (runs.RunError, BrokenPipeError) as error:
         cli.fail(error)
     except OSError as error:
-        cli.fail(f"{cli.describe(error)} {_way_on(trainer)}")
-    _report(trainer, history)
+        cli.fail(f"{cli.describe(error).removesuffix('.')}. {_way_on(trainer)}")
+    except Exception as error:
+        cli.crash(error, trainer.history.run if trainer.has_started else None)
     if history.state == "interrupted":
         return SIGNAL_BASE + history.signal
     return DIVERGED if history.state == "diverged" else 0
@@ -103,11 +107,26 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
 def _way_on(trainer: Trainer) -> str:
     """What the user can do after an error of the disk."""
     if not trainer.has_started:
-        return "You can choose a different folder with --logdir."
+        return "Choose a different folder with --logdir."
     run = trainer.history.run
     if not (run / runs.CONFIG).is_file():
         return "This run cannot be continued. Start a new one."
     return f"Then continue: {_resume_command(run)}"
+
+
+def _interrupted(trainer: Trainer) -> int:
+    """Says what Ctrl-C before or after the training means for the run. Returns the exit code."""
+    if trainer.has_started and trainer.history.state != "running":
+        from lenet.gallery.writing import drawing_command
+
+        print(
+            "Interrupted. The run itself is complete. To draw its figures: "
+            f"{drawing_command(trainer.history.run)}",
+            file=sys.stderr,
+        )
+    else:
+        print("Interrupted before training began. Nothing was saved.", file=sys.stderr)
+    return SIGNAL_BASE + signal.SIGINT
 
 
 def _resume_command(run: Path) -> str:
@@ -174,10 +193,8 @@ def _draw(trainer: Trainer, run: Path) -> str:
         ).page
     except OSError as error:
         return f"not drawn: {cli.describe(error)}"
-    except KeyboardInterrupt:
-        return f"not drawn (interrupted). The run itself is complete. To draw all: {rest}"
     return f"{page}\n               to draw all: {rest}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -167,4 +167,4 @@ def _warn(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -128,6 +128,45 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert capsys.readouterr().err == line
 
 
+def test_an_unexpected_error_is_one_line_that_names_a_file_with_the_details(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> int:
+        raise RuntimeError("two\nlines")
+
+    for folder in (None, tmp_path):
+        with pytest.raises(SystemExit) as caught:
+            try:
+                main()
+            except RuntimeError as error:
+                cli.crash(error, folder)
+        assert caught.value.code == 1
+        line = capsys.readouterr().err
+        assert line.startswith("Unexpected error: RuntimeError: two lines. The details are in ")
+        assert line.count("\n") == 1
+        details = Path(line.split(" are in ")[1].strip().removesuffix("."))
+        assert "in main" in details.read_text()
+    assert details.parent == tmp_path
+    with pytest.raises(SystemExit, match="1"):
+        cli.run(main)
+
+
+def test_an_error_of_a_compiled_function_is_told_without_its_node() -> None:
+    message = (
+        "Graph execution error:\n\nDetected at node Reshape defined at (most recent call last):\n"
+        "  File x.py, line 3, in f\n\nInput to reshape has 3 values, but the shape has 4\n"
+        "\t [[{{node Reshape}}]] [Op:__inference_f_5]"
+    )
+    assert cli.describe(ValueError(message)) == "Input to reshape has 3 values, but the shape has 4"
+
+
+def test_too_little_memory_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.crash(MemoryError())
+    assert caught.value.code == 2
+    assert "smaller --batch-size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("installed", [True, False], ids=["on the path", "beside python"])
 def test_the_tensorboard_command_can_be_typed_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool

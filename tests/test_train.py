@@ -345,7 +345,9 @@ class TestMistakes:
             train.main(["--data-dir", str(npz), "--logdir", str(tmp_path / "file" / "logs")])
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert re.fullmatch(rf"Error: {tmp_path}/file.*: Not a directory", line)
+        assert re.fullmatch(
+            rf"Error: {tmp_path}/file.*: Not a directory\. Choose .* --logdir\.", line
+        )
 
     def test_a_resume_that_contradicts_the_run_names_the_options(
         self, finished: CompletedProcess[str], capsys: pytest.CaptureFixture[str]

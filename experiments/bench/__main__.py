@@ -181,4 +181,4 @@ def _listed(values: Sequence[object]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -72,7 +72,9 @@ def save(
     Raises:
         OSError: it cannot be written; older checkpoints do not change.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        files.sync_folder(folder.parent)
     target = folder / runs.step_name(step)
     if target.exists() and _problem(target) is None:
         return target

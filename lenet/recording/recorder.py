@@ -125,10 +125,6 @@ class Recorder:
             dataset.class_names,
         )
 
-    def status(self, **values: Any) -> None:
-        """Replaces the run's status.json."""
-        runs.write_status(self.run, values)
-
     def flush(self) -> None:
         """Writes all events, so that TensorBoard shows them, and checks that none is lost."""
         self._write_encoded(wait=True)

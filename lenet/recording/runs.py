@@ -73,9 +73,12 @@ def locked(run: Path) -> Iterator[None]:
     """Holds a run's lock. The system releases it when the process ends, even after a crash.
 
     Raises:
-        RunError: another process holds the lock.
+        RunError: another process holds the lock, or the disk does not support locks.
+        OSError: the lock's file cannot be written.
     """
-    with (run / LOCK).open("a+") as file:
+    with files.naming(run / LOCK):
+        opened = (run / LOCK).open("a+")
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -85,9 +88,14 @@ def locked(run: Path) -> Iterator[None]:
                 f"{run} is being written by another process (process ID {holder}). "
                 "Wait for it or stop it."
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        except OSError as error:
+            raise RunError(
+                f"{run} cannot be locked ({error.strerror}). Some network disks do not support locks. "
+                "Choose a folder on a different disk with --logdir."
+            ) from error
+        with files.naming(run / LOCK):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"{os.getpid()}\n".encode())
         yield
 
 
@@ -96,7 +104,9 @@ def write_config(
 ) -> None:
     """Writes `config.json`: every option with its final value, the data set, the machine."""
     options = replace(config, resume=None).to_json()
-    files.write_json(run / CONFIG, {**options, "dataset": dataset, "environment": environment})
+    contents = {**options, "dataset": dataset, "environment": environment}
+    files.write_json(run / CONFIG, contents, durable=True)  # No run can be resumed without it.
+    files.sync_folder(run.absolute().parent)
 
 
 def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -17,9 +19,19 @@ def check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
 
     Raises:
         FileNotFoundError: the folder contains no run.
-        ValueError: an option that must not change has changed, or the images differ.
+        ValueError: the run has diverged, an option that must not change has changed, or the images
+            differ.
     """
     saved, saved_dataset = runs.read_config(run)
+    status: dict[str, Any] = {}
+    with contextlib.suppress(ValueError):  # A damaged status.json does not prevent a resume.
+        status = runs.read_status(run)
+    if status.get("state") == "diverged":
+        raise ValueError(
+            f"The run in {run} diverged: at step {status.get('step')} its loss or its weights were "
+            "no longer finite. It would diverge again. Start a new run, e.g. with a smaller "
+            f"--learning-rate than {saved.learning_rate:g}."
+        )
     runs.check_resumable(saved, config)
     if saved_dataset["sha256"] != dataset.sha256:
         raise ValueError(

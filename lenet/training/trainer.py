@@ -138,10 +138,16 @@ class Trainer:
             self._started = time.perf_counter()
             if self.config.resume is not None:
                 self._restore(run)
-            environment = describe_environment(self.config.device)
-            runs.write_config(run, self.config, self.dataset.description, environment)
-            with Recorder(run) as recorder:
-                self._fit(recorder, stop)
+            try:
+                environment = describe_environment(self.config.device)
+                runs.write_config(run, self.config, self.dataset.description, environment)
+                with Recorder(run) as recorder:
+                    self._fit(recorder, stop)
+            except BaseException:
+                if (run / runs.CONFIG).exists():  # Otherwise this is no longer the run's folder.
+                    with contextlib.suppress(OSError):
+                        self._write_status("failed")
+                raise
         return self.history
 
     @property
@@ -181,7 +187,7 @@ class Trainer:
     def _fit(self, recorder: Recorder, stop: StopRequest) -> None:
         """Trains, and records how training ended."""
         history = self.history
-        self._write_status(recorder, "running")
+        self._write_status("running")
         self.reporter.start(self.step, self.schedule.last_step)
         try:
             history.state = self._train(recorder, stop)
@@ -190,11 +196,7 @@ class Trainer:
             history.weights_sha256 = checkpoints.weights_sha256(self.model)
             history.images_per_second = self._pace.images_per_second
             recorder.flush()
-            self._write_status(recorder, history.state)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._write_status(recorder, "failed")
-            raise
+            self._write_status(history.state)
         finally:
             self.reporter.stop()
 
@@ -331,6 +333,8 @@ class Trainer:
     def _save(self, recorder: Recorder) -> None:
         """Saves a checkpoint, after all events up to its step are in their files."""
         recorder.flush()
+        if not all(np.isfinite(weight).all() for weight in self.model.weights):
+            raise Diverged("some weights are not finite")
         checkpoints.save(
             recorder.run / runs.CHECKPOINTS,
             self.step,
@@ -343,7 +347,7 @@ class Trainer:
             },
             self.config.keep,
         )
-        self._write_status(recorder, "running")
+        self._write_status("running")
 
     def _restore(self, run: Path) -> None:
         """Continues from the newest valid checkpoint."""
@@ -357,17 +361,18 @@ class Trainer:
             self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
         self.reporter.line(f"Resuming {run} after step {self.step:,}")
 
-    def _write_status(self, recorder: Recorder, state: State) -> None:
-        recorder.status(
-            state=state,
-            step=self.step,
-            epoch=self.schedule.epoch_of(self.step),
-            test_loss=self.history.test_loss,
-            test_accuracy=self.history.test_accuracy,
-            seconds=round(self._seconds(), 3),
-            images_per_second=round(self._pace.images_per_second, 1),
-            weights_sha256=self.history.weights_sha256 or None,
-        )
+    def _write_status(self, state: State) -> None:
+        status = {
+            "state": state,
+            "step": self.step,
+            "epoch": self.schedule.epoch_of(self.step),
+            "test_loss": self.history.test_loss,
+            "test_accuracy": self.history.test_accuracy,
+            "seconds": round(self._seconds(), 3),
+            "images_per_second": round(self._pace.images_per_second, 1),
+            "weights_sha256": self.history.weights_sha256 or None,
+        }
+        runs.write_status(self.history.run, status)
 
     def _seconds(self) -> float:
         """Seconds of training so far, including earlier sessions."""

@@ -32,6 +32,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
+class Unavailable(Exception):
+    """The trials of a row cannot be made on this computer. The message says why."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One fault.
@@ -39,10 +43,12 @@ class Trial:
     Attributes:
         name: what is done, e.g. "model.npz without its last byte".
         run: makes the fault and checks the promise. Any exception means that it was broken.
+        slow: it starts processes that load TensorFlow, and is left out of the default tests.
     """
 
     name: str
     run: Callable[[], None]
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,10 +97,13 @@ def run(row: Row, folder: Path, sample: bool = False) -> Outcome:
     Args:
         folder: an empty folder for the trials.
         sample: make only `row.sample` trials, always the same ones, spread over all.
+
+    Raises:
+        Unavailable: this computer cannot make the trials.
     """
     outcome, started = Outcome(), time.perf_counter()
     trials = list(row.trials(folder))
-    chosen = _sample(trials, row.sample) if sample else trials
+    chosen = _sample([t for t in trials if not t.slow], row.sample) if sample else trials
     for trial in chosen:
         outcome.trials += 1
         try:

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import Unavailable, _page, rows, run
 from . import __doc__ as description
-from . import _page, rows, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     broken = 0
     for name in [] if options.page else options.rows or known:
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
-            outcome = run(known[name], Path(folder), options.quick)
+            try:
+                outcome = run(known[name], Path(folder), options.quick)
+            except Unavailable as reason:
+                print(f"{name}: left out: {reason}", flush=True)
+                continue
         broken += len(outcome.failures)
         print(
             f"{name}: {outcome.trials:,} trials, {len(outcome.failures)} failures, "
