@@ -57,4 +57,4 @@ def test_the_list_needs_no_heavy_package(root: Path) -> None:
         [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
     )
     assert result.stdout.splitlines()[-1] == "[]"
-    assert time.perf_counter() - started < 5  # A tenth of a second alone on the machine.
+    assert time.perf_counter() - started < 20  # A tenth of a second on an idle machine.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -84,8 +85,10 @@ def resize(figure: Figure, width: float) -> None:
             text.set_fontsize(max(smallest, size * scale))
         for axis, size in ticks.items():
             axis.set_tick_params(labelsize=max(smallest, size * scale))
-        if not _crowded(figure):
-            break
+        with warnings.catch_warnings(record=True) as too_small:
+            warnings.simplefilter("always")
+            if not _crowded(figure) and not too_small:  # The layout has warned.
+                break
 
 
 def _tick_size(axis: Axis) -> float:
