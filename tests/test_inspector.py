@@ -165,8 +165,20 @@ def test_it_writes_the_tags_of_lenet_train_and_changes_nothing(
 
 
 def test_what_it_writes_is_what_the_model_does(tiny: Dataset, tmp_path: Path) -> None:
-    inspector = Inspector(tmp_path / "mine", probe(tiny), every=2)
-    model = trained(resnet, tiny, [inspector], epochs=1)
+    kernels: dict[int, np.ndarray] = {}
+
+    class Noted(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            model: Any = self.model
+            kernels[batch] = np.array(model.get_layer("stem").kernel)
+
+    inspector = Inspector(tmp_path / "mine", probe(tiny), every=1)
+    model = trained(resnet, tiny, [inspector, Noted()], epochs=1, run_eagerly=False)
+    steps, histograms = events.read_tensors(tmp_path / "mine" / "train")["stem/kernel"]
+    assert steps.tolist() == [0, 1, 2, 3]
+    for step, kernel in kernels.items():  # Encoded while training went on, but of that step.
+        edges = histograms[step][0, 0], histograms[step][-1, 1]
+        np.testing.assert_allclose(edges, (kernel.min(), kernel.max()), rtol=1e-6)
     found = events.read_scalars(tmp_path / "mine" / "train")
     images, labels = probe(tiny)
     answer = model.get_layer("answer")
