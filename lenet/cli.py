@@ -211,20 +211,30 @@ def tensorboard_command(logdir: Path) -> str:
     return shlex.join([program, "--logdir", str(logdir), "--samples_per_plugin", samples])
 
 
-def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
-    """The command that trains with a config after some changes, to be typed in the current folder.
+def changed(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> TrainConfig:
+    """A config after some changes, resolved.
 
     Args:
-        changes: new values of options. The command contains them even if they are the default,
-            except None, which means the default. If the activation or the optimizer changes, the
-            learning rate becomes the default again.
-        dataset_name: the data set that the images come from. Its defaults are left out.
+        changes: new values of options; None means the default. If the activation or the optimizer
+            changes, the learning rate becomes the default again.
+        dataset_name: the data set that the images come from.
     """
     if "activation" in changes or "optimizer" in changes:
         changes = {"learning_rate": None, **changes}
     if "activation" in changes and config.fc2_activation == config.activation:
         changes = {"fc2_activation": None, **changes}
-    config = dataclasses.replace(config, **changes).resolved(dataset_name)
+    return dataclasses.replace(config, **changes).resolved(dataset_name)
+
+
+def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
+    """The command that trains with a config after some changes, to be typed in the current folder.
+
+    Args:
+        changes: see `changed`. The command contains them even if they are the default, except
+            None.
+        dataset_name: the data set that the images come from. Its defaults are left out.
+    """
+    config = changed(config, changes, dataset_name)
     always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
     arguments = [python_command(), "-m", "lenet.train"]
     usual = TrainConfig(

@@ -7,11 +7,15 @@ TensorBoard, the figure and the report take their list from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 # An activation is saturated if its slope is below this. Then hardly any gradient passes.
 SATURATED_SLOPE = 0.01
 # A unit is dead if its output varies by no more than this over all probe images.
 DEAD_RANGE = 1e-6
+
+
+Scale = Literal["percent", "linear", "logarithmic"]
 
 
 @dataclass(frozen=True)
@@ -21,41 +25,42 @@ class Diagnostic:
     Attributes:
         title: its name in a figure.
         meaning: the label of its axis.
-        is_fraction: whether it is between 0 and 1. Fractions are shown in percent, the others on a
-            logarithmic scale.
+        scale: "percent" for a share from 0 to 1, otherwise "linear" or "logarithmic".
         hint: what the reader should look for, or "".
     """
 
     title: str
     meaning: str
-    is_fraction: bool
+    scale: Scale
     hint: str = ""
 
 
 DIAGNOSTICS = {
-    "gradient_norm": Diagnostic("gradient norm", "L2 norm of the kernel's gradient", False),
+    "gradient_norm": Diagnostic("gradient norm", "L2 norm of the kernel's gradient", "logarithmic"),
     "update_ratio": Diagnostic(
         "update ratio",
         "size of one update / size of the kernel",
-        False,
+        "logarithmic",
         "About 1/1,000 is usual. If it is far lower, the weights of the layer hardly change.",
     ),
     "distance_moved": Diagnostic(
         "distance moved",
         "distance of the kernel from its start / size of the kernel at the start",
-        False,
-        "If it is far below 1/100 at the end, the layer has hardly learned.",
+        "logarithmic",
+        "If it stays below 1/50, the layer has hardly changed.",
     ),
     "slope": Diagnostic(
         "slope of the activation",
         "root mean square of the slopes at all outputs",
-        False,
+        "linear",
         "On its way back through a layer, the size of a gradient is multiplied by about this number.",
     ),
-    "dead_fraction": Diagnostic("dead units", "units with the same output for every image", True),
+    "dead_fraction": Diagnostic(
+        "dead units", "units with the same output for every image", "percent"
+    ),
     "saturated_fraction": Diagnostic(
         "saturated outputs",
         f"outputs where the activation's slope is below {SATURATED_SLOPE}",
-        True,
+        "percent",
     ),
 }

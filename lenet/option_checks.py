@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -145,7 +145,7 @@ def with_exceptions(usual: Any, exceptions: Mapping[str, Any]) -> str:
     return "; ".join([in_words(usual), *differing])
 
 
-def join(names: list[str] | tuple[str, ...]) -> str:
+def join(names: Sequence[str]) -> str:
     """Names as a list in a sentence: "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 

@@ -157,10 +157,10 @@ def _report(trainer: Trainer, history: History) -> None:
         return
     for finding in diagnosis.diagnose(record):
         if finding.wrong and diagnosis.RULES[finding.rule].announced:
-            changes, dataset_name = finding.changes, trainer.dataset.name
             print(finding.sentence)
-            command = cli.training_command(trainer.config, changes, dataset_name)
-            print(f"{finding.advice}: {command}")
+            for tip in finding.advice[:1]:
+                command = cli.training_command(trainer.config, tip.changes, trainer.dataset.name)
+                print(f"{tip.words}: {command}")
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
@@ -175,6 +175,7 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
         train_accuracy=(history.steps, history.accuracies),
         test_loss=(steps, losses),
         test_accuracy=(steps, accuracies),
+        test_images=len(trainer.dataset.test),
         **diagnosis.options_of(trainer.config),
     )
 

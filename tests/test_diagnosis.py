@@ -10,7 +10,7 @@ import pytest
 
 from lenet import diagnosis
 from lenet.config import TrainConfig
-from lenet.diagnosis import Finding, Record, diagnose
+from lenet.diagnosis import Finding, Record, diagnose, options_of
 from lenet.registry import OPTIMIZERS
 
 
@@ -44,6 +44,9 @@ def record(
     norms: dict[str, Any] | None = None,
     dead: dict[str, float] | None = None,
     saturated: dict[str, float] | None = None,
+    slopes: dict[str, float] | None = None,
+    moved: dict[str, float] | None = None,
+    updates: dict[str, float] | None = None,
     **options: Any,
 ) -> Record:
     """A network that learns well in two epochs of 600 steps, unless told otherwise."""
@@ -63,10 +66,15 @@ def record(
         "train_accuracy": (STEPS, np.full(len(STEPS), train_accuracy)),
         "test_loss": (evaluated, np.array(test_loss)),
         "test_accuracy": (evaluated, np.array(test_accuracy)),
+        "kernel_sizes": dict.fromkeys(LAYERS, 2.0), "units": dict.fromkeys(LAYERS, 100),
+        "test_images": 10_000,
         "diagnostics": {
             "gradient_norm": by_layer(norms, 1.0),
             "dead_fraction": by_layer(dead, 0.0),
             "saturated_fraction": by_layer(saturated, 0.0),
+            "slope": by_layer(slopes, 0.7),
+            "distance_moved": by_layer(moved, 0.5),
+            "update_ratio": by_layer(updates, 0.001),
         },
     }  # fmt: skip
     return Record(**(defaults | options))
@@ -80,6 +88,8 @@ STUCK: dict[str, Any] = {
     "activation": "sigmoid",
     "optimizer": "sgd",
     "learning_rate": 0.01,
+    "usual_rate": 0.01,
+    "reach": 1.0,
 }
 
 
@@ -91,33 +101,138 @@ def only(found: list[Finding], rule: str) -> Finding:
 
 def test_a_network_that_learns_well_is_healthy() -> None:
     (finding,) = diagnose(record())
-    assert (finding.rule, finding.wrong, finding.advice) == ("healthy", False, "")
-    for words in ("98 % after 2 epochs", "conv1 is about as large as that at fc3"):
+    assert (finding.rule, finding.wrong, finding.advice) == ("healthy", False, ())
+    for words in ("98.00 % after 2 epochs", "conv1 is about as large as that at fc3"):
         assert words in finding.sentence
 
 
-def test_a_network_that_has_not_begun_and_vanishing_gradients_are_found_with_their_numbers() -> (
-    None
-):
-    found = diagnose(record(norms={"conv1": 0.01, "fc3": 0.9}, **STUCK))
-    assert [finding.rule for finding in found] == ["not begun", "vanishing"]
-    begun, vanishing = found
-    assert begun.sentence == (
-        "The network has not begun to learn: its test loss of 2.3027 is no better than the loss of "
-        "guessing (ln 10 = 2.3026), and its test accuracy is 11.3 %."
+VANISHING = {
+    "norms": {"conv1": 0.001, "fc3": 0.1},
+    "slopes": dict.fromkeys(LAYERS[:-1], 0.25),
+    "moved": {"conv1": 0.004},
+    "updates": {"conv1": 0.000005},
+}
+
+
+def told(finding: Finding) -> str:
+    """The explanation of a finding as one text."""
+    return " ".join(step.sentence for step in finding.evidence)
+
+
+def test_why_a_network_has_not_begun_is_a_chain_of_numbers_from_the_slope_to_the_kernel() -> None:
+    (finding,) = diagnose(record(only_answer="1", **VANISHING, **STUCK))
+    assert (finding.rule, finding.plot) == ("not begun", "curves")
+    assert finding.verdict == "has not begun to learn (vanishing gradients)"
+    assert finding.sentence == (
+        "The network has not begun to learn: after 2 epochs, its test loss is 2.303 (guessing: "
+        'ln 10 = 2.303) and its test accuracy is 11.35 %. It gives the same answer, "1", for '
+        "every test image."
     )
-    assert begun.plot == "curves"
-    assert begun.changes == {"optimizer": "adam"}
-    assert vanishing.sentence == (
-        "Vanishing gradients: during the first 600 steps, the gradient norm at conv1 is 1/90 of "
-        "that at fc3."
-    )
-    assert vanishing.plot == "gradients" and vanishing.changes == {"activation": "relu"}
+    assert [(step.plot, step.sentence) for step in finding.evidence] == [
+        (
+            "gradients",
+            "Over the first 600 steps, the gradient norm is 0.0010 at conv1 and 0.10 at fc3 "
+            "(geometric means): only 1/100 of it reaches conv1.",
+        ),
+        (
+            "slope",
+            "On its way back from fc3 to conv1, a gradient is multiplied by the slope of each "
+            "activation: 0.25 at fc2, 0.25 at fc1, 0.25 at conv2 and 0.25 at conv1. Together, the "
+            "slopes alone reduce it to 1/256 of its size.",
+        ),
+        (
+            "activity",
+            "This is not saturation: none of the outputs of the hidden layers have a slope below "
+            "0.01. The activation is not steep where the outputs are.",
+        ),
+        (
+            "distance_moved",
+            "The kernel of conv1 can have moved by about 0.012, even if all its updates had the "
+            "same direction: mean gradient norm 0.0010 times learning rate 0.01 times 1,200 steps. "
+            "It hardly moved: by 0.0080, which is 0.40 % of its size at the start (2.0). fc3 moved "
+            "by 50 % of its size.",
+        ),
+        (
+            "gradients",
+            "The gradient norm at conv1 does not grow: 0.0010 in the first half of the steps, "
+            "0.0010 in the last quarter (geometric means). Training longer with the same options "
+            "will hardly help.",
+        ),
+    ]
+    changes = [dict(advice.changes) for advice in finding.advice]
+    assert changes == [{"optimizer": "adam"}, {"activation": "relu"}, {"learning_rate": 0.1}]
+
+
+def test_an_optimizer_that_divides_by_the_gradient_is_judged_by_its_updates() -> None:
+    adam = STUCK | {"optimizer": "adam", "reach": 0.0, "usual_rate": 0.001, "learning_rate": 0.001}
+    (finding,) = diagnose(record(**VANISHING, **adam))
+    assert "The kernel of conv1 can have moved by about 0.012 in 1,200 steps" in told(finding)
+    assert "learning rate" not in told(finding)
+    assert {"optimizer": "adam"} not in [a.changes for a in finding.advice]
+
+
+def test_momentum_lets_a_kernel_move_ten_times_as_far() -> None:
+    (finding,) = diagnose(record(**VANISHING, **STUCK | {"optimizer": "momentum", "reach": 10.0}))
+    assert "moved by about 0.12," in told(finding) and "times 10 for the momentum" in told(finding)
+
+
+def test_a_gradient_that_grows_is_hope_and_more_epochs_come_first() -> None:
+    growing = VANISHING | {"norms": {"conv1": 0.001 * 2.0 ** (INSPECTED / 200), "fc3": 0.5}}
+    (finding,) = diagnose(record(**growing, **STUCK))
+    assert "There is hope: the gradient norm at conv1 grows, 0.0040 in the first" in told(finding)
+    assert finding.advice[0].changes["epochs"] == 4
+    shrinking = VANISHING | {"norms": {"conv1": 0.001 / 2.0 ** (INSPECTED / 200), "fc3": 0.5}}
+    assert "shrinks" in told(diagnose(record(**shrinking, **STUCK))[0])
+
+
+def test_small_weights_are_told_from_small_slopes_and_from_saturation() -> None:
+    small = VANISHING | {"slopes": dict.fromkeys(LAYERS, 0.9), "init": "truncated_normal"}
+    (finding,) = diagnose(record(**small, **STUCK | {"activation": "elu"}))
+    assert "small weights are the larger part" in told(finding)
+    assert "saturat" not in told(finding)
+    changes = [dict(advice.changes) for advice in finding.advice]
+    assert {"init": "glorot_uniform"} in changes and {"activation": "relu"} not in changes
+    flat = VANISHING | {"saturated": {"fc1": 0.6}}
+    (finding,) = diagnose(record(**flat, **STUCK))
+    assert "Saturation adds to it: 60 % of the outputs of fc1" in told(finding)
+
+
+def test_no_gradient_at_all_is_traced_to_dead_units() -> None:
+    none = {"norms": dict.fromkeys(LAYERS, 0.0), "dead": {"fc1": 1.0}}
+    first, dead = diagnose(record(**none, **STUCK))
+    assert "At step 1,200, the gradient norm at conv1 is 0" in told(first)
+    assert "100 of 100 units of fc1 are dead" in told(first)
+    assert "hope" not in told(first) and "does not grow" not in told(first)
+    assert dead.rule == "dead"
 
 
 def test_gradients_that_vanish_early_are_a_note_where_the_network_learns() -> None:
-    finding = only(diagnose(record(norms={"conv1": 0.01})), "vanishing")
-    assert not finding.wrong and "The network learns anyway" in finding.sentence
+    healthy, note = diagnose(record(norms={"conv1": 0.01}))
+    assert (healthy.rule, note.rule) == ("healthy", "vanishing")
+    assert (
+        not note.wrong and "1/100 of that at fc3. The network learns all the same" in note.sentence
+    )
+
+
+def test_a_network_that_leaves_guessing_late_is_beginning_not_stalled() -> None:
+    late = np.where(STEPS < 900, 2.303, 1.9)
+    weak: dict[str, Any] = {"train_accuracy": 0.25, "test_accuracy": (0.1, 0.11, 0.3)}
+    begins = record(train_loss=late, test_loss=(2.3, 2.3, 1.85), **weak)
+    (finding,) = diagnose(begins)
+    assert finding.rule == "beginning"
+    assert "that of guessing until about 1.5 epochs" in finding.sentence
+    assert "30.00 %" in finding.sentence
+    assert finding.advice[0].changes["epochs"] == 4
+    at_level = {**STUCK, "test_accuracy": (0.1, 0.1, 0.24)}
+    (finding,) = diagnose(record(**at_level))
+    assert finding.rule == "beginning"
+    assert "24.00 % is clearly better than the 10 % of guessing" in finding.sentence
+    for chance in ({"test_images": 20}, {"only_answer": "1"}):
+        assert diagnose(record(**at_level, **chance))[0].rule == "not begun"
+    from_above = record(train_loss=np.linspace(6, 1.2, len(STEPS)), test_loss=(6, 4, 1.2), **weak)
+    assert diagnose(from_above)[0].rule == "slow", "its loss was never that of guessing for long"
+    early = record(train_loss=np.where(STEPS < 300, 2.303, 1.9), test_loss=(2.3, 2, 1.9), **weak)
+    assert diagnose(early)[0].rule == "stalled"
 
 
 def test_only_the_first_steps_count_as_early() -> None:
@@ -126,31 +241,29 @@ def test_only_the_first_steps_count_as_early() -> None:
 
 
 def test_a_gradient_of_zero_is_no_division_by_zero() -> None:
-    finding = only(diagnose(record(norms={"conv1": 0.0}, **STUCK)), "vanishing")
+    finding = only(diagnose(record(norms={"conv1": 0.0})), "vanishing")
     assert "during the first 600 steps, the gradient norm at conv1 is zero" in finding.sentence
     assert diagnose(record(norms=dict.fromkeys(LAYERS, 0.0)))[0].rule == "healthy"
 
 
 @pytest.mark.parametrize(
-    ("norm", "words"), [(250.0, "reaches 250"), (np.nan, "no longer a finite number")]
+    ("norm", "words"), [(250.0, "fc1 is 250"), (np.nan, "is not a finite number")]
 )
 def test_exploding_gradients(norm: float, words: str) -> None:
     finding = only(diagnose(record(norms={"fc1": norm})), "exploding")
     assert words in finding.sentence and "fc1" in finding.sentence
-    assert finding.changes == {"learning_rate": pytest.approx(0.0001)}
+    assert finding.advice[0].changes == {"learning_rate": pytest.approx(0.0001)}
 
 
-@pytest.mark.parametrize(
-    ("share", "rules", "wrong"),
-    [(0.09, ["healthy"], False), (0.2, ["dead"], False), (0.31, ["dead"], True)],
-)
-def test_dead_units(share: float, rules: list[str], wrong: bool) -> None:
-    found = [f for f in diagnose(record(dead={"fc1": share})) if f.rule in rules]
-    assert [f.rule for f in found] == rules
-    assert found[0].wrong is wrong
+@pytest.mark.parametrize(("share", "wrong"), [(0.09, None), (0.2, False), (0.31, True)])
+def test_dead_units_are_a_note_beside_a_good_result(share: float, wrong: bool | None) -> None:
+    result, *notes = diagnose(record(dead={"fc1": share}))
+    assert (result.rule, result.verdict, result.wrong) == ("healthy", "learns well", False)
+    assert [note.wrong for note in notes] == ([] if wrong is None else [wrong])
     if wrong:
-        assert found[0].sentence.startswith("31 % of the units of fc1 are dead")
-        assert found[0].changes == {"activation": "leaky_relu"} and found[0].plot == "activity"
+        assert notes[0].sentence.startswith("Dead units: 31 of 100 units of fc1 have the same")
+        assert notes[0].advice[0].changes == {"activation": "leaky_relu"}
+        assert notes[0].plot == "activity"
 
 
 def test_the_output_layer_is_never_dead_or_saturated() -> None:
@@ -158,64 +271,74 @@ def test_the_output_layer_is_never_dead_or_saturated() -> None:
     assert [f.rule for f in diagnose(healthy)] == ["healthy"]
 
 
-def test_only_sigmoid_and_tanh_saturate() -> None:
-    finding = only(diagnose(record(saturated={"conv2": 0.8}, activation="tanh")), "saturated")
-    assert "80 % of the outputs of conv2" in finding.sentence
-    assert [f.rule for f in diagnose(record(saturated={"conv2": 0.8}))] == ["healthy"]
+def test_saturation_is_flat_outputs_and_a_small_mean_slope_whatever_the_activation() -> None:
+    flat: dict[str, Any] = {"saturated": {"conv2": 0.8}, "slopes": {"conv2": 0.05}}
+    finding = only(diagnose(record(**flat, activation="tanh")), "saturated")
+    assert "80 % of the outputs of conv2, and its mean is 0.05" in finding.sentence
+    assert finding.advice[0].changes == {"activation": "relu"}
+    half_of_relu = {"saturated": {"conv2": 0.8}, "slopes": {"conv2": 0.45}}
+    assert [f.rule for f in diagnose(record(**half_of_relu))] == ["healthy"]
 
 
-def test_overfitting_by_accuracy_and_by_loss() -> None:
-    finding = only(
-        diagnose(record(train_accuracy=1.0, test_accuracy=(0.1, 0.79, 0.8))), "overfitting"
-    )
+def test_overfitting_by_accuracy_is_the_result_and_by_loss_a_note() -> None:
+    (finding,) = diagnose(record(train_accuracy=1.0, test_accuracy=(0.1, 0.79, 0.8)))
+    assert finding.rule == "overfitting" and finding.wrong
     assert finding.sentence == (
-        "Overfitting: the accuracy is 100 % on the training batches and 80 % on the test images."
+        "Overfitting: the accuracy is 100.00 % on the training batches of the last epoch and "
+        "80.00 % on the test images, a gap of 20.0 percentage points."
     )
-    rising = record(train_accuracy=1.0, test_loss=(2.3, 0.1, 0.2))
-    finding = only(diagnose(rising), "overfitting")
-    assert "rose from 0.100 (after 1 epoch) to 0.200" in finding.sentence
-    assert finding.changes == {"epochs": 1}
+    healthy, note = diagnose(record(train_accuracy=1.0, test_loss=(2.3, 0.1, 0.2)))
+    assert (healthy.rule, note.rule) == ("healthy", "rising loss")
+    assert "rose from 0.100 (after 1 epoch) to 0.200" in note.sentence
+    assert {"epochs": 1} in [advice.changes for advice in note.advice]
 
 
-def test_the_cures_of_overfitting_come_in_order() -> None:
+def test_the_cures_of_overfitting_come_in_order_and_none_twice() -> None:
     gap: dict[str, Any] = {"train_accuracy": 1.0, "test_accuracy": (0.1, 0.79, 0.8)}
-    changes = [
-        only(diagnose(record(**gap, **has)), "overfitting").changes
-        for has in (
-            {},
-            {"dropout": 0.5},
-            {"dropout": 0.5, "augmented": True},
-            {"dropout": 0.5, "augmented": True, "optimizer": "adamw"},
-        )
+    gap |= {"test_loss": (2.3, 0.5, 0.9)}
+    first = [
+        next(iter(diagnose(record(**gap, **has))[0].advice[0].changes))
+        for has in ({}, {"dropout": 0.5}, {"dropout": 0.5, "augmented": True})
     ]
-    assert list(map(list, changes)) == [["fc_dropout"], ["augment"], ["optimizer"], ["epochs"]]
+    assert first == ["fc_dropout", "augment", "epochs"]
+    tips = diagnose(record(**gap, optimizer="adamw"))[0].advice
+    assert "optimizer" not in [name for advice in tips for name in advice.changes]
 
 
 def test_a_loss_that_is_not_a_number_has_diverged() -> None:
     losses = np.where(STEPS < 1000, 2.0, np.nan)
     found = diagnose(record(state="diverged", step=1000, learning_rate=10.0, train_loss=losses))
     assert found[0].rule == "diverged" and found[0].wrong
-    assert "at step 1,000" in found[0].sentence and found[0].changes == {"learning_rate": 0.001}
+    assert "at step 1,000" in found[0].sentence and found[0].advice[0].changes == {
+        "learning_rate": 0.001
+    }
     assert "not begun" not in [f.rule for f in found]
     early = record(state="diverged", step=2, test_loss=(), test_accuracy=(), train_loss=losses)
     assert diagnose(early)[0].rule == "diverged"
 
 
 def test_a_network_thrown_off_is_not_one_that_has_not_begun() -> None:
-    found = diagnose(record(**STUCK | {"test_loss": (2.3, 9.0, 8.0)}))
-    assert found[0].rule == "thrown off" and found[0].changes == {"learning_rate": 0.001}
+    updates = {"fc2": np.where(INSPECTED == 400, 3.0, 0.001)}
+    found = diagnose(record(updates=updates, **STUCK | {"test_loss": (2.3, 9.0, 8.0)}))
+    assert told(found[0]) == (
+        "The update at step 400 changed the kernel of fc2 by 300 % of its size. About 0.1 % is usual."
+    )
+    assert found[0].rule == "thrown off" and found[0].advice[0].changes == {"learning_rate": 0.001}
 
 
 def test_slow_learning_differs_from_no_learning() -> None:
     falling = np.linspace(2.3, 0.5, len(STEPS))
     weak: dict[str, Any] = {"train_accuracy": 0.85, "test_accuracy": (0.1, 0.8, 0.85)}
-    slow = only(diagnose(record(train_loss=falling, optimizer="sgd", **weak)), "slow")
-    assert "85 % after 2 epochs" in slow.sentence and slow.changes == {"optimizer": "momentum"}
-    larger = only(diagnose(record(train_loss=falling, **weak)), "slow")
-    assert larger.changes == {"learning_rate": 0.01}
+    (slow,) = diagnose(record(train_loss=falling, optimizer="sgd", reach=1.0, **weak))
+    assert "85.00 % after 2 epochs" in slow.sentence
+    assert "rose by 5.0 percentage points, from 80.00 % to 85.00 %" in told(slow)
+    changes = [next(iter(advice.changes.items())) for advice in slow.advice]
+    assert changes == [("optimizer", "momentum"), ("epochs", 4), ("learning_rate", 0.01)]
+    (larger,) = diagnose(record(train_loss=falling, **weak))
+    assert [next(iter(a.changes)) for a in larger.advice] == ["epochs", "learning_rate"]
     still = np.full(len(STEPS), 0.5)
     assert only(diagnose(record(train_loss=still, **weak)), "stalled").wrong
-    late = np.where(0.9 * STEPS[-1] >= STEPS, 2.3, 1.5)
+    late = np.where(0.9 * STEPS[-1] >= STEPS, 2.2, 1.5)
     assert [f.rule for f in diagnose(record(train_loss=late, **weak))] == ["slow"]
     good_enough = record(train_loss=still, train_accuracy=0.93)
     assert [f.rule for f in diagnose(good_enough)] == ["healthy"]
@@ -230,8 +353,11 @@ def test_what_is_advised_is_never_what_the_run_had(
 ) -> None:
     own = {"activation": activation, "optimizer": optimizer, "learning_rate": rate}
     weak = {"train_accuracy": 0.8, "train_loss": np.full(len(STEPS), 0.5)}
-    changes = only(diagnose(record(**(STUCK if rule == "not begun" else weak) | own)), rule).changes
-    assert changes and all(own[name] != value for name, value in changes.items())
+    made = options_of(TrainConfig(**own).resolved(""))
+    (finding, *_) = diagnose(record(**(STUCK if rule == "not begun" else weak) | made))
+    assert finding.rule == rule and finding.advice
+    for advice in finding.advice:
+        assert all(own.get(name, "") != value for name, value in advice.changes.items())
 
 
 @pytest.mark.parametrize(
@@ -240,8 +366,10 @@ def test_what_is_advised_is_never_what_the_run_had(
 )
 def test_advice_about_the_rate_leads_to_the_usual_one(rate: float, advised: float) -> None:
     stuck = STUCK | {"activation": "relu", "optimizer": "adam", "learning_rate": rate}
-    finding = only(diagnose(record(**stuck)), "not begun")
-    assert finding.changes == {"learning_rate": pytest.approx(advised)}
+    stuck |= {"usual_rate": 0.001, "reach": 0.0}
+    updates = dict.fromkeys(LAYERS, 0.5 if rate >= 0.001 else 0.0001)
+    (finding,) = diagnose(record(updates=updates, **stuck))
+    assert finding.advice[0].changes == {"learning_rate": pytest.approx(advised)}
 
 
 def test_the_last_steps_alone_are_too_few_to_be_slow_or_stalled() -> None:
@@ -281,7 +409,7 @@ def test_a_run_without_inspections_or_train_points_is_diagnosed_by_its_tests() -
         {"norms": {"fc1": 250.0}},
         {"dead": {"fc1": 0.5}},
         {"dead": {"fc1": 0.5}, "activation": "elu"},
-        {"saturated": {"fc1": 0.9}, "activation": "sigmoid"},
+        {"saturated": {"fc1": 0.9}, "slopes": {"fc1": 0.02}, "activation": "sigmoid"},
         {"train_accuracy": 1.0, "test_accuracy": (0.1, 0.8, 0.8)},
         {"state": "diverged"},
         STUCK | {"optimizer": "adam", "learning_rate": 0.001},
@@ -292,6 +420,8 @@ def test_advice_consists_of_valid_options(options: dict[str, Any]) -> None:
     wrong = [finding for finding in diagnose(record(**options)) if finding.wrong]
     assert wrong
     for finding in wrong:
-        assert finding.advice and finding.changes
-        TrainConfig(**finding.changes)
-        assert finding.verdict == diagnosis.RULES[finding.rule].verdict
+        assert finding.advice
+        for advice in finding.advice:
+            assert advice.words and advice.changes
+            TrainConfig(**advice.changes)
+        assert finding.verdict.startswith(diagnosis.RULES[finding.rule].verdict)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from experiments.grid.options import parse
 from experiments.report import page as report
 from experiments.report.__main__ import main
 from experiments.report.data import ReportError
@@ -116,7 +117,9 @@ def _inspection(
             kernel=kernel, bias=np.zeros(shape[-1], np.float32), kernel_gradient=kernel,
             bias_gradient=np.zeros(shape[-1], np.float32), activation=np.zeros((30, shape[-1])),
             diagnostics={"gradient_norm": 1.0 if learns else 10.0 ** (depth - 6),
-                         "dead_fraction": 0.0, "saturated_fraction": 0.1},
+                         "dead_fraction": 0.0, "saturated_fraction": 0.1,
+                         "slope": 0.7 if learns else 0.25, "distance_moved": 0.02 * step,
+                         "update_ratio": 0.001},
         )  # fmt: skip
     features = draw.normal(size=(30, 5)).astype(np.float32)
     labels = np.repeat(np.arange(3, dtype=np.int32), 10)
@@ -132,7 +135,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed, accuracy in enumerate(accuracies):
             make_run(folder, activation, optimizer, seed, accuracy, data_dir=Path("some images"))
     make_run(folder / "tuning", name="relu-adam-learning_rate0.01-seed0", learning_rate=0.01)
-    content = {"command": "python -m experiments.grid --name demo", "combinations": []}
+    command = "python -m experiments.grid --name demo --data-dir 'some images' --logdir logs"
+    content = {"command": command, "combinations": []}
     (folder / "grid.json").write_text(json.dumps(content))
     return folder
 
@@ -169,7 +173,7 @@ def test_the_leader_board_has_mean_spread_and_ties(page: str) -> None:
     assert [row["seconds per epoch"] for row in rows] == ["1.5"] * 4
     assert [row["epochs to 95 %"] for row in rows] == ["1", "1", "2", "–"]
     assert [row["epochs to 98 %"] for row in rows] == ["2", "2", "–", "–"]
-    assert rows[3]["diagnosis"] == "has not begun to learn, vanishing gradients"
+    assert rows[3]["diagnosis"] == "has not begun to learn (vanishing gradients)"
 
 
 def test_the_page_says_what_was_compared_and_how_fairly(page: str) -> None:
@@ -193,18 +197,60 @@ def test_every_sentence_leads_to_a_plot_that_is_there(page: str) -> None:
     assert len(sentences) >= 4
 
 
-def test_what_to_try_is_a_command_that_runs(page: str) -> None:
-    found = re.findall(r'<p class="advice">([^<]*)<code>(.*?)</code>', page, re.S)
-    commands = [shlex.split(html.unescape(re.sub("<[^>]*>", "", words))) for _, words in found]
-    assert len(commands) == 2
-    for words in commands:
-        assert words[1:3] == ["-m", "lenet.train"]
-        config = cli.parse_config(words[3:], "lenet.train", "", TrainConfig())
-        assert config.data_dir is not None and config.data_dir.name == "some images"
-        assert (config.epochs, config.batch_size) == (EPOCHS, 10)
-        assert config.learning_rate is None
-    changed = [cli.parse_config(w[3:], "", "", TrainConfig()) for w in commands]
-    assert [(c.activation, c.optimizer) for c in changed] == [("sigmoid", "adam"), ("relu", "sgd")]
+def card(page: str, label: str) -> str:
+    """The text of a combination's card."""
+    cards = re.findall(r"<article.*?</article>", page, re.S)
+    (found,) = [html for html in cards if plain(html).startswith(label)]
+    return found
+
+
+def commands(html_text: str) -> list[list[str]]:
+    """The commands on a card, word by word."""
+    found = re.findall(r'<p class="advice">[^<]*<code>(.*?)</code>', html_text, re.S)
+    return [shlex.split(plain(command)) for command in found]
+
+
+def test_advice_that_the_study_has_tried_says_what_it_reached(page: str) -> None:
+    text = plain(card(page, "sigmoid · sgd"))
+    assert "small gradients make full steps too. In this study, sigmoid · adam reached" in text
+    assert "reached 95.60 ± 0.10 %." in text
+    assert "relu · sgd reached 98.40 ± 0.20 %." in text
+    assert 'In this study, <a href="#c3">sigmoid · adam</a>' in card(page, "sigmoid · sgd")
+
+
+def test_what_was_not_tried_is_a_command_that_runs_in_the_folders_the_user_gave(page: str) -> None:
+    train, tune = commands(card(page, "sigmoid · sgd"))
+    assert train[1:3] == ["-m", "lenet.train"] and tune[1:3] == ["-m", "experiments.grid"]
+    config = cli.parse_config(train[3:], "lenet.train", "", TrainConfig())
+    assert (config.data_dir, config.logdir) == (Path("some images"), Path("logs"))
+    assert (config.epochs, config.batch_size, config.learning_rate) == (EPOCHS, 10, 0.1)
+    chosen = parse(tune[3:], "experiments.grid", "")
+    assert chosen.tune and chosen.name == "demo-tuned"
+    assert chosen.lists["activation"] == ("sigmoid",) and chosen.lists["optimizer"] == ("sgd",)
+    assert chosen.lists["seed"] == (0, 1, 2)
+    assert (chosen.shared.logdir, chosen.shared.data_dir) == (Path("logs"), Path("some images"))
+    assert sum(len(commands(article)) for article in page.split("<article")[1:]) == 2
+    again = "--name demo-tuned --data-dir 'some images' --logdir logs --tune"
+    assert again in plain(page), "the whole grid, with rates chosen"
+
+
+def test_a_card_gives_every_seed_and_the_seed_of_each_sentence(page: str) -> None:
+    text = plain(card(page, "relu · sgd"))
+    assert "✓" not in text and "learns well" in text
+    assert "Test accuracy: 98.20 % (seed 0), 98.60 % (seed 1), 98.40 % (seed 2)." in text
+    assert "(seed 0, also seeds 1 and 2)" in text
+    assert '<article id="c0" class="right">' in page and '<article id="c2" class="wrong">' in page
+
+
+def test_a_network_that_always_answers_the_same_explains_its_small_spread(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run = make_run(tmp_path, "sigmoid", "sgd", seed=seed, accuracy=0.33)
+        rows = ["answer\tlabel\tpredicted\toutcome", "a, right\ta\ta\tright"]
+        (run / "test").mkdir()
+        (run / "test" / "projector_labels.tsv").write_text("\n".join([*rows, "b\tb\ta\twrong"]))
+    text = plain(report.write_report(tmp_path).read_text())
+    assert '33.00 % (seed 0, always answers "a"), 33.00 % (seed 1, always answers "a")' in text
+    assert "so the spread over seeds means nothing here" in text
 
 
 def test_one_row_per_run_for_pandas(folder: Path, page: str) -> None:
@@ -227,7 +273,7 @@ def test_the_page_is_one_file_that_asks_nothing_of_a_network(page: str) -> None:
     addresses = re.findall(r"""\b(?:src|href|srcset|action|data)=["']?([^"'\s>]+)""", page)
     assert all(address.startswith(("data:image/", "#")) for address in addresses)
     assert "@import" not in page and "url(" not in page
-    assert len(page) < 1_500_000
+    assert len(page) < 1_700_000
 
 
 def test_the_report_needs_no_tensorflow(root: Path, tmp_path: Path) -> None:
@@ -311,7 +357,7 @@ def test_unfinished_runs_are_shown_but_not_ranked(tmp_path: Path) -> None:
     text = html.unescape(page)
     without = "relu-momentum-seed0, sigmoid-adam-seed0, tanh-adam-seed0 and elu-adam-seed0"
     assert f"No inspections in {without}" in text
-    assert text.count("this run has no inspections") == 5, "one in each part of Inside relu"
+    assert text.count("this run has no inspections") == 8, "one in each part of Inside relu"
     assert "Inside relu" in text and "Inside tanh" not in text
     assert "selu-adam-seed0 is left out" in text
     assert "gelu-adam-seed0 failed before training began: no images" in text

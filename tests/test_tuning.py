@@ -34,7 +34,7 @@ def test_the_best_on_the_validation_images_is_chosen() -> None:
         assert config.learning_rate is not None
         closeness = -abs(np.log10(config.learning_rate) - np.log10(0.003))
         outcomes.append(Outcome(config, "done", 1.0, 0.9 + 0.01 * float(closeness)))
-    choice = tuning.choose(configs(), outcomes)
+    choice = tuning.choose(configs(), outcomes, 10)
     assert {name: rates["best"] for name, rates in choice.items()} == {
         "relu-sgd": 0.003,
         "relu-adam": 0.003,
@@ -46,16 +46,34 @@ def test_the_best_on_the_validation_images_is_chosen() -> None:
 def test_the_lower_loss_decides_between_equal_accuracies_and_an_edge_is_marked() -> None:
     tried = tuning.candidates(configs()[:1], Path("grid/tuning"))
     outcomes = [Outcome(c, "done", 1.0 - (c.learning_rate or 0), 0.5) for c in tried]
-    choice = tuning.choose(configs()[:1], outcomes)["relu-sgd"]
+    choice = tuning.choose(configs()[:1], outcomes, 10)["relu-sgd"]
     assert (choice["best"], choice["at_edge"]) == (0.1, True)
 
 
-def test_a_diverged_rate_is_never_chosen_and_the_default_stays_if_all_diverged() -> None:
-    tried = tuning.candidates(configs()[:1], Path("grid/tuning"))
+def test_a_rate_that_diverged_or_only_guesses_is_never_chosen() -> None:
+    config = configs()[:1]
+    tried = tuning.candidates(config, Path("grid/tuning"))
     diverged = [Outcome(config, "diverged", None, 0.99) for config in tried]
-    assert tuning.choose(configs()[:1], diverged)["relu-sgd"]["best"] == 0.01
-    one_done = [replace(diverged[0], state="done", test_loss=2.0, test_accuracy=0.1), *diverged[1:]]
-    assert tuning.choose(configs()[:1], one_done)["relu-sgd"]["best"] == 0.001
+    guessing = replace(diverged[0], state="done", test_loss=2.302, test_accuracy=0.1135)
+    for outcomes in (diverged, [guessing, *diverged[1:]]):
+        choice = tuning.choose(config, outcomes, 10)
+        assert choice["relu-sgd"]["best"] is None and not choice["relu-sgd"]["at_edge"]
+        assert tuning.without_success(config, outcomes, 10) == config
+        assert [c.learning_rate for c in tuning.tuned(config, choice)] == [0.01], "the default"
+        said = tuning.in_words("relu-sgd", choice["relu-sgd"])
+        assert said.startswith("relu-sgd: no learning rate from 0.001 to 0.1 learned anything")
+    learns = replace(guessing, test_loss=2.0, test_accuracy=0.3)
+    assert tuning.choose(config, [learns, *diverged[1:]], 10)["relu-sgd"]["best"] == 0.001
+    assert tuning.without_success(config, [learns, *diverged[1:]], 10) == []
+
+
+def test_the_wider_range_surrounds_the_first() -> None:
+    first, wider = (
+        [c.learning_rate for c in tuning.candidates(configs()[:1], Path("grid"), factors)]
+        for factors in (tuning.FACTORS, tuning.WIDER_FACTORS)
+    )
+    assert wider == [0.0001, 0.0003, 0.3, 1.0]
+    assert not set(first) & set(wider)
 
 
 def as_set(images: np.ndarray) -> list[bytes]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.combinations import combine, hyperparameter_values
+from experiments.combinations import combine, hyperparameter_values, without_seed
 from experiments.grid import live, record, tuning
 from experiments.grid.executor import Executor
 from experiments.grid.jobs import STOP_FILE, Job, Outcome, finished, images
@@ -111,13 +111,21 @@ class Grid:
             f"Tuning the learning rate: {len(dataset.test):,} training images are held out for "
             "validation. The test images are not used."
         )
-        candidates = tuning.candidates(self.configs, self.folder / TUNING)
-        jobs = self._jobs(candidates, dataset, tuning.HELD_OUT)
-        choice = tuning.choose(self.configs, self._train(executor, jobs, dataset))
+        folder, num_classes = self.folder / TUNING, len(dataset.class_names)
+
+        def outcomes_of(candidates: Sequence[TrainConfig]) -> list[Outcome]:
+            return self._train(executor, self._jobs(candidates, dataset, tuning.HELD_OUT), dataset)
+
+        outcomes = outcomes_of(tuning.candidates(self.configs, folder))
+        stuck = tuning.without_success(self.configs, outcomes, num_classes)
+        if stuck and not stop.signal:
+            names = dict.fromkeys(map(without_seed, stuck))
+            print(f"No rate learned anything with {', '.join(names)}. Trying a wider range.")
+            outcomes += outcomes_of(tuning.candidates(stuck, folder, tuning.WIDER_FACTORS))
+        choice = tuning.choose(self.configs, outcomes, num_classes)
         if not stop.signal:
             for name, rates in choice.items():
-                edge = " (the lowest or highest rate tried)" if rates["at_edge"] else ""
-                print(f"{name}: learning rate {rates['best']:g}{edge}")
+                print(tuning.in_words(name, rates))
         return choice
 
     def _train(

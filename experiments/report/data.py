@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, Series
+from lenet.option_checks import join
 from lenet.recording import runs
 
 # Test accuracies. A report shows how many epochs each run needed to reach them.
@@ -173,6 +174,12 @@ class Comparison:
     def with_activation(self, activation: str) -> list[Combination]:
         """The combinations with that activation."""
         return [c for c in self.combinations if c.activation == activation]
+
+
+def seed_list(runs: Sequence[Run]) -> str:
+    """The seeds of some runs, e.g. "seed 0" or "seeds 0 and 1"."""
+    seeds = [str(seed) for seed in sorted({run.config.seed for run in runs})]
+    return f"seed{'s' if len(seeds) > 1 else ''} {join(seeds)}"
 
 
 def _last(series: Series) -> float:

@@ -1,41 +1,68 @@
-"""The diagnosis of each combination in a report: sentences, links to figures, commands."""
+"""The diagnosis of each combination in a report: a card with sentences, links and advice."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from experiments.report.data import Combination, Run
+from experiments.report.advice import Suggestion, suggestions
+from experiments.report.data import Combination, Comparison, Run, seed_list
 from experiments.report.statistics import NO_VALUE
-from lenet import cli, registry
-from lenet.diagnosis import RULES, Finding
+from lenet.diagnosis import RULES, Advice, Finding
 
 # The text of a link to a figure, by `Finding.plot`.
 LINKS = {
     "curves": "learning curves",
     "gradients": "gradient norms",
     "activity": "saturated and dead",
+    "slope": "slopes",
+    "distance_moved": "distance moved",
+    "update_ratio": "update ratios",
 }
+# From the worst to the best. If the seeds differ, a card has the worst.
+MOODS = ("wrong", "underway", "open", "right")
+# With these results, another learning rate may help.
+TUNABLE = ("diverged", "not begun", "thrown off", "beginning", "slow", "stalled")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding, the run that it describes, and all runs with the same finding."""
+
+    finding: Finding
+    run: Run
+    holders: Sequence[Run]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A sentence with the link to the figure that shows its numbers.
+
+    Attributes:
+        link, target: the text of the link, and the id of the figure.
+    """
+
+    sentence: str
+    link: str
+    target: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finding on the card of a combination.
+    """One finding on a card.
 
     Attributes:
-        seeds: the number of seeds to which it applies; "" if it applies to all.
-        link, target: the text of the link to the figure, and the id of that figure.
-        advice, command: what to try; "" if nothing is wrong.
+        line: the finding.
+        seeds: the seeds to which it applies, first the one with these numbers; "" if there is
+            only one seed.
+        why: its explanation, step by step.
+        is_note: whether it is a remark, not the result.
     """
 
-    sentence: str
+    line: Line
     seeds: str
-    link: str
-    target: str
-    advice: str
-    command: str
+    why: Sequence[Line]
+    is_note: bool
 
 
 @dataclass(frozen=True)
@@ -43,91 +70,112 @@ class Card:
     """The diagnosis of one combination.
 
     Attributes:
-        verdict: what is wrong, in a few words.
-        mood: "wrong", "right", or "open" if too little was measured to decide.
+        mood: "wrong", "underway", "right", or "open" if too little was measured to decide.
+        verdict: the result in a few words.
+        notes: other things found, each in a few words.
+        accuracies: the test accuracy of every seed, or "" with one seed.
     """
 
     combination: Combination
-    verdict: str
     mood: str
+    verdict: str
+    notes: Sequence[str]
+    accuracies: str
     entries: Sequence[Entry]
+    suggestions: Sequence[Suggestion]
 
 
-def make_card(combination: Combination, targets: Mapping[str, str]) -> Card:
+def make_card(comparison: Comparison, combination: Combination, targets: Mapping[str, str]) -> Card:
     """The diagnosis of one combination.
 
     Args:
         targets: the id of each figure of this combination in the page, by `Finding.plot`; there
             is always one for "curves".
     """
-    findings, runs = all_findings(combination), combination.runs
-    entries = []
-    for finding in findings:
-        kind = (finding.rule, finding.wrong)
-        holders = [run for run in runs if kind in [(f.rule, f.wrong) for f in run.findings]]
-        plot = finding.plot if finding.plot in targets else "curves"
-        entries.append(
-            Entry(
-                sentence=finding.sentence,
-                seeds="" if len(holders) == len(runs) else f"{len(holders)} of {len(runs)} seeds",
-                link=LINKS[plot],
-                target=targets[plot],
-                advice=finding.advice,
-                command=next_command(holders[0], finding) if finding.wrong else "",
-            )
+    found = all_findings(combination)
+
+    def line(sentence: str, plot: str) -> Line:
+        plot = plot if plot in targets else "curves"
+        return Line(sentence, LINKS[plot], targets[plot])
+
+    entries = [
+        Entry(
+            line(f.finding.sentence, f.finding.plot),
+            _seeds(f, combination),
+            [line(step.sentence, step.plot) for step in f.finding.evidence],
+            not RULES[f.finding.rule].is_result,
         )
-    known = any(run.done or run.state == "diverged" for run in runs)
-    mood = "right" if known else "open"
-    if any(finding.wrong for finding in findings):
-        mood = "wrong"
-    return Card(combination, ", ".join(verdicts(combination)), mood, entries)
+        for f in found
+    ]
+    wrong = [f for f in found if f.finding.wrong]
+    return Card(
+        combination,
+        mood(combination),
+        ", ".join(results(combination)),
+        notes(combination),
+        _accuracies(combination),
+        entries,
+        suggestions(
+            comparison,
+            wrong[0].run if wrong else combination.shown,
+            _unique([piece for f in wrong for piece in f.finding.advice]),
+            any(f.finding.rule in TUNABLE for f in wrong),
+        ),
+    )
 
 
-def all_findings(combination: Combination) -> list[Finding]:
-    """The findings of all runs. Each rule occurs once, with the first run to which it applies.
+def all_findings(combination: Combination) -> list[Found]:
+    """The findings of all runs in the order of the rules. Each rule occurs once.
 
-    If a rule finds a problem in one run and only a note in another, the problem counts. Problems
-    come first, then what is right, then notes.
+    Its numbers are those of the run whose kernels and maps the page shows or, if the rule did not
+    find anything there, of the first run in which it did. A problem counts more than a note.
     """
-    by_rule: dict[str, Finding] = {}
-    for finding in (finding for run in combination.runs for finding in run.findings):
-        if finding.rule not in by_rule or finding.wrong > by_rule[finding.rule].wrong:
-            by_rule[finding.rule] = finding
-    rules = list(RULES)
+    shown = combination.shown
+    runs = [shown, *(run for run in combination.runs if run is not shown)]
+    by_rule: dict[str, list[tuple[Finding, Run]]] = {}
+    for run in runs:
+        for finding in run.findings:
+            by_rule.setdefault(finding.rule, []).append((finding, run))
+    found = []
+    for rule in RULES:
+        if pairs := by_rule.get(rule):
+            finding, run = max(pairs, key=lambda pair: pair[0].wrong)
+            found.append(Found(finding, run, [holder for _, holder in pairs]))
+    return found
 
-    def order(finding: Finding) -> tuple[int, int]:
-        kind = 0 if finding.wrong else 1 if finding.rule == "healthy" else 2
-        return kind, rules.index(finding.rule)
 
-    return sorted(by_rule.values(), key=order)
+def mood(combination: Combination) -> str:
+    """The worst mood of the results of all seeds."""
+    return min(
+        (RULES[f.rule].mood for run in combination.runs for f in run.findings[:1]),
+        key=MOODS.index,
+    )
 
 
-def verdicts(combination: Combination) -> list[str]:
-    """The problems of a combination, or that there are none, each in two or three words."""
-    findings = all_findings(combination)
-    wrong = [finding.verdict for finding in findings if finding.wrong]
-    right = [finding.verdict for finding in findings if finding.rule == "healthy"]
-    unmeasured = [finding.verdict for finding in findings if finding.rule == "unmeasured"]
-    return wrong or right or unmeasured or [NO_VALUE]
+def results(combination: Combination) -> list[str]:
+    """The results of a combination, each in a few words, with its seeds if they differ."""
+    found = [f for f in all_findings(combination) if RULES[f.finding.rule].is_result]
+    if len(found) == 1:
+        return [found[0].finding.verdict]
+    return [f"{f.finding.verdict} ({seed_list(f.holders)})" for f in found] or [NO_VALUE]
+
+
+def notes(combination: Combination) -> list[str]:
+    """What else was found in a combination, each in a few words."""
+    found = [f.finding for f in all_findings(combination)]
+    return [finding.verdict for finding in found if not RULES[finding.rule].is_result]
+
+
+def verdicts(combination: Combination) -> str:
+    """Results and notes in one line, for the leader board."""
+    remarks = notes(combination)
+    noted = f"; note: {', '.join(remarks)}" if remarks else ""
+    return ", ".join(results(combination)) + noted
 
 
 def rule_list() -> list[tuple[str, str]]:
     """The name of each rule and its condition, as the report lists them."""
     return [(rule.verdict, rule.question) for rule in RULES.values()]
-
-
-def next_command(run: Run, finding: Finding) -> str:
-    """The command that follows a finding's advice."""
-    if finding.rule == "failed":
-        resume = ["-m", "lenet.train", "--resume", str(run.folder)]
-        return shlex.join([cli.python_command(), *resume])
-    changes = dict(finding.changes)
-    name = str(run.dataset["name"])
-    if run.config.data_dir is not None:
-        changes["data_dir"] = Path(cli.short_path(run.config.data_dir))
-    elif name in registry.KNOWN_DATASETS:
-        changes["dataset"] = name
-    return cli.training_command(run.config, changes, name)
 
 
 def command_phrases(command: str) -> list[str]:
@@ -140,3 +188,34 @@ def command_phrases(command: str) -> list[str]:
         else:
             phrases[-1] = f"{previous} {word}"
     return phrases
+
+
+def _accuracies(combination: Combination) -> str:
+    """The test accuracy of every seed, and why it is what it is if every answer is the same."""
+    if len(combination.runs) == 1:
+        return ""
+    each = []
+    for run in combination.runs:
+        value = run.record.accuracy(run.test_accuracy) if run.done else run.state
+        always = f', always answers "{run.record.only_answer}"' if run.record.only_answer else ""
+        each.append(f"{value} (seed {run.config.seed}{always})")
+    text = f"Test accuracy: {', '.join(each)}."
+    if any(run.record.only_answer for run in combination.done):
+        text += (
+            " A network that always gives the same answer reaches the share of that class among "
+            "the test images, so the spread over seeds means nothing here."
+        )
+    return text
+
+
+def _seeds(found: Found, combination: Combination) -> str:
+    """The seed with the numbers of a sentence, and the other seeds to which it applies."""
+    if len(combination.runs) == 1:
+        return ""
+    others = [run for run in found.holders if run is not found.run]
+    also = f", also {seed_list(others)}" if others else ""
+    return f"seed {found.run.config.seed}{also}"
+
+
+def _unique(advice: Sequence[Advice]) -> list[Advice]:
+    return list({repr(sorted(a.changes.items())): a for a in reversed(advice)}.values())[::-1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.data import Combination
+from experiments.report.data import Combination, seed_list
 from experiments.report.images import Image, convolutions, kernel_image
 from experiments.report.inspected import Inspected
 
@@ -18,6 +18,11 @@ class Film:
 
     combination: Combination
     images: Sequence[Image]
+
+    @property
+    def seed(self) -> str:
+        """The seed of the run, e.g. "seed 0"."""
+        return seed_list([self.combination.shown])
 
 
 def make_films(inspected: Inspected) -> list[Film]:
@@ -38,15 +43,13 @@ def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
         f"−{inspected.reaches[layer]:.2g} or less."
         for layer in layers
     ]
-    seeds = sorted({film.combination.shown.config.seed for film in films})
     return (
         "Drag the slider or use the arrow keys to see how all kernels change during training. "
         "Each square is one kernel. If the layer has one input channel, each small block in the "
         "square is one weight. If it has several, a block shows up to three weights, those of the "
         "first channels, as red, green and blue. "
         f"Mid-gray is 0. {' '.join(ranges)} These ranges are the same for all combinations. "
-        "Kernels that do not change have not learned. "
-        f"The kernels are from seed {' or '.join(map(str, seeds))}."
+        "Kernels that do not change have not learned."
     )
 
 

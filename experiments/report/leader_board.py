@@ -149,7 +149,7 @@ def _seeds(rank: Rank, combination: Combination) -> Cell:
 
 
 def _diagnosis(rank: Rank, combination: Combination) -> Cell:
-    text = ", ".join(verdicts(combination))
+    text = verdicts(combination)
     return Cell(text, text)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.report import sentences
-from experiments.report.data import Comparison
+from experiments.report.advice import command_words, tune_all_command
+from experiments.report.data import TUNING, Comparison
 from experiments.report.diagnosis import command_phrases, make_card, rule_list
 from experiments.report.leader_board import COLUMNS, board_caption, board_rows
 from experiments.report.reading import read_comparison
@@ -83,7 +84,6 @@ def render(comparison: Comparison, output: Path) -> str:
 
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
     """The sentences and tables of the page."""
-    command = comparison.grid.get("command") or ""
     again = [cli.python_command(), "-m", "experiments.report", cli.short_path(comparison.folder)]
     if output.parent != comparison.folder:
         again += ["--output", cli.short_path(output)]
@@ -92,8 +92,9 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "question": sentences.question(comparison),
         "answers": sentences.answers(comparison),
         "facts": sentences.facts(comparison),
-        "command": shlex.join(command) if isinstance(command, list) else str(command),
+        "command": shlex.join(command_words(comparison)),
         "notes": sentences.notes(comparison),
+        "tune_command": "" if comparison.grid.get(TUNING) else tune_all_command(comparison),
         "columns": COLUMNS,
         "board": board_rows(comparison),
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
@@ -126,7 +127,7 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
     return {
         "fairness": sentences.fairness(comparison, inspected.probe_images),
         "looks": {variant: (color, DASHES[dash]) for variant, (color, dash) in looks.items()},
-        "cards": [make_card(c, targets[c.number]) for c in comparison.combinations],
+        "cards": [make_card(comparison, c, targets[c.number]) for c in comparison.combinations],
         "panels": panels,
         "films": films,
         "films_caption": films_caption(inspected, films),

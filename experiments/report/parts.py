@@ -6,12 +6,12 @@ To add a view, add an entry to `PARTS` with the function that draws its panel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from experiments.report.data import Combination
+from experiments.report.data import Combination, Run, seed_list
 from experiments.report.images import (
     Image,
     convolutions,
@@ -36,12 +36,14 @@ class Panel:
         missing: why there is no image, or "".
         bands: each class with its number of rows, if the image has a row per probe image.
         scale: the values of the first and the last colour, if the image has a colour scale.
+        seeds: the seeds that it shows, or "" if there is only one.
     """
 
     images: Sequence[Image] = ()
     missing: str = ""
     bands: Sequence[tuple[str, int]] = ()
     scale: tuple[float, float] | None = None
+    seeds: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Part:
         name: the first part of its ids in the page; links from `Finding.plot` use it.
         heading, caption: text in which "{layer}" is replaced by the layer of the features.
         panel: the function that returns the panel of one combination.
+        every_seed: whether a panel has a line for every seed, not only the data of one.
     """
 
     name: str
     heading: str
     caption: str
     panel: Callable[[Inspected, Combination], Panel]
+    every_seed: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def sections_of(inspected: Inspected, activation: str) -> list[Section]:
     shown = []
     for part in PARTS:
         panels = [
-            (c, part.panel(inspected, c) if c.number in inspected.ends else NO_INSPECTIONS)
+            (c, _with_seeds(part, inspected, c) if c.number in inspected.ends else NO_INSPECTIONS)
             for c in combinations
         ]
         if any(panel.images for _, panel in panels):
@@ -95,6 +99,15 @@ def sections_of(inspected: Inspected, activation: str) -> list[Section]:
             )
             shown.append(Section(part.name, heading, caption, panels))
     return shown
+
+
+def _with_seeds(part: Part, inspected: Inspected, combination: Combination) -> Panel:
+    """The panel of a combination, with the seeds that it shows."""
+    panel = part.panel(inspected, combination)
+    if len(combination.runs) == 1 or not panel.images:
+        return panel
+    runs = _measured(combination) if part.every_seed else [combination.shown]
+    return replace(panel, seeds=seed_list(runs))
 
 
 def _kernels(inspected: Inspected, combination: Combination) -> Panel:
@@ -140,7 +153,7 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
 
 def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination) -> Panel:
     diagnostic = DIAGNOSTICS[kind]
-    limits = (-0.03, 1.03) if diagnostic.is_fraction else None
+    limits = (-0.03, 1.03) if diagnostic.scale == "percent" else None
     return _lines(inspected, combination, kind, diagnostic.title, limits)
 
 
@@ -161,7 +174,7 @@ def _lines(
         figure.add_subplot(),
         label,
         limits,
-        log=not diagnostic.is_fraction,
+        scale=diagnostic.scale,
         last_step=inspected.last_step,
     )
     title = diagnostic.title.capitalize()
@@ -181,10 +194,16 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
 
 def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
     """One diagnostic by layer: a curve for each run that recorded it."""
-    measured = combination.done or [combination.shown]
-    by_run: list[Mapping[str, Series]] = [run.record.by_layer(kind) for run in measured]
+    by_run: list[Mapping[str, Series]] = [
+        run.record.by_layer(kind) for run in _measured(combination)
+    ]
     layers = dict.fromkeys(layer for curves in by_run for layer in curves)
     return {layer: [curves[layer] for curves in by_run if layer in curves] for layer in layers}
+
+
+def _measured(combination: Combination) -> list[Run]:
+    """The runs whose diagnostics are shown."""
+    return combination.done or [combination.shown]
 
 
 PARTS = (
@@ -207,10 +226,11 @@ PARTS = (
     Part(
         "gradients",
         "Gradient norm by layer",
-        "One line per layer, from the first (dark) to the last (light). The scale is logarithmic "
-        "and the same for all combinations. If the dark lines are far below the "
+        "One line per layer and seed, from the first layer (dark) to the last (light). The scale is "
+        "logarithmic and the same for all combinations. If the dark lines are far below the "
         "light ones, the first layers learn much more slowly than the last.",
         _gradients,
+        every_seed=True,
     ),
     Part(
         "activity",
@@ -219,6 +239,7 @@ PARTS = (
         "gradient passes. With relu, these are the outputs that are 0; a share of about one half is "
         "normal. Bottom: the share of units that have the same output for every probe image.",
         _activity,
+        every_seed=True,
     ),
     Part(
         "weights",
@@ -232,9 +253,10 @@ PARTS = (
         Part(
             kind,
             f"{diagnostic.title.capitalize()} by layer",
-            f"{diagnostic.meaning.capitalize()}. One line per layer, from the first (dark) to the "
-            f"last (light). {diagnostic.hint}".rstrip(),
+            f"{diagnostic.meaning.capitalize()}. One line per layer and seed, from the first layer "
+            f"(dark) to the last (light). {diagnostic.hint}".rstrip(),
             partial(_other_diagnostic, kind),
+            every_seed=True,
         )
         for kind, diagnostic in DIAGNOSTICS.items()
         if kind not in ("gradient_norm", "saturated_fraction", "dead_fraction")  # Shown above.

@@ -16,6 +16,7 @@ from experiments.report.grouping import combine
 from lenet.diagnosis import Record, Series, options_of
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.recording import runs
+from lenet.recording.projector import LABELS
 
 GRID = "grid.json"
 
@@ -71,6 +72,7 @@ def read_run(folder: Path) -> Run:
         state = "stopped"
     curves = _read_metrics(folder / runs.METRICS)
     diagnostics = _read_diagnostics(folder / runs.INSPECTIONS)
+    sizes, units = _read_layers(folder / runs.INSPECTIONS)
     size, batch = int(dataset.get("train") or 1), int(config.batch_size or 1)
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
     record = Record(
@@ -84,6 +86,10 @@ def read_run(folder: Path) -> Run:
         test_loss=curves["test_loss"],
         test_accuracy=curves["test_accuracy"],
         diagnostics=diagnostics,
+        kernel_sizes=sizes,
+        units=units,
+        test_images=int(dataset.get("test") or 0),
+        only_answer=_only_answer(folder) if state == "done" else "",
         **options_of(config),
     )
     return Run(folder, config, dataset, environment, status, state, record)
@@ -146,6 +152,33 @@ def _read_diagnostics(folder: Path) -> dict[str, dict[str, Series]]:
         }
         for kind, layers in points.items()
     }
+
+
+def _read_layers(folder: Path) -> tuple[dict[str, float], dict[str, int]]:
+    """By layer: the L2 norm of the kernel at the first inspection, and the number of units."""
+    sizes, units = {}, {}
+    for path in sorted(folder.glob("step-*.npz"))[:1]:
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                for name in arrays.files:
+                    layer, _, kind = name.rpartition("/")
+                    if kind == "kernel":
+                        sizes[layer] = float(np.linalg.norm(arrays[name]))
+                    elif kind == "bias":
+                        units[layer] = int(arrays[name].size)
+        except UNREADABLE:
+            continue
+    return sizes, units
+
+
+def _only_answer(folder: Path) -> str:
+    """The class that the network predicts for all test images in the projector's table, or ""."""
+    try:
+        with (folder / "test" / LABELS).open(newline="") as file:
+            answers = {row["predicted"] for row in csv.DictReader(file, delimiter="\t")}
+    except (OSError, KeyError, csv.Error):
+        return ""
+    return answers.pop() if len(answers) == 1 else ""
 
 
 def _is_locked(folder: Path) -> bool:

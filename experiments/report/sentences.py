@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.report.data import TARGETS, TUNING, Comparison, Run
+from experiments.report.advice import tuning_rows
+from experiments.report.data import TARGETS, Combination, Comparison, Run
 from experiments.report.diagnosis import all_findings
 from experiments.report.grouping import varied_options
 from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
 from experiments.report.results import same_start
 from experiments.report.statistics import NO_BREAK_SPACE
 from lenet.diagnosis import percent
+from lenet.option_checks import join
 
 MODELS = {"lenet": "LeNet", "mlp": "the MLP"}
 DATASETS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "digits": "the bundled digits"}
@@ -32,7 +34,13 @@ OPTIONS = {
     "augment": "augmentation",
 }
 VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
-NOT_LEARNING = ("diverged", "failed", "not begun", "thrown off")  # Rules; see lenet.diagnosis.
+NOT_LEARNING = (
+    "diverged",
+    "failed",
+    "not begun",
+    "thrown off",
+    "beginning",
+)  # Rules; see lenet.diagnosis.
 CHANGES_START = {"model", "init", "init_stddev"}
 
 
@@ -70,21 +78,34 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
     sentences = [
         (
             "Best" if len(finished) > 1 else "Outcome",
-            f"{best.label}, with a test accuracy of {accuracy} after {record.epochs(record.step)}.",
+            f"{best.label}, with {_named_best(comparison, len(finished))}test accuracy of {accuracy} "
+            f"after {record.epochs(record.step)}.",
         )
     ]
     if tied := [c.label for rank, c in finished[1:] if rank.number == 1]:
         sentences.append(_tied(tied, comparison.most_seeds))
     if len(finished) > 1 and (first := _first_to_target(comparison)):
         sentences.append(first)
-    troubled = [
-        f"{combination.label} ({problems[0].verdict})"
-        for combination in comparison.combinations
-        if (problems := [f for f in all_findings(combination) if f.rule in NOT_LEARNING])
-    ]
-    if troubled:
+    if troubled := [text for c in comparison.combinations if (text := _trouble(c))]:
         sentences.append(("In trouble", f"{join(troubled)}."))
     return sentences
+
+
+def _named_best(comparison: Comparison, finished: int) -> str:
+    """Why the first combination is named, in the words before "test accuracy"."""
+    if finished == 1:
+        return "a "
+    return "the highest mean " if comparison.most_seeds > 1 else "the highest "
+
+
+def _trouble(combination: Combination) -> str:
+    """Why a combination did not learn, with its seeds if it learned with others; or ""."""
+    for found in all_findings(combination):
+        if found.finding.rule in NOT_LEARNING:
+            seeds = ", ".join(f"seed {run.config.seed}" for run in found.holders)
+            only = f", {seeds}" if len(found.holders) < len(combination.runs) else ""
+            return f"{combination.label} ({found.finding.verdict}{only})"
+    return ""
 
 
 def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
@@ -189,20 +210,8 @@ def _start(comparison: Comparison) -> str:
 
 
 def _rates(comparison: Comparison) -> str:
-    if chosen := _tuned(comparison):
-        best = ", ".join(f"{name} {row['best']:g}" for name, row in chosen.items())
-        edges = [name for name, row in chosen.items() if row.get("at_edge")]
-        sentence = (
-            "Each combination was trained with the best of several rates. The rates were compared "
-            "on validation images taken from the training images, never on the test images. "
-            f"The best rates are: {best}."
-        )
-        if edges:
-            sentence += (
-                f" For {join(edges)}, the best rate was the smallest or the largest that was "
-                "tried, so a better rate may be outside that range."
-            )
-        return sentence
+    if chosen := tuning_rows(comparison):
+        return _tuned_rates(chosen)
     configs = [run.config for run in comparison.runs]
     dataset = str(comparison.dataset["name"])
     defaults = [replace(config, learning_rate=None).resolved(dataset) for config in configs]
@@ -210,21 +219,31 @@ def _rates(comparison: Comparison) -> str:
         rates = ", ".join(dict.fromkeys(f"{c.optimizer} {c.learning_rate:g}" for c in configs))
         return (
             f"Each optimizer used its default rate ({rates}). No rate was tuned, and different "
-            "rates may change the order. To choose a rate for each combination, add --tune to the "
-            "grid command."
+            "rates may change the order."
         )
     return "They were set by hand, see the leader board. Different rates may change the order."
 
 
-def _tuned(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
-    """The outcome of `--tune` in `grid.json`, by combination; {} without tuning."""
-    tuning = comparison.grid.get(TUNING)
-    chosen = tuning.get("combinations") if isinstance(tuning, Mapping) else None
-    return {
-        str(name): row
-        for name, row in (chosen.items() if isinstance(chosen, Mapping) else ())
-        if isinstance(row, Mapping) and isinstance(row.get("best"), (int, float))
-    }
+def _tuned_rates(chosen: Mapping[str, Mapping[str, Any]]) -> str:
+    sentence = (
+        "Each combination was trained with the best of several rates. The rates were compared on "
+        "validation images taken from the training images, never on the test images."
+    )
+    best = {name: row["best"] for name, row in chosen.items() if row["best"] is not None}
+    if best:
+        rates = ", ".join(f"{name} {rate:g}" for name, rate in best.items())
+        sentence += f" The best rates are: {rates}."
+    if edges := [name for name in best if chosen[name].get("at_edge")]:
+        sentence += (
+            f" For {join(edges)}, the best rate was the smallest or the largest that was "
+            "tried, so a better rate may be outside that range."
+        )
+    if stuck := [name for name in chosen if name not in best]:
+        sentence += (
+            f" With {join(stuck)}, the network learned nothing at any of the rates tried, so no "
+            "rate was chosen, and it was trained with its default rate."
+        )
+    return sentence
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -271,11 +290,6 @@ def notes(comparison: Comparison) -> list[str]:
 def _dataset_title(comparison: Comparison) -> str:
     name = str(comparison.dataset["name"])
     return DATASETS.get(name, name)
-
-
-def join(items: Sequence[str]) -> str:
-    """A list as part of a sentence: "a, b and c"."""
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def first_few(names: Sequence[str], maximum: int = 4) -> str:

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lenet.diagnosis.record import Finding, Record, Series, options_of
-from lenet.diagnosis.rules import EARLY_STEPS, RULES, has_not_begun, percent
+from lenet.diagnosis.evidence import EARLY_STEPS
+from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
+from lenet.diagnosis.results import has_not_begun, is_guessing
+from lenet.diagnosis.rules import RULES
+from lenet.diagnosis.words import accuracy_decimals, loss_text, percent
 
 __all__ = [
     "EARLY_STEPS",
     "RULES",
+    "Advice",
+    "Evidence",
     "Finding",
     "Record",
     "Series",
+    "accuracy_decimals",
     "diagnose",
     "has_not_begun",
+    "is_guessing",
+    "loss_text",
     "options_of",
     "percent",
 ]
 
 
 def diagnose(record: Record) -> list[Finding]:
-    """All findings of the rules about one run, the most important first. There is at least one."""
-    findings = []
+    """The result of one run, and then all notes about it, in the order of the rules."""
+    findings: list[Finding] = []
     for name, rule in RULES.items():
-        finding = rule.find(record)
-        if finding is None or (rule.if_nothing_wrong and any(f.wrong for f in findings)):
+        if rule.is_result and findings:
             continue
-        finding = replace(finding, rule=name, verdict=rule.verdict)
-        if rule.is_final:
-            return [finding]
-        # That a network learns well comes first, before remarks about it.
-        findings.insert(0 if rule.if_nothing_wrong else len(findings), finding)
+        finding = rule.find(record)
+        if finding is not None:
+            verdict = finding.verdict or rule.verdict
+            findings.append(replace(finding, rule=name, verdict=verdict))
+            if name in ("failed", "unmeasured"):
+                break
     return findings

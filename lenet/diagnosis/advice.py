@@ -1,43 +1,81 @@
-"""What to try if something is wrong, in words and as options of a TrainConfig."""
+"""What to try if something is wrong, in words and as options of a TrainConfig.
+
+Every function returns None if the run has that setting already.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from lenet.diagnosis.record import Advice, Record
 
-from lenet.diagnosis.record import Record
 
-Advice = tuple[str, dict[str, Any]]
+def given(*advice: Advice | None) -> tuple[Advice, ...]:
+    """The advice that applies, in this order, each change once."""
+    by_change = {repr(sorted(a.changes.items())): a for a in reversed(advice) if a is not None}
+    return tuple(reversed(by_change.values()))
 
 
 def smaller_rate(record: Record) -> Advice:
-    """Advice for updates that are too large."""
+    """Against updates that are too large."""
     if record.learning_rate > 10 * record.usual_rate:
         return _usual_rate(record)
-    return "Try a learning rate ten times smaller", {"learning_rate": record.learning_rate / 10}
+    changes = {"learning_rate": record.learning_rate / 10}
+    return Advice("Try a learning rate ten times smaller", changes)
 
 
 def larger_rate(record: Record) -> Advice:
-    """Advice for updates that are too small."""
+    """Against updates that are too small."""
     if record.learning_rate < record.usual_rate / 10:
         return _usual_rate(record)
-    return "Try a learning rate ten times larger", {"learning_rate": 10 * record.learning_rate}
+    changes = {"learning_rate": 10 * record.learning_rate}
+    return Advice("Try a learning rate ten times larger", changes)
 
 
-def livelier(record: Record, other_activation: bool = False) -> Advice:
-    """Advice for a network that does not improve. It never repeats the current setting.
+def unusual_rate(record: Record) -> Advice | None:
+    """For a rate that is very far from the usual one: that comes before any other change."""
+    off = record.learning_rate / record.usual_rate if record.usual_rate else 1.0
+    return _usual_rate(record) if not 0.1 <= off <= 10 else None
 
-    Args:
-        other_activation: whether the activation is a more likely cause than the optimizer.
-    """
-    if record.optimizer != "adam" and not other_activation:
-        return "Try an optimizer that adapts the size of its steps", {"optimizer": "adam"}
-    if record.activation != "relu":
-        return "Try an activation that lets the gradient through", {"activation": "relu"}
-    if record.learning_rate < record.usual_rate:
-        return larger_rate(record)
-    return smaller_rate(record)
+
+def adaptive_optimizer(record: Record) -> Advice | None:
+    """Against gradients that are too small for the rate."""
+    if not record.reach:
+        return None
+    words = (
+        "Try Adam, which divides each update by the size of the recent gradients, so that small "
+        "gradients make full steps too"
+    )
+    return Advice(words, {"optimizer": "adam"})
+
+
+def steeper_activation(record: Record) -> Advice | None:
+    """Against activations that reduce the gradient in every layer."""
+    if record.activation == "relu":
+        return None
+    words = "Try relu, whose slope is 1 for every positive input"
+    return Advice(words, {"activation": "relu"})
+
+
+def usual_init(record: Record) -> Advice | None:
+    """Against initial weights that make the gradient too small or too large."""
+    if record.init in ("glorot_uniform", "he_normal", "source"):
+        return None
+    words = "Try initial weights whose size depends on the size of the layer"
+    return Advice(words, {"init": "glorot_uniform"})
+
+
+def momentum(record: Record) -> Advice | None:
+    """Against slow progress of plain gradient descent."""
+    if record.reach != 1:
+        return None
+    return Advice("Try momentum, which adds up many small steps", {"optimizer": "momentum"})
+
+
+def more_epochs(record: Record) -> Advice:
+    """For a network that is on its way."""
+    epochs = max(2, 2 * -(-record.step // record.steps_per_epoch))
+    return Advice("Train for twice as long", {"epochs": epochs, "max_steps": None})
 
 
 def _usual_rate(record: Record) -> Advice:
-    advice = f"Try the usual learning rate of {record.optimizer}"
-    return advice, {"learning_rate": record.usual_rate}
+    words = f"Try the usual learning rate of {record.optimizer}"
+    return Advice(words, {"learning_rate": record.usual_rate})

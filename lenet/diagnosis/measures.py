@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lenet.diagnosis.record import Series
+from lenet.diagnosis.record import Record, Series
+
+SMALLEST_RATIO = 1e-12  # Instead of 0, so that logarithms are finite.
 
 
 class EarlyGradients(NamedTuple):
@@ -17,13 +19,50 @@ class EarlyGradients(NamedTuple):
     Attributes:
         ratio: the geometric mean of (norm at the first layer) / (norm at the last).
         first, last: the names of these layers.
+        at_first, at_last: the geometric means of the norms themselves.
         until: the last step that is included.
     """
 
     ratio: float
     first: str
     last: str
+    at_first: float
+    at_last: float
     until: int
+
+
+class Movement(NamedTuple):
+    """How far the kernel of one layer is from its start.
+
+    Attributes:
+        layer: the name of the layer.
+        size: the L2 norm of the kernel at the start.
+        distance: the L2 norm of the change since then.
+        path: the sum of the sizes of all updates, estimated from the update ratios at the
+            inspections. The distance cannot be larger.
+    """
+
+    layer: str
+    size: float
+    distance: float
+    path: float
+
+    @property
+    def relative(self) -> float:
+        return self.distance / self.size
+
+
+def guesses(loss: float, accuracy: float, num_classes: int, share: float, better: float) -> bool:
+    """Whether a loss and an accuracy are those of guessing.
+
+    A network that assigns the same probability to each of n classes has a loss of ln n nats.
+
+    Args:
+        share: the share of the loss of guessing from which on the loss counts as guessing.
+        better: the share of the way from guessing to perfect below which the accuracy does.
+    """
+    guess = 1 / num_classes
+    return loss >= share * math.log(num_classes) and accuracy < guess + better * (1 - guess)
 
 
 def early_gradients(norms: Mapping[str, Series], until: int) -> EarlyGradients | None:
@@ -42,9 +81,61 @@ def early_gradients(norms: Mapping[str, Series], until: int) -> EarlyGradients |
     early = (steps <= until) & np.isfinite(first) & np.isfinite(last) & (last > 0)
     if not early.any():
         return None
-    ratios = np.maximum(first[early] / last[early], 1e-12)
-    ratio = float(np.exp(np.log(ratios).mean()))
-    return EarlyGradients(ratio, layers[0], layers[-1], int(steps[early].max()))
+    at_first, at_last = first[early], last[early]
+    ratio = geometric_mean(np.maximum(at_first / at_last, SMALLEST_RATIO))
+    means = geometric_mean(np.maximum(at_first, SMALLEST_RATIO)), geometric_mean(at_last)
+    return EarlyGradients(ratio, layers[0], layers[-1], *means, int(steps[early].max()))
+
+
+def early_slopes(slopes: Mapping[str, Series], until: int) -> dict[str, float]:
+    """The mean slope of each hidden layer's activation at the inspections up to a step."""
+    means = {}
+    for layer, (steps, values) in list(slopes.items())[:-1]:
+        early = values[(steps <= until) & np.isfinite(values)]
+        if len(early):
+            means[layer] = float(early.mean())
+    return means
+
+
+def growth(norms: Series) -> tuple[float, float] | None:
+    """The geometric means of a gradient norm over the first half and the last quarter of the steps.
+
+    Step 0 does not count, because the initial weights are not yet those of training.
+
+    Returns:
+        None if there are fewer than four inspections or the gradient is 0.
+    """
+    steps, values = norms
+    usable = (steps > 0) & np.isfinite(values) & (values > 0)
+    steps, values = steps[usable], values[usable]
+    if len(steps) < 4:
+        return None
+    before, after = values[steps <= steps[-1] / 2], values[steps > steps[-1] * 3 / 4]
+    if not len(before) or not len(after):
+        return None
+    return geometric_mean(before), geometric_mean(after)
+
+
+def movement(record: Record, layer: str) -> Movement | None:
+    """How far a layer's kernel moved; None if that was not recorded."""
+    steps, moved = record.by_layer("distance_moved").get(layer, (np.zeros(0), np.zeros(0)))
+    _, ratios = record.by_layer("update_ratio").get(layer, (np.zeros(0), np.zeros(0)))
+    size = record.kernel_sizes.get(layer, 0.0)
+    if not len(moved) or not len(ratios) or not size or not math.isfinite(moved[-1]):
+        return None
+    path = float(ratios.mean()) * int(steps[-1]) * size
+    return Movement(layer, size, float(moved[-1]) * size, path)
+
+
+def mean_norm(norms: Series) -> float:
+    """The mean gradient norm over all steps, interpolated between the inspections; NaN if unknown."""
+    steps, values = norms
+    finite = np.isfinite(values)
+    steps, values = steps[finite], values[finite]
+    if len(steps) < 2 or steps[-1] == steps[0]:
+        return float(values[-1]) if len(values) else math.nan
+    widths = np.diff(steps)
+    return float(((values[1:] + values[:-1]) / 2 * widths).sum() / widths.sum())
 
 
 def highest_hidden(layers: Mapping[str, Series]) -> tuple[float, str]:
@@ -71,3 +162,31 @@ def late_fall(losses: Series) -> float | None:
     if not len(third_quarter):  # A resumed run may have only the last steps.
         return None
     return 1 - float(last_eighth.mean() / third_quarter.mean())
+
+
+def left_guessing(losses: Series, low: float, high: float) -> int | None:
+    """The step at which a training loss fell below the level of guessing for good.
+
+    The loss is averaged over sixteen equal parts of the steps.
+
+    Args:
+        low, high: the losses between which a network guesses, in nats.
+
+    Returns:
+        The last step of the last part that is not below the level; None if that part is above it,
+        if there is no such part, or if the curve is too short or ends at the level.
+    """
+    steps, values = losses
+    if len(values) < 2 * 16:
+        return None
+    means = np.array([part.mean() for part in np.array_split(values, 16)])
+    ends = [int(part[-1]) for part in np.array_split(steps, 16)]
+    not_below = np.flatnonzero(means >= low)
+    if not len(not_below) or not_below[-1] == len(means) - 1 or means[not_below[-1]] > high:
+        return None
+    return ends[int(not_below[-1])]
+
+
+def geometric_mean(values: np.ndarray) -> float:
+    """The geometric mean of positive values, float [n]."""
+    return float(np.exp(np.log(values).mean()))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from lenet.config import TrainConfig
+from lenet.diagnosis.words import accuracy_decimals
+from lenet.registry import OPTIMIZERS
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps, int [n], ascending, and the value at each, float [n]."""
@@ -25,10 +27,18 @@ class Record:
         test_loss, test_accuracy: the values of each evaluation, in nats and from 0 to 1.
         diagnostics: the value at each inspection, by name as in `diagnostics.DIAGNOSTICS` and then
             by layer, in order of depth. Empty if there were no inspections.
+        kernel_sizes: the L2 norm of each kernel at the first inspection, by layer.
+        units: the number of units of each layer; in a convolution, a unit is a kernel.
         usual_rate: the default learning rate of this network and optimizer.
+        reach: how far one gradient moves the weights at most, in units of learning rate times
+            gradient: 1 for plain gradient descent, 1 / (1 - momentum) with momentum; 0 for an
+            optimizer that divides each update by the size of recent gradients.
         error: why the run failed, or "" if the reason is not known.
         dropout: the highest dropout rate of any layer.
         augmented: whether the training images are augmented.
+        test_images: the number of test images; 0 if it is not known.
+        only_answer: the class that the trained network predicts for all test images that were
+            looked at, or "".
     """
 
     state: str
@@ -44,9 +54,15 @@ class Record:
     test_loss: Series
     test_accuracy: Series
     diagnostics: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
+    kernel_sizes: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, int] = field(default_factory=dict)
+    reach: float = 0.0
+    init: str = "glorot_uniform"
     error: str = ""
     dropout: float = 0.0
     augmented: bool = False
+    test_images: int = 0
+    only_answer: str = ""
 
     @property
     def last_train_loss(self) -> float:
@@ -77,10 +93,40 @@ class Record:
         count = f"{step / self.steps_per_epoch:.3g}"
         return f"{count} epoch{'' if count == '1' else 's'}"
 
+    def accuracy(self, accuracy: float) -> str:
+        """An accuracy with the decimals that the number of test images supports."""
+        return f"{100 * accuracy:.{accuracy_decimals(self.test_images)}f} %"
+
     def _last_epoch(self, series: Series) -> float:
         steps, values = series
         tail = values[steps > self.step - self.steps_per_epoch]
         return float(tail.mean()) if len(tail) else float("nan")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One step of an explanation.
+
+    Attributes:
+        sentence: what was measured, with its numbers.
+        plot: the plot that shows the numbers; see `Finding.plot`.
+    """
+
+    sentence: str
+    plot: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to try.
+
+    Attributes:
+        words: what to try and why, e.g. "Try dropout".
+        changes: the same as options of a TrainConfig; empty if the run only needs to continue.
+    """
+
+    words: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,10 +135,11 @@ class Finding:
 
     Attributes:
         sentence: the finding, with its numbers.
-        plot: the plot that shows the numbers: "curves", "gradients" or "activity".
+        plot: the plot that shows the numbers: "curves", "gradients", "activity", or one of
+            "update_ratio", "distance_moved" and "slope".
         wrong: whether the user should change something.
-        advice: what to try, e.g. "Try dropout", or "" if nothing is wrong.
-        changes: the advice as options of a TrainConfig.
+        evidence: why, step by step.
+        advice: what to try if it is wrong, the most promising first.
         rule: the name of the rule that found it.
         verdict: the finding in two or three words.
     """
@@ -100,8 +147,8 @@ class Finding:
     sentence: str
     plot: str
     wrong: bool = False
-    advice: str = ""
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+    advice: tuple[Advice, ...] = ()
     rule: str = ""
     verdict: str = ""
 
@@ -109,11 +156,15 @@ class Finding:
 def options_of(config: TrainConfig) -> dict[str, Any]:
     """The options of a run that a Record contains."""
     usual = TrainConfig(model=config.model, optimizer=config.optimizer).resolved("")
+    built = OPTIMIZERS[config.optimizer]
+    momentum = float(built["arguments"].get("momentum", 0.0))
     return {
         "activation": config.activation,
         "optimizer": config.optimizer,
         "learning_rate": float(config.learning_rate or 0),
         "usual_rate": float(usual.learning_rate or 0),
+        "reach": 1 / (1 - momentum) if built["keras_class"] == "SGD" else 0.0,
+        "init": config.init or usual.init or "",
         "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
         "augmented": bool(config.augment),
     }

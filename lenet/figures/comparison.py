@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
+from lenet.diagnostics import Scale
 from lenet.figures.curves import Curve, smooth
 from lenet.figures.style import COLORS, figure_of, new_axes
 
@@ -181,40 +182,44 @@ def by_layer(
     ax: Axes | None = None,
     label: str = "gradient norm",
     limits: tuple[float, float] | None = None,
-    log: bool = False,
+    scale: Scale = "percent",
     legend: bool = True,
     last_step: float | None = None,
 ) -> Axes:
-    """One number per layer over the steps, mean over seeds; the first layer is the darkest.
+    """One number per layer over the steps, a line per layer and seed; the first layer is darkest.
 
     Args:
         layers: the curves of all seeds by layer, in order of depth.
         label: the label of the y axis.
         limits: the ends of the y axis.
-        log: whether the y axis is logarithmic (values of 0 are left out) instead of in percent.
+        scale: the scale of the y axis; a logarithmic one leaves out values of 0.
         last_step: the end of the x axis; by default, the end of the curves.
     """
-    ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
+    ax, log = new_axes(ax, width=PANEL_WIDTH, height=2.4), scale == "logarithmic"
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
-        curves = [(s, np.asarray(v, float)) for s, v in seeds]
-        if log:
-            curves = [(s[v > 0], np.log(v[v > 0])) for s, v in curves]
-        curves = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in curves]
-        curves = [(s, v) for s, v in curves if len(s)]
-        if not curves:
-            continue
-        steps, mean, _ = band(curves)
-        ax.plot(
-            steps, np.exp(mean) if log else mean, color=color, marker=".", markersize=5, label=name
-        )
+        label_of_first: str | None = name
+        for steps, values in seeds:
+            shown = np.isfinite(values) & (np.asarray(values) > 0 if log else True)
+            if not shown.any():
+                continue
+            ax.plot(
+                steps[shown], values[shown], color=color, linewidth=1.1, marker=".", markersize=4,
+                label=label_of_first,
+            )  # fmt: skip
+            label_of_first = None
     if log:
         ax.set_yscale("log")
+        low, high = ax.dataLim.intervaly
+        if limits is None and 0 < low <= high < 1.01 * low:  # A scale needs some height.
+            limits = low / 2, high * 2
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
-    else:
+    elif scale == "percent":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if limits is not None:
         ax.set_ylim(*limits)
+    elif scale == "linear":
+        ax.set_ylim(bottom=0)
     if last_step is not None:
         ax.set_xlim(-0.03 * last_step, 1.03 * last_step)
     ax.set_ylabel(label)

@@ -95,9 +95,11 @@ def diagnostic(
         ax.plot(
             steps, values, color=COLORS[index % len(COLORS)], marker=".", markersize=5, label=name
         )
-    if shown.is_fraction:
+    if shown.scale == "percent":
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    elif shown.scale == "linear":
+        ax.set_ylim(bottom=0)
     elif any((values > 0).any() for _, values in layers.values()):
         ax.set_yscale("log")
     ax.set_xlabel("step (optimizer updates)")

@@ -1,0 +1,318 @@
+"""Why a network does not learn: short sentences with recorded numbers, each with its plot.
+
+Every function looks at the numbers alone, not at the names of the activation or the optimizer,
+and returns None if the numbers were not recorded or show nothing. How a gradient shrinks on its
+way back: S. Hochreiter, Untersuchungen zu dynamischen neuronalen Netzen, 1991; X. Glorot and
+Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS 2010.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lenet.diagnosis.measures import (
+    Movement,
+    early_gradients,
+    early_slopes,
+    growth,
+    highest_hidden,
+    mean_norm,
+    movement,
+)
+from lenet.diagnosis.record import Evidence, Record
+from lenet.diagnosis.words import fraction, loss_text, number, percent
+from lenet.diagnostics import SATURATED_SLOPE
+from lenet.option_checks import join
+
+EARLY_STEPS, VANISHING_RATIO = 600, 1 / 20
+EXPLAINED = 0.5  # The share of the fall of a gradient, in orders of magnitude.
+HARDLY_SATURATED = 0.05  # A share of the outputs of a layer.
+GROWING, SHRINKING = 1.5, 1 / 1.5  # Multiples of an earlier gradient norm.
+SMALLEST_GRADIENT, NEARLY_ALL = 1e-11, 0.9  # NEARLY_ALL is a share of the units of a layer.
+HARDLY_MOVED, SMALL_UPDATE, LARGE_UPDATE = 0.05, 0.0005, 0.1  # A share of the size of a kernel.
+
+
+def gathered(*steps: Evidence | None) -> tuple[Evidence, ...]:
+    """The steps of an explanation that the numbers support."""
+    return tuple(step for step in steps if step is not None)
+
+
+def why_stuck(record: Record) -> tuple[Evidence, ...]:
+    """Why a network stays at guessing: from the gradient to the kernel that does not move."""
+    if blocked := no_gradient(record):
+        return gathered(blocked, dead_layer(record), highest_loss(record))
+    return gathered(
+        gradient_by_depth(record),
+        slopes(record) if vanishes(record) else None,
+        saturation(record) if vanishes(record) else None,
+        first_layer_movement(record),
+        hope(record),
+    )
+
+
+def vanishes(record: Record) -> bool:
+    """Whether the gradient vanishes on its way to the first layer, early in training."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    return early is not None and early.ratio <= VANISHING_RATIO
+
+
+def slopes_explain(record: Record) -> bool:
+    """Whether the slopes of the activations account for most of a gradient's fall."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    factors = early_slopes(record.by_layer("slope"), EARLY_STEPS)
+    if early is None or not factors or early.ratio >= 1:
+        return False
+    product = max(math.prod(factors.values()), 1e-30)
+    return math.log(product) / math.log(early.ratio) >= EXPLAINED
+
+
+def no_gradient(record: Record) -> Evidence | None:
+    """That no gradient reaches the first layer any more."""
+    norms = record.by_layer("gradient_norm")
+    if not norms:
+        return None
+    layer, (steps, values) = next(iter(norms.items()))
+    if not len(values) or not values[-1] <= SMALLEST_GRADIENT:
+        return None
+    sentence = (
+        f"At step {steps[-1]:,}, the gradient norm at {layer} is 0, so {layer} cannot change any "
+        "more, however long training takes."
+    )
+    return Evidence(sentence, "gradients")
+
+
+def dead_layer(record: Record) -> Evidence | None:
+    """A hidden layer in which all or nearly all units are dead."""
+    share, layer = dead_share(record)
+    if share < NEARLY_ALL:
+        return None
+    sentence = (
+        f"The reason: {units(record, layer, share)} are dead. They have the same output for every "
+        "image."
+    )
+    return Evidence(sentence, "activity")
+
+
+def gradient_by_depth(record: Record) -> Evidence | None:
+    """The gradient norms of the first and the last layer."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    if early is None or early.at_first <= SMALLEST_GRADIENT:
+        return None
+    when = f"Over the first {early.until:,} steps" if early.until else "Before training"
+    sentence = (
+        f"{when}, the gradient norm is {number(early.at_first)} at {early.first} and "
+        f"{number(early.at_last)} at {early.last} (geometric means)"
+    )
+    if early.ratio <= VANISHING_RATIO:
+        sentence += f": only {fraction(early.ratio)} of it reaches {early.first}"
+    return Evidence(f"{sentence}.", "gradients")
+
+
+def slopes(record: Record) -> Evidence | None:
+    """The slopes of the activations on the way from the last layer to the first."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    factors = early_slopes(record.by_layer("slope"), EARLY_STEPS)
+    if early is None or not factors:
+        return None
+    product = math.prod(factors.values())
+    each = join([f"{value:.2f} at {layer}" for layer, value in reversed(factors.items())])
+    shrunk = "zero" if product < 1e-9 else fraction(product) if product < 1 else number(product)
+    sentence = (
+        f"On its way back from {early.last} to {early.first}, a gradient is multiplied by the slope "
+        f"of each activation: {each}. Together, the slopes alone reduce it to {shrunk} of its size."
+    )
+    if not slopes_explain(record):
+        sentence += " That is the smaller part of the fall: small weights are the larger part."
+    return Evidence(sentence, "slope")
+
+
+def saturation(record: Record) -> Evidence | None:
+    """Whether the slopes are small because the outputs are saturated."""
+    hidden = list(record.by_layer("saturated_fraction").items())[:-1]
+    shares = {
+        layer: float(values[(steps <= EARLY_STEPS) & np.isfinite(values)].mean())
+        for layer, (steps, values) in hidden
+        if ((steps <= EARLY_STEPS) & np.isfinite(values)).any()
+    }
+    if not shares or not slopes_explain(record):
+        return None
+    layer = max(shares, key=lambda name: shares[name])
+    if shares[layer] <= HARDLY_SATURATED:
+        most = f"at most {percent(shares[layer])}" if shares[layer] else "none"
+        sentence = (
+            f"This is not saturation: {most} of the outputs of the hidden layers have a slope below "
+            f"{SATURATED_SLOPE}. The activation is not steep where the outputs are."
+        )
+    else:
+        sentence = (
+            f"Saturation adds to it: {percent(shares[layer])} of the outputs of {layer} have a "
+            f"slope below {SATURATED_SLOPE}."
+        )
+    return Evidence(sentence, "activity")
+
+
+def first_layer_movement(record: Record) -> Evidence | None:
+    """How far the first kernel can have moved, and how far it did move."""
+    layers = list(record.by_layer("distance_moved"))
+    moved = movement(record, layers[0]) if layers else None
+    if moved is None:
+        return None
+    hardly = "hardly moved" if moved.relative < HARDLY_MOVED else "did move"
+    possible = _possible(record, moved)
+    subject = f"{possible} It" if possible else f"The kernel of {moved.layer}"
+    sentence = (
+        f"{subject} {hardly}: by {number(moved.distance)}, which is "
+        f"{percent_of_size(moved.relative)} of its size at the start ({number(moved.size)})."
+    )
+    last = movement(record, layers[-1])
+    if last is not None and last.relative > moved.relative:
+        sentence += f" {last.layer} moved by {percent_of_size(last.relative)} of its size."
+    return Evidence(sentence, "distance_moved")
+
+
+def hope(record: Record) -> Evidence | None:
+    """Whether the gradient at the first layer grows, so that training longer may help."""
+    norms = record.by_layer("gradient_norm")
+    layer = next(iter(norms), "")
+    change = growth(norms[layer]) if layer else None
+    if change is None:
+        return None
+    before, after = change
+    numbers = (
+        f"{number(before)} in the first half of the steps, {number(after)} in the last quarter "
+        "(geometric means)"
+    )
+    if after >= GROWING * before:
+        sentence = (
+            f"There is hope: the gradient norm at {layer} grows, {numbers}. Training longer may "
+            "be enough."
+        )
+    elif after <= SHRINKING * before:
+        sentence = (
+            f"The gradient norm at {layer} shrinks: {numbers}. Training longer will hardly help."
+        )
+    else:
+        sentence = (
+            f"The gradient norm at {layer} does not grow: {numbers}. Training longer with the same "
+            "options will hardly help."
+        )
+    return Evidence(sentence, "gradients")
+
+
+def grows(record: Record) -> bool:
+    """Whether the gradient at the first layer grows."""
+    norms = record.by_layer("gradient_norm")
+    change = growth(next(iter(norms.values()))) if norms else None
+    return change is not None and change[1] >= GROWING * change[0]
+
+
+def largest_update(record: Record) -> Evidence | None:
+    """The largest update at an inspection, if it is large compared with its kernel."""
+    largest = {
+        layer: (float(np.nanmax(values)), int(steps[np.nanargmax(values)]))
+        for layer, (steps, values) in record.by_layer("update_ratio").items()
+        if np.isfinite(values).any()
+    }
+    if not largest:
+        return None
+    layer = max(largest, key=lambda name: largest[name])
+    ratio, step = largest[layer]
+    if ratio < LARGE_UPDATE:
+        return None
+    sentence = (
+        f"The update at step {step:,} changed the kernel of {layer} by {percent_of_size(ratio)} of "
+        "its size. About 0.1 % is usual."
+    )
+    return Evidence(sentence, "update_ratio")
+
+
+def highest_loss(record: Record) -> Evidence | None:
+    """The highest finite training loss, if it is above the first one."""
+    steps, losses = record.train_loss
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return None
+    steps, losses = steps[finite], losses[finite]
+    top = int(losses.argmax())
+    if losses[top] <= 1.5 * max(float(losses[0]), math.log(record.num_classes)):
+        return None
+    sentence = (
+        f"The loss of a training batch was {loss_text(float(losses[0]))} at step {steps[0]:,} and "
+        f"{loss_text(float(losses[top]))} at step {steps[top]:,}."
+    )
+    return Evidence(sentence, "curves")
+
+
+def last_gain(record: Record) -> Evidence | None:
+    """How much the last epoch improved the test accuracy."""
+    steps, accuracies = record.test_accuracy
+    earlier = np.flatnonzero(steps <= steps[-1] - record.steps_per_epoch) if len(steps) else []
+    if not len(earlier) or steps[earlier[-1]] == 0:
+        return None
+    before, after = float(accuracies[earlier[-1]]), float(accuracies[-1])
+    if after == before:
+        return None
+    change = "rose" if after > before else "fell"
+    sentence = (
+        f"From epoch {steps[earlier[-1]] / record.steps_per_epoch:.3g} to epoch "
+        f"{steps[-1] / record.steps_per_epoch:.3g}, the test accuracy {change} by "
+        f"{100 * abs(after - before):.1f} percentage points, from {record.accuracy(before)} to "
+        f"{record.accuracy(after)}."
+    )
+    return Evidence(sentence, "curves")
+
+
+def small_updates(record: Record) -> Evidence | None:
+    """The layer with the smallest update ratio late in training, if that is small."""
+    late = {
+        layer: float(values[steps > steps[-1] / 2].mean())
+        for layer, (steps, values) in record.by_layer("update_ratio").items()
+        if len(steps) and np.isfinite(values).all()
+    }
+    layer = min(late, key=lambda name: late[name], default="")
+    if not layer or late[layer] >= SMALL_UPDATE:
+        return None
+    sentence = (
+        f"Its updates are small: in the second half of the steps, one update changes the kernel of "
+        f"{layer} by {percent_of_size(late[layer])} of its size. About 0.1 % is usual."
+    )
+    return Evidence(sentence, "update_ratio")
+
+
+def dead_share(record: Record) -> tuple[float, str]:
+    """The highest share of dead units of a hidden layer at the last inspection, and the layer."""
+    return highest_hidden(record.by_layer("dead_fraction"))
+
+
+def units(record: Record, layer: str, share: float) -> str:
+    """A share of the units of a layer, e.g. "26 of 120 units of fc1"."""
+    if count := record.units.get(layer):
+        return f"{round(share * count):,} of {count:,} units of {layer}"
+    return f"{percent(share)} of the units of {layer}"
+
+
+def percent_of_size(ratio: float) -> str:
+    """A change relative to the size of a kernel, in percent with two significant digits."""
+    return f"{number(100 * ratio)} %"
+
+
+def _possible(record: Record, moved: Movement) -> str:
+    """How far a kernel can have moved if all updates had the same direction, or "" if unknown."""
+    norm = mean_norm(record.by_layer("gradient_norm")[moved.layer])
+    product = norm * record.learning_rate * record.reach * record.step
+    start = f"The kernel of {moved.layer}"
+    if not record.reach or not moved.distance <= product:
+        if moved.distance > moved.path:  # The updates at the inspections were untypically small.
+            return ""
+        return (
+            f"{start} can have moved by about {number(moved.path)} in {record.step:,} steps, even "
+            "if all its updates had the same direction."
+        )
+    times = f"times {number(record.reach)} for the momentum " if record.reach > 1 else ""
+    return (
+        f"{start} can have moved by about {number(product)}, even if all its updates had the "
+        f"same direction: mean gradient norm {number(norm)} times learning rate "
+        f"{record.learning_rate:g} {times}times {record.step:,} steps."
+    )

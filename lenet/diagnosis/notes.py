@@ -1,0 +1,142 @@
+"""Rules about what happens inside a network, beside its result: any number of them apply.
+
+Each function returns a finding, or None. `rules.RULES` lists them with their conditions in words.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lenet.diagnosis.advice import given, smaller_rate, steeper_activation, unusual_rate
+from lenet.diagnosis.evidence import (
+    EARLY_STEPS,
+    dead_share,
+    gathered,
+    largest_update,
+    units,
+    vanishes,
+)
+from lenet.diagnosis.measures import early_gradients, highest_hidden
+from lenet.diagnosis.record import Advice, Finding, Record
+from lenet.diagnosis.results import GAP, LEARNED, against_overfitting, beginning, has_learned
+from lenet.diagnosis.words import fraction, loss_text, percent
+from lenet.diagnostics import SATURATED_SLOPE
+
+EXPLODING_NORM = 100.0
+DEAD, TOO_MANY_DEAD = 0.1, 0.3  # Shares of the units of a layer.
+SATURATED, FLAT = 0.5, 0.1  # A share of the outputs of a layer; a mean slope.
+RISEN = 1.25  # A multiple of the lowest test loss.
+UNFINISHED = {
+    "running": "is still running",
+    "interrupted": "was interrupted",
+    "stopped": "was stopped",
+}
+
+
+def unfinished(record: Record) -> Finding | None:
+    """The run has not reached its end."""
+    if record.state not in UNFINISHED:
+        return None
+    sentence = (
+        f"The run {UNFINISHED[record.state]} after {record.step:,} steps "
+        f"({record.epochs(record.step)}). The other sentences describe it up to there."
+    )
+    going = record.state == "running"
+    return Finding(sentence, "curves", not going, advice=() if going else (Advice("Continue it"),))
+
+
+def exploding(record: Record) -> Finding | None:
+    """The gradient of a layer is very large."""
+    largest = {
+        name: (float(finite.max()), int(steps[finite.argmax()]))
+        for name, (steps, norms) in record.by_layer("gradient_norm").items()
+        if len(finite := np.where(np.isfinite(norms), norms, np.inf))
+    }
+    name = max(largest, key=lambda name: largest[name][0], default="")
+    if not name or largest[name][0] < EXPLODING_NORM:
+        return None
+    norm, step = largest[name]
+    size = f"is {norm:,.0f}" if math.isfinite(norm) else "is not a finite number"
+    sentence = f"Exploding gradients: at step {step:,}, the gradient norm at {name} {size}."
+    why = gathered(largest_update(record))
+    return Finding(sentence, "gradients", True, why, (smaller_rate(record),))
+
+
+def vanishing(record: Record) -> Finding | None:
+    """The gradient at the first layer is small early in training, and the network learns."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    if early is None or not vanishes(record) or not has_learned(record):
+        return None
+    if beginning(record):  # Then it is part of that explanation.
+        return None
+    when = f"during the first {early.until:,} steps" if early.until else "before training"
+    size = f"{fraction(early.ratio)} of that at {early.last}" if early.ratio > 1e-9 else "zero"
+    sentence = (
+        f"Vanishing gradients: {when}, the gradient norm at {early.first} is {size}. The network "
+        "learns all the same."
+    )
+    return Finding(sentence, "gradients")
+
+
+def dead(record: Record) -> Finding | None:
+    """Units have the same output for every image."""
+    share, name = dead_share(record)
+    if share < DEAD or record.state == "diverged":
+        return None
+    steps, values = record.by_layer("dead_fraction")[name]
+    sentence = (
+        f"Dead units: {units(record, name, share)} have the same output for every probe image, so "
+        f"they tell nothing about an image."
+    )
+    if not steps[0] and name in record.units:
+        sentence += f" Before training, there were {round(float(values[0]) * record.units[name])}."
+    if share < TOO_MANY_DEAD and has_learned(record) and record.last_train_accuracy >= LEARNED:
+        sentence += " The other units are enough."
+    tips = given(
+        smaller_rate(record) if record.learning_rate > record.usual_rate else None,
+        _without_flat_part(record),
+        smaller_rate(record),
+    )
+    return Finding(sentence, "activity", share >= TOO_MANY_DEAD, advice=tips)
+
+
+def saturated(record: Record) -> Finding | None:
+    """The activation of a layer is flat at most of its outputs."""
+    share, name = highest_hidden(record.by_layer("saturated_fraction"))
+    _, slopes = record.by_layer("slope").get(name, (None, np.zeros(0)))
+    flat = share >= SATURATED and len(slopes) > 0 and slopes[-1] < FLAT
+    if not flat or record.state == "diverged":
+        return None
+    sentence = (
+        f"Saturation: the slope of the activation is below {SATURATED_SLOPE} at {percent(share)} of "
+        f"the outputs of {name}, and its mean is {slopes[-1]:.2g}. Hardly any gradient passes."
+    )
+    tips = given(unusual_rate(record), steeper_activation(record))
+    return Finding(sentence, "activity", True, advice=tips)
+
+
+def rising_loss(record: Record) -> Finding | None:
+    """The test loss rises, and the accuracy does not show it yet."""
+    steps, losses = record.test_loss
+    train, test = record.last_train_accuracy, record.last_test_accuracy
+    if not has_learned(record) or len(losses) < 3 or not test < train < test + GAP:
+        return None
+    best = int(np.argmin(losses))
+    lowest, last = float(losses[best]), float(losses[-1])
+    if last <= RISEN * lowest:
+        return None
+    sentence = (
+        f"The test loss rose from {loss_text(lowest)} (after {record.epochs(steps[best])}) to "
+        f"{loss_text(last)}, while the training loss is {loss_text(record.last_train_loss)}: the "
+        "network begins to overfit."
+    )
+    return Finding(sentence, "curves", True, advice=against_overfitting(record))
+
+
+def _without_flat_part(record: Record) -> Advice | None:
+    if record.activation == "leaky_relu":
+        return None
+    words = "Try leaky_relu, whose slope is nowhere 0"
+    return Advice(words, {"activation": "leaky_relu"})

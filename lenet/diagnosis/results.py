@@ -1,0 +1,328 @@
+"""Rules about the result of a run: exactly one of them describes it.
+
+Each function returns a finding, or None. `rules.RULES` lists them in the order in which they are
+asked, with the condition in words.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lenet.diagnosis.advice import (
+    adaptive_optimizer,
+    given,
+    larger_rate,
+    momentum,
+    more_epochs,
+    smaller_rate,
+    steeper_activation,
+    unusual_rate,
+    usual_init,
+)
+from lenet.diagnosis.evidence import (
+    EARLY_STEPS,
+    VANISHING_RATIO,
+    first_layer_movement,
+    gathered,
+    gradient_by_depth,
+    grows,
+    highest_loss,
+    hope,
+    largest_update,
+    last_gain,
+    slopes_explain,
+    small_updates,
+    vanishes,
+    why_stuck,
+)
+from lenet.diagnosis.measures import early_gradients, guesses, late_fall, left_guessing
+from lenet.diagnosis.record import Advice, Finding, Record
+from lenet.diagnosis.words import fraction, loss_text, number, percent
+
+NOT_BEGUN = 0.98  # A share of the loss of guessing.
+HARDLY_BETTER = 0.1  # A share of the way from guessing to perfect accuracy.
+WORSE_THAN_GUESSING = 1.1  # A multiple of the loss of guessing.
+GAP = 0.05  # A difference in accuracy.
+FITTED, STILL_FALLING, LEARNED = 0.95, 0.05, 0.9
+BEGAN_LATE, STILL_NEAR = 0.5, 0.5  # Shares of the steps and of the loss of guessing.
+
+
+def failed(record: Record) -> Finding | None:
+    """The run ended with an error."""
+    if record.state != "failed":
+        return None
+    reason = record.error or "the reason is not known."
+    sentence = f"The run failed after {record.step:,} steps: {reason}"
+    return Finding(sentence, "curves", True, advice=(Advice("Continue it"),))
+
+
+def unmeasured(record: Record) -> Finding | None:
+    """Nothing was measured after the first step."""
+    if record.state == "diverged" or (record.test_loss[0] > 0).any():
+        return None
+    return Finding("There is no evaluation after the first step.", "curves")
+
+
+def diverged(record: Record) -> Finding | None:
+    """The loss is no longer a finite number."""
+    if record.state != "diverged":
+        return None
+    sentence = (
+        f"The loss was no longer a finite number at step {record.step:,}: the updates were too "
+        f"large, and the weights diverged (learning rate {record.learning_rate:g})."
+    )
+    why = gathered(highest_loss(record), largest_update(record))
+    return Finding(sentence, "curves", True, why, (smaller_rate(record),))
+
+
+def not_begun(record: Record) -> Finding | None:
+    """The network still guesses, and its loss is near that of guessing."""
+    if not is_stuck(record) or _is_thrown_off(record):
+        return None
+    sentence = (
+        f"The network has not begun to learn: after {record.epochs(record.step)}, its test loss is "
+        f"{loss_text(record.last_test_loss)} (guessing: ln {record.num_classes} = "
+        f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
+        f"{record.accuracy(record.last_test_accuracy)}.{_only_answer(record)}"
+    )
+    tips = given(
+        unusual_rate(record),
+        more_epochs(record) if grows(record) else None,
+        steeper_activation(record) if slopes_explain(record) and not record.reach else None,
+        adaptive_optimizer(record),
+        steeper_activation(record) if slopes_explain(record) else None,
+        usual_init(record),
+        smaller_rate(record) if _moves_far(record) else larger_rate(record),
+    )
+    verdict = "has not begun to learn (vanishing gradients)" if vanishes(record) else ""
+    return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
+
+
+def thrown_off(record: Record) -> Finding | None:
+    """The network guesses, with a loss far above that of guessing."""
+    if not is_stuck(record) or not _is_thrown_off(record):
+        return None
+    sentence = (
+        f"The network is worse than guessing: its test loss is {loss_text(record.last_test_loss)}, "
+        f"above ln {record.num_classes} = {loss_text(math.log(record.num_classes))} (accuracy "
+        f"{record.accuracy(record.last_test_accuracy)}). The updates were too large.{_only_answer(record)}"
+    )
+    why = gathered(highest_loss(record), largest_update(record))
+    return Finding(sentence, "curves", True, why, (smaller_rate(record),))
+
+
+def overfits(record: Record) -> Finding | None:
+    """The network recognizes its training images much better than the test images."""
+    if not has_learned(record):
+        return None
+    train, test = record.last_train_accuracy, record.last_test_accuracy
+    if train - test < GAP:
+        return None
+    sentence = (
+        f"Overfitting: the accuracy is {record.accuracy(train)} on the training batches of the last "
+        f"epoch and {record.accuracy(test)} on the test images, a gap of {100 * (train - test):.1f} "
+        "percentage points."
+    )
+    return Finding(sentence, "curves", True, advice=against_overfitting(record))
+
+
+def against_overfitting(record: Record) -> tuple[Advice, ...]:
+    """What helps against overfitting, in the order in which it is usually tried."""
+    steps, losses = record.test_loss
+    best = int(np.argmin(losses[1:])) + 1 if len(losses) > 1 else 0
+    epochs = max(1, round(steps[best] / record.steps_per_epoch))
+    stops_earlier = epochs * record.steps_per_epoch < record.step
+    return given(
+        None if record.dropout else Advice("Try dropout", {"fc_dropout": 0.5}),
+        None
+        if record.augmented
+        else Advice("Try augmentation", {"augment": ("shift", "rotate", "zoom")}),
+        Advice("Stop when the test loss is lowest", {"epochs": epochs}) if stops_earlier else None,
+        None if record.optimizer == "adamw" else Advice("Try weight decay", {"optimizer": "adamw"}),
+    )
+
+
+def beginning(record: Record) -> Finding | None:
+    """The network left the level of guessing late in training, or is about to leave it."""
+    began, begins = _late_beginning(record), _is_better_than_its_loss(record)
+    if began is None and not begins:
+        return None
+    guess = f"ln {record.num_classes} = {loss_text(math.log(record.num_classes))}"
+    loss, accuracy = loss_text(record.last_test_loss), record.accuracy(record.last_test_accuracy)
+    if began is not None:
+        sentence = (
+            "The network is beginning to learn: its training loss was that of guessing until about "
+            f"{record.epochs(began)} and fell below it then. After {record.epochs(record.step)}, "
+            f"its test loss is {loss} (guessing: {guess}) and its test accuracy is {accuracy}."
+        )
+    else:
+        sentence = (
+            f"The network is beginning to learn: after {record.epochs(record.step)}, its test loss "
+            f"of {loss} is still near that of guessing ({guess}), but its test accuracy of "
+            f"{accuracy} is clearly better than the {percent(1 / record.num_classes)} of guessing."
+        )
+    why = gathered(
+        gradient_by_depth(record) if vanishes(record) else None,
+        first_layer_movement(record),
+        hope(record) if grows(record) else None,
+    )
+    tips = given(
+        more_epochs(record),
+        adaptive_optimizer(record),
+        steeper_activation(record) if vanishes(record) else None,
+        larger_rate(record),
+    )
+    return Finding(sentence, "curves", True, why, tips)
+
+
+def slow(record: Record) -> Finding | None:
+    """The network has learned, does not fit its training images yet, and still improves."""
+    fall = late_fall(record.train_loss) if _is_unfinished(record) else None
+    if fall is None or fall < STILL_FALLING:
+        return None
+    sentence = (
+        "The network learns, but slowly: its test accuracy is "
+        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}, and its "
+        f"training loss was still falling at the end (by {percent(fall)} from the third quarter of "
+        "the steps to the last eighth)."
+    )
+    tips = given(
+        unusual_rate(record),
+        momentum(record),
+        more_epochs(record),
+        larger_rate(record),
+    )
+    return Finding(
+        sentence, "curves", True, gathered(last_gain(record), small_updates(record)), tips
+    )
+
+
+def stalled(record: Record) -> Finding | None:
+    """The network has learned something, and no longer improves."""
+    fall = late_fall(record.train_loss) if _is_unfinished(record) else None
+    if fall is None or fall >= STILL_FALLING or record.last_train_accuracy >= LEARNED:
+        return None
+    change = f"fell by only {percent(fall)}" if fall > 0 else f"rose by {percent(-fall)}"
+    sentence = (
+        "Learning has stalled: the test accuracy is "
+        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}, and the "
+        f"training loss {change} from the third quarter of the steps to the last eighth."
+    )
+    large = largest_update(record)
+    tips = given(
+        unusual_rate(record),
+        smaller_rate(record) if large else None,
+        adaptive_optimizer(record),
+        steeper_activation(record) if vanishes(record) else None,
+        smaller_rate(record),
+    )
+    return Finding(
+        sentence, "curves", True, gathered(last_gain(record), large or small_updates(record)), tips
+    )
+
+
+def healthy(record: Record) -> Finding | None:
+    """Nothing else applies."""
+    if record.state == "diverged":
+        return None
+    sentence = (
+        "The network learns well: its test accuracy is "
+        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}"
+    )
+    train = record.last_train_accuracy
+    if math.isfinite(train):
+        sentence += (
+            ", and its accuracy on the training batches of the last epoch is "
+            f"{record.accuracy(train)}"
+        )
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    if early and early.ratio > VANISHING_RATIO:
+        ratio = early.ratio
+        size = "about as large as" if ratio < 3 / 2 else f"{number(ratio)} times"
+        size = f"{fraction(ratio)} of" if ratio <= 2 / 3 else size
+        sentence += (
+            f". Early in training, the gradient norm at {early.first} is {size} that at "
+            f"{early.last}"
+        )
+    return Finding(f"{sentence}.", "curves")
+
+
+def has_not_begun(loss: float, num_classes: int) -> bool:
+    """Whether a loss is no better than guessing.
+
+    A network that assigns the same probability to each of n classes has a loss of ln n nats.
+    """
+    return loss >= NOT_BEGUN * math.log(num_classes)
+
+
+def is_guessing(loss: float, accuracy: float, num_classes: int) -> bool:
+    """Whether a network guesses, by its loss and its accuracy on images that it has not seen."""
+    return guesses(loss, accuracy, num_classes, NOT_BEGUN, HARDLY_BETTER)
+
+
+def is_stuck(record: Record) -> bool:
+    """Whether the network guesses: by its test loss, and by its accuracy or training loss."""
+    if record.state == "diverged":
+        return False
+    loss, classes = record.last_test_loss, record.num_classes
+    return is_guessing(loss, record.last_test_accuracy, classes) or (
+        has_not_begun(loss, classes)
+        and has_not_begun(record.last_train_loss, classes)
+        and not _is_better_than_its_loss(record)
+    )
+
+
+def _is_better_than_its_loss(record: Record) -> bool:
+    """Whether the loss is that of guessing, and the accuracy is clearly not.
+
+    Clearly: by more than three standard deviations of the accuracy of guessing on so many images,
+    and not by always giving the answer of a frequent class.
+    """
+    guess, images = 1 / record.num_classes, record.test_images
+    if record.state == "diverged" or not images or record.only_answer or _is_thrown_off(record):
+        return False
+    threshold = guess + HARDLY_BETTER * (1 - guess) + 3 * math.sqrt(guess * (1 - guess) / images)
+    at_level = has_not_begun(record.last_test_loss, record.num_classes)
+    return at_level and record.last_test_accuracy > threshold
+
+
+def has_learned(record: Record) -> bool:
+    """Whether the network has learned something, and training accuracies were logged."""
+    return (
+        record.state != "diverged"
+        and not is_stuck(record)
+        and math.isfinite(record.last_train_accuracy)
+    )
+
+
+def _is_unfinished(record: Record) -> bool:
+    """Whether the network has begun to learn and does not yet fit its training images."""
+    return has_learned(record) and record.last_train_accuracy < FITTED
+
+
+def _late_beginning(record: Record) -> int | None:
+    """The step until which the training loss was that of guessing, if that was late in training."""
+    guessing = math.log(record.num_classes)
+    if not _is_unfinished(record) or record.last_test_loss < STILL_NEAR * guessing:
+        return None
+    began = left_guessing(record.train_loss, NOT_BEGUN * guessing, WORSE_THAN_GUESSING * guessing)
+    return began if began is not None and began >= BEGAN_LATE * record.step else None
+
+
+def _is_thrown_off(record: Record) -> bool:
+    """Whether the test loss is clearly above that of guessing and above its own initial value."""
+    start = max(math.log(record.num_classes), float(record.test_loss[1][0]))
+    return record.last_test_loss > WORSE_THAN_GUESSING * start
+
+
+def _moves_far(record: Record) -> bool:
+    """Whether single updates are large compared with the kernels."""
+    return largest_update(record) is not None
+
+
+def _only_answer(record: Record) -> str:
+    if not record.only_answer:
+        return ""
+    return f' It gives the same answer, "{record.only_answer}", for every test image.'
