@@ -134,7 +134,10 @@ def local_cluster(
                 "without them: --workers 0."
             ) from error
         client = stack.enter_context(distributed.Client(stack.enter_context(started)))
-        client.register_plugin(IgnoreInterrupts())
+        for _ in range(START_ATTEMPTS):  # A worker that dies at this moment interrupts the request.
+            with contextlib.suppress(OSError):
+                client.register_plugin(IgnoreInterrupts())
+                break
         yield Workers(client, folder, say, local=True)
 
 
