@@ -1,0 +1,208 @@
+"""Reads trained runs and describes them for the page: layers, weights, curves, test images."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lenet.analysis.trained import TrainedRun, load_run
+from lenet.data import centring, ink, preparation
+from lenet.data.datasets import Dataset
+from lenet.live.examples import Examples, choose_examples
+from lenet.live.moments import Weights, read_moments
+from lenet.networks.classifier import Classifier
+from lenet.recording import runs as run_files
+
+CURVE_POINTS = 240  # A curve on the page has at most this many points.
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the page contains.
+
+    Attributes:
+        description: JSON values; see the functions of this module.
+        weights: the weights of each run at each of its steps, and the images, as base64, by name.
+    """
+
+    description: dict[str, Any]
+    weights: dict[str, str]
+
+
+def read_content(paths: Sequence[Path], maximum: int, data_dir: Path | None = None) -> Content:
+    """Reads runs on the same images.
+
+    Args:
+        paths: the folders of the runs.
+        maximum: the maximum number of steps of each run whose weights are read.
+        data_dir: the folder of the images, if it is not the original one.
+
+    Raises:
+        FileNotFoundError: there is no run, or its images are not there.
+        ValueError: a run is damaged, or the runs were trained on different images.
+    """
+    runs = [load_run(path) for path in paths]
+    for run in runs[1:]:
+        if (run.dataset_sha256, run.image_shape) != (runs[0].dataset_sha256, runs[0].image_shape):
+            raise ValueError(
+                f"{run.path} was trained on different images ({run.dataset_name}) than "
+                f"{runs[0].path} ({runs[0].dataset_name}). Give runs on the same images."
+            )
+    dataset = runs[0].load_dataset(data_dir)
+    examples = choose_examples(dataset.test, runs)
+    blobs = {"images": _base64(examples.images)}
+    described = []
+    for number, (run, label) in enumerate(zip(runs, labels_of(runs), strict=True)):
+        moments = read_moments(run, maximum)
+        blobs |= {f"weights-{number}-{step}": pack(weights) for step, weights in moments.items()}
+        described.append(_describe_run(run, label, list(moments)))
+    description = {
+        "data": _describe_data(runs[0], dataset),
+        "preparation": _describe_preparation(runs[0]),
+        "examples": _describe_examples(examples, len(dataset.test)),
+        "runs": described,
+    }
+    return Content(description, blobs)
+
+
+def labels_of(runs: Sequence[TrainedRun]) -> list[str]:
+    """A short name for each run; it contains more options if several runs have the same name."""
+    short = [f"{run.config.activation} + {run.config.optimizer}" for run in runs]
+    for option in ("model", "learning_rate", "seed"):
+        if len(set(short)) == len(short):
+            break
+        values = [getattr(run.config, option) for run in runs]
+        if len(set(values)) > 1:
+            word = "" if option == "model" else f"{option.replace('_', ' ')} "
+            short = [f"{name}, {word}{value}" for name, value in zip(short, values, strict=True)]
+    if len(set(short)) < len(short):
+        short = [f"{name} ({run.path.name})" for name, run in zip(short, runs, strict=True)]
+    return short
+
+
+def pack(weights: Weights) -> str:
+    """All kernels and biases of a network in one row of little-endian float32, as base64."""
+    flat = [array.ravel() for pair in weights.values() for array in pair]
+    return _base64(np.concatenate(flat).astype("<f4"))
+
+
+def describe_layers(model: Classifier) -> list[dict[str, Any]]:
+    """The layers of a network in order, as the page's forward pass needs them.
+
+    Dropout is left out, because it has no effect after training.
+    """
+    described: list[dict[str, Any]] = []
+    for layer in model.stacked:
+        entry: dict[str, Any] = {"name": layer.name}
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            act = model.act.get(layer.name)
+            entry["shape"] = list(layer.kernel.shape)
+            entry["activation"] = act.name.removeprefix(f"{layer.name}_") if act else None
+        if isinstance(layer, keras.layers.Conv2D):
+            entry |= {"kind": "conv", "padding": layer.padding}
+        elif isinstance(layer, keras.layers.Dense):
+            entry |= {"kind": "dense"}
+        elif isinstance(layer, keras.layers.MaxPool2D):
+            entry |= {"kind": "pool", "size": layer.pool_size[0]}
+        else:
+            continue
+        described.append(entry)
+    return described
+
+
+def _describe_run(run: TrainedRun, label: str, steps: list[int]) -> dict[str, Any]:
+    config = run.config
+    return {
+        "label": label,
+        "folder": run.path.resolve().name,
+        "model": config.model,
+        "activation": config.activation,
+        "optimizer": config.optimizer,
+        "parameters": run.model.num_parameters,
+        "facts": f"{config.model}, {run.model.num_parameters:,} parameters, learning rate "
+        f"{config.learning_rate:g}, batch size {config.batch_size}, seed {config.seed}",
+        "layers": describe_layers(run.model),
+        "steps": steps,
+        "curves": read_curves(run.path),
+    }
+
+
+def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """The accuracy of a run over its steps, from `metrics.csv`.
+
+    Returns:
+        "train": a running mean over the training batches, with few points; "test": every
+        evaluation. Each point is a step and an accuracy from 0 to 1.
+    """
+    points: dict[str, list[tuple[int, float]]] = {"train": [], "test": []}
+    metrics = path / run_files.METRICS
+    if metrics.is_file():
+        with metrics.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row["split"] in points:
+                    points[row["split"]].append((int(row["step"]), float(row["accuracy"])))
+    width = max(1, -(-len(points["train"]) // CURVE_POINTS))
+    return {"train": list(_means(points["train"], width)), "test": points["test"]}
+
+
+def _means(points: list[tuple[int, float]], width: int) -> Iterable[tuple[int, float]]:
+    """The mean accuracy of each `width` points, at the last of their steps."""
+    for start in range(0, len(points), width):
+        part = points[start : start + width]
+        yield part[-1][0], round(sum(value for _, value in part) / len(part), 4)
+
+
+def _describe_data(run: TrainedRun, dataset: Dataset) -> dict[str, Any]:
+    mean = None if run.model.mean is None else np.asarray(run.model.mean).tolist()
+    return {
+        "name": run.dataset_name,
+        "classes": list(run.class_names),
+        "shape": list(run.image_shape),
+        "mean": mean,
+        "train": len(dataset.train),
+    }
+
+
+def _describe_preparation(run: TrainedRun) -> dict[str, Any]:
+    """How `lenet.explain` prepares a picture: its choices for these images, and its constants."""
+    fashion = run.dataset_name == "fashion_mnist"
+    return {
+        "drawing": run.image_shape[2] == 1 and not fashion,
+        "sizeIsPhoto": run.dataset_name != "mnist",
+        "box": preparation.BOX_SHARES.get(run.dataset_name, preparation.MNIST_BOX),
+        "resize": run.config.resize,
+        "onBlack": fashion,
+        "constants": _constants(vars(preparation))
+        | _constants(vars(ink))
+        | _constants(vars(centring)),
+    }
+
+
+def _constants(names: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers and messages among a module's names."""
+    return {
+        name: value
+        for name, value in names.items()
+        if name.isupper() and isinstance(value, (int, float, str, tuple))
+    }
+
+
+def _describe_examples(examples: Examples, total: int) -> dict[str, Any]:
+    return {
+        "labels": examples.labels.tolist(),
+        "numbers": examples.numbers.tolist(),
+        "sample": examples.sample,
+        "total": total,
+        "mistakes": examples.mistakes.tolist(),
+    }
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()

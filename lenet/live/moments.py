@@ -1,0 +1,100 @@
+"""The weights of a run at moments of its training, from all files that contain them.
+
+An inspection contains the kernels and biases of every layer, except kernels with more than a
+million weights. For a network with such a layer, the checkpoints contain all weights, and the
+weights of step 0 are computed again from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lenet.analysis.trained import TrainedRun
+from lenet.networks.architectures import build_model
+from lenet.recording import checkpoints, inspections, runs
+
+Weights = dict[str, tuple[np.ndarray, np.ndarray]]
+"""The kernel and the bias of every layer with weights, by layer, in order: float32."""
+
+
+def read_moments(run: TrainedRun, maximum: int) -> dict[int, Weights]:
+    """Reads the weights of a run at some of its recorded steps.
+
+    Args:
+        maximum: the number of steps to read, at least 2. They are spread evenly over all recorded
+            steps and include the first and the last one.
+
+    Returns:
+        The weights by step, ascending.
+    """
+    layers = list(run.model.weight_layers)
+    recorded = inspections.paths(run.path / runs.INSPECTIONS)
+    complete = {step: path for step, path in recorded.items() if _has_all(path, layers)}
+    saved = {
+        step: path / checkpoints.MODEL
+        for step, path in runs.by_step(run.path / runs.CHECKPOINTS).items()
+        if not complete and step <= run.step and _has_all(path / checkpoints.MODEL, layers)
+    }
+    start = {} if 0 in complete else _initial(run, recorded.get(0))
+    steps = spread(sorted({*complete, *saved, *start, run.step}), maximum)
+    moments: dict[int, Weights] = {}
+    for step in steps:
+        if step == run.step:
+            moments[step] = _weights_of(run.model.weight_layers)
+        elif step in start:
+            moments[step] = start[step]
+        else:
+            moments[step] = _read(complete.get(step) or saved[step], layers)
+    return moments
+
+
+def spread(steps: Sequence[int], maximum: int) -> list[int]:
+    """At most `maximum` of the steps, evenly spread, with the first and the last."""
+    if len(steps) <= maximum:
+        return list(steps)
+    chosen = np.linspace(0, len(steps) - 1, maximum).round().astype(int)
+    return [steps[index] for index in chosen]
+
+
+def _initial(run: TrainedRun, inspection: Path | None) -> dict[int, Weights]:
+    """The weights before the first update, computed again from the seed.
+
+    If the arrays that the inspection of step 0 contains are different (a different version of
+    Keras), the result is empty.
+    """
+    mean = None if run.model.mean is None else np.asarray(run.model.mean).tolist()
+    model = build_model(run.config, run.image_shape, len(run.class_names), mean)
+    weights = _weights_of(model.weight_layers)
+    if inspection is None:
+        return {}
+    with np.load(inspection, allow_pickle=False) as arrays:
+        for name, pair in weights.items():
+            for kind, array in zip(("kernel", "bias"), pair, strict=True):
+                key = f"{name}/{kind}"
+                if key in arrays.files and not np.array_equal(arrays[key], array):
+                    return {}
+    return {0: weights}
+
+
+def _has_all(path: Path, layers: Sequence[str]) -> bool:
+    """Whether a file contains the kernels and biases of all layers."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = set(arrays.files)
+    except (OSError, ValueError):
+        return False
+    return names >= {f"{layer}/{kind}" for layer in layers for kind in ("kernel", "bias")}
+
+
+def _read(path: Path, layers: Sequence[str]) -> Weights:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: (arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in layers}
+
+
+def _weights_of(layers: dict) -> Weights:
+    return {
+        name: (np.asarray(layer.kernel), np.asarray(layer.bias)) for name, layer in layers.items()
+    }

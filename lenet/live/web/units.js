@@ -1,0 +1,153 @@
+// What a kernel or unit looks for: the test images that excite it most, and an image computed to
+// excite it (D. Erhan et al., 2009; J. Yosinski et al., 2015).
+
+const TOP_IMAGES = 9;
+const ASCENT_STEPS = 48;
+const ASCENT_RATE = 0.1; // The length of a step, as a share of the image's norm.
+const DECAY = 0.02; // The share by which each step shrinks the image's contrast.
+const JITTER = 1; // Pixels by which the image is shifted at random in each step.
+const MOMENTS = 5; // Moments of the training for which an image is computed.
+
+let stopUnits = () => {};
+const chosenUnits = new Map(); // By run: { layer name, unit }.
+
+function unitsBand(runs) {
+  const cells = runs.map((run) => {
+    const layers = run.plan.filter((layer) => layer.shape);
+    const chosen = chosenUnits.get(run.number) ?? { name: layers[0].name, unit: 0 };
+    chosenUnits.set(run.number, chosen);
+    const layerChoice = make("select", { "aria-label": "Layer", onchange: (event) => chooseUnit(run, event.target.value, 0) },
+      ...layers.map(({ name }) => make("option", { value: name }, name)));
+    const unitChoice = make("input", { type: "number", min: 1, value: chosen.unit + 1, "aria-label": "Kernel or unit",
+      onchange: (event) => chooseUnit(run, chosenUnits.get(run.number).name, Number(event.target.value) - 1) });
+    return make("div", { class: "cell unit", "data-run": run.number },
+      make("div", { class: "tools" }, layerChoice, unitChoice, make("span", { class: "note" })), make("div", { class: "found" }));
+  });
+  const button = make("button", { type: "button", id: "search", onclick: startUnits }, "Compute");
+  return band("units", "What does a unit look for?", "",
+    `The ${TOP_IMAGES} test images on the page that give the largest value, with the patch that the value depends on. Below them, images ` +
+    `computed for the same unit: from noise, ${ASCENT_STEPS} steps up the gradient, each with a random shift of up to ${JITTER} pixel and ` +
+    `${percentage(DECAY)} less contrast, so that only what matters stays. Choose a layer and a unit, or click a value above.`, cells, button);
+}
+
+function chooseUnit(run, name, unit) {
+  const units = run.plan.find((layer) => layer.name === name).output.channels;
+  chosenUnits.set(run.number, { name, unit: Math.max(0, Math.min(units - 1, unit || 0)) });
+  showChosenUnits();
+  startUnits();
+}
+
+function showChosenUnits() {
+  for (const run of visibleRuns()) {
+    const cell = document.querySelector(`#band-units .cell[data-run="${run.number}"]`);
+    const { name, unit } = chosenUnits.get(run.number);
+    const layer = run.plan.find((candidate) => candidate.name === name);
+    const [layerChoice, unitChoice, note] = cell.querySelector(".tools").children;
+    layerChoice.value = name;
+    unitChoice.max = layer.output.channels;
+    unitChoice.value = unit + 1;
+    note.textContent = `of ${thousands(layer.output.channels)}${layer === logitsLayer(run) ? `: ${shortName(CLASSES[unit])}` : ""}`;
+  }
+}
+
+function startUnits() {
+  stopUnits();
+  stopUnits = inSlices(searchUnits());
+}
+
+function* searchUnits() {
+  for (const run of visibleRuns()) {
+    const { name, unit } = chosenUnits.get(run.number);
+    const layer = run.plan.find((candidate) => candidate.name === name);
+    const found = document.querySelector(`#band-units .cell[data-run="${run.number}"] .found`);
+    const [tops, computed] = [make("div", { class: "nine" }), make("div", { class: "maps" })];
+    found.replaceChildren(make("p", { class: "label" }, "Test images with the largest values"), tops, make("p", { class: "label" }, "Computed images during training"), computed);
+    const best = yield* topImages(run, layer, unit);
+    drawTopImages(tops, run, layer, best);
+    for (const step of spreadSteps(run.steps, MOMENTS)) {
+      const node = make("figure", {}, make("canvas"), make("figcaption", {}, `step ${thousands(step)}`));
+      computed.append(node);
+      for (const image of maximize(run, weightsAt(run, step), layer, unit)) {
+        paintImage(node.firstChild, { values: image.map((value) => 255 * value), height: HEIGHT, width: WIDTH, channels: CHANNELS });
+        yield;
+      }
+    }
+  }
+}
+
+const spreadSteps = (steps, most) =>
+  steps.length <= most ? steps : Array.from({ length: most }, (_, i) => steps[Math.round((i * (steps.length - 1)) / (most - 1))]);
+
+// The examples in which the largest value of a unit, after its activation, is largest:
+// { example, value, y, x }.
+function* topImages(run, layer, unit) {
+  const weights = weightsAt(run, recordedStep(run, state.step));
+  const part = run.plan.slice(0, layer.index + 1);
+  const all = [];
+  for (const example of SAMPLE) {
+    const { after } = forward(part, weights, toInput(example.pixels, DATA.data.mean)).at(-1);
+    let best = unit;
+    for (let i = unit; i < after.length; i += layer.output.channels) if (after[i] > after[best]) best = i;
+    const place = Math.floor(best / layer.output.channels);
+    all.push({ example, value: after[best], y: Math.floor(place / layer.output.width), x: place % layer.output.width });
+    yield;
+  }
+  return all.sort((a, b) => b.value - a.value || a.example.index - b.example.index).slice(0, TOP_IMAGES);
+}
+
+function drawTopImages(node, run, layer, best) {
+  for (const { example, value, y, x } of best) {
+    const canvas = make("canvas");
+    paintImage(canvas, imageOfBytes(example.pixels));
+    const figureNode = make("figure", {}, canvas, make("figcaption", {}, `${shortName(CLASSES[example.label])}: ${figure(value, 2)}`));
+    if (layer.kind === "conv") {
+      let region = cellRegion({ y, x });
+      for (const below of run.plan.slice(0, layer.index + 1).reverse()) region = reachBack(below, region);
+      const frame = make("i", { class: "frame" });
+      frame.style.cssText = `left:${(100 * region.left) / WIDTH}%;top:${(100 * region.top) / HEIGHT}%;width:${(100 * (region.right - region.left)) / WIDTH}%;height:${(100 * (region.bottom - region.top)) / HEIGHT}%`;
+      canvas.replaceWith(make("div", { class: "framed" }, canvas, frame));
+    }
+    node.append(figureNode);
+  }
+  const counts = new Map();
+  for (const { example } of best) counts.set(example.label, (counts.get(example.label) ?? 0) + 1);
+  const shares = [...counts].sort((a, b) => b[1] - a[1]).map(([label, count]) => `${shortName(CLASSES[label])} ${count}`);
+  node.after(make("p", { class: "note" }, `Classes among the ${best.length}: ${shares.join(", ")}.`));
+}
+
+// Gradient ascent from noise. Yields the image, with values from 0 to 1, after every step.
+function* maximize(run, weights, layer, unit) {
+  const { uniform, normal } = randomSource(3);
+  const mean = DATA.data.mean;
+  const part = run.plan.slice(0, layer.index + 1);
+  const shift = (i) => (mean ? mean[i % CHANNELS] : 0);
+  let image = Float32Array.from({ length: HEIGHT * WIDTH * CHANNELS }, () => 0.5 + 0.1 * normal());
+  const goal = new Float32Array(sizeOf(layer.output));
+  const places = layer.output.height * layer.output.width;
+  for (let i = unit; i < goal.length; i += layer.output.channels) goal[i] = 1 / places;
+  for (let step = 0; step < ASCENT_STEPS; step++) {
+    const move = [0, 0].map(() => Math.floor(uniform() * (2 * JITTER + 1)) - JITTER);
+    const moved = rolled(image, ...move);
+    const input = moved.map((value, i) => value - shift(i));
+    const outputs = forward(part, weights, input);
+    const gradient = rolled(backward(part, weights, input, outputs, layer.index, goal)[0], -move[0], -move[1]);
+    const norm = Math.hypot(...gradient) || 1;
+    const length = (ASCENT_RATE * Math.sqrt(image.length)) / norm;
+    image = image.map((value, i) => Math.min(1, Math.max(0, 0.5 + (value - 0.5) * (1 - DECAY) + length * gradient[i])));
+    yield image;
+  }
+}
+
+// Shifts an image in a circle.
+function rolled(values, down, right) {
+  if (!down && !right) return values;
+  const result = new Float32Array(values.length);
+  for (let y = 0; y < HEIGHT; y++) {
+    for (let x = 0; x < WIDTH; x++) {
+      const to = (((y + down + HEIGHT) % HEIGHT) * WIDTH + ((x + right + WIDTH) % WIDTH)) * CHANNELS;
+      const from = (y * WIDTH + x) * CHANNELS;
+      for (let channel = 0; channel < CHANNELS; channel++) result[to + channel] = values[from + channel];
+    }
+  }
+  return result;
+}
