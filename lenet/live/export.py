@@ -99,6 +99,7 @@ def describe_layers(model: Classifier) -> list[dict[str, Any]]:
     Dropout is left out, because it has no effect after training.
     """
     described: list[dict[str, Any]] = []
+    layer: Any
     for layer in model.stacked:
         entry: dict[str, Any] = {"name": layer.name}
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):

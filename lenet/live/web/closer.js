@@ -133,7 +133,7 @@ function channelSums(strongestFirst, inputs, count) {
   if (inputs === 1) return [[`sum of the ${count} products`, figure(strongestFirst[0].sum)]];
   const rest = strongestFirst.slice(MOST_TERMS);
   const rows = strongestFirst.slice(0, MOST_TERMS).map(({ input, sum }) => [`sum for map ${input + 1}`, figure(sum)]);
-  if (rest.length) rows.push([`sum for the other ${rest.length} maps`, figure(rest.reduce((total, one) => total + one.sum, 0))]);
+  if (rest.length) rows.push([rest.length === 1 ? `sum for map ${rest[0].input + 1}` : `sum for the other ${rest.length} maps`, figure(rest.reduce((total, one) => total + one.sum, 0))]);
   return rows;
 }
 
