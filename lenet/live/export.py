@@ -99,12 +99,11 @@ def describe_layers(model: Classifier) -> list[dict[str, Any]]:
     Dropout is left out, because it has no effect after training.
     """
     described: list[dict[str, Any]] = []
-    layer: Any
     for layer in model.stacked:
         entry: dict[str, Any] = {"name": layer.name}
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
             act = model.act.get(layer.name)
-            entry["shape"] = list(layer.kernel.shape)
+            entry["shape"] = list(np.shape(layer.kernel))
             entry["activation"] = act.name.removeprefix(f"{layer.name}_") if act else None
         if isinstance(layer, keras.layers.Conv2D):
             entry |= {"kind": "conv", "padding": layer.padding}
