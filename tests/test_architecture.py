@@ -96,7 +96,7 @@ def test_every_module_outside_the_packages_is_named(page: str) -> None:
 
 
 def test_every_file_of_the_code_that_it_names_exists(page: str, root: Path) -> None:
-    named = re.findall(r"\b(?:lenet|experiments|tests)/[\w/]*(?:\.py)?", page)
+    named = re.findall(r"\b(?:lenet|experiments|tests)/[\w/]*(?:\.py|\.js)?", page)
     assert len(named) > 20
     assert [name for name in named if not (root / name).exists()] == []
 
