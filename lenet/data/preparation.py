@@ -144,6 +144,7 @@ def prepare_drawing(
     kept = ink * drawn_part(ink)
     box = bounding_box(kept > MINIMUM_CONTRAST)
     cropped = kept[box[0] : box[2], box[1] : box[3]]
+    drawings = number_of_drawings(cropped > INK)
     height, width, channels = image_shape
     side = max(1, round(box_share * min(height, width)))
     scaled, thickened = scaled_to_box(cropped, side)
@@ -158,7 +159,11 @@ def prepare_drawing(
             to_uint8(kept),
             box,
         ),
-        Stage("Cropped", "to the drawing", to_uint8(cropped)),
+        Stage(
+            "Cropped",
+            "to the drawing" if drawings == 1 else f"to {drawings} drawings: use one",
+            to_uint8(cropped),
+        ),
         Stage(f"Scaled to {side} × {side}", scaled_note, to_uint8(scaled)),
         Stage(
             f"Centred in {width} × {height}",
@@ -168,7 +173,7 @@ def prepare_drawing(
         ),
     )
     final = np.repeat(to_uint8(image)[..., None], channels, axis=-1)
-    return Prepared(final, stages, number_of_drawings(cropped > INK))
+    return Prepared(final, stages, drawings)
 
 
 def prepare_photo(
