@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -15,6 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 READABLE, SMALLEST_INSIDE = 7.0, 4.0  # Points.
+THINNEST = 0.5  # Lines keep at least half of their width.
 # Axes may grow or shrink by these factors until each number has whole pixels.
 LARGEST_GROWTH, LARGEST_LOSS = 1.03, 0.75
 UNSMOOTHED = ("nearest", "none")
@@ -76,6 +78,9 @@ def resize(figure: Figure, width: float) -> None:
     points = {text: float(text.get_fontsize()) for text in texts}
     ticks = {axis: _tick_size(axis) for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)}
     figure.set_size_inches(width, figure.get_figheight() * scale)
+    for line in (line for ax in figure.axes for line in ax.lines):
+        line.set_linewidth(line.get_linewidth() * max(scale, THINNEST))
+        line.set_markersize(line.get_markersize() * max(scale, THINNEST))
     for text in (text for ax in figure.axes for text in ax.texts if text in points):
         size = points.pop(text) * scale
         text.set_fontsize(size)
@@ -85,10 +90,22 @@ def resize(figure: Figure, width: float) -> None:
             text.set_fontsize(max(smallest, size * scale))
         for axis, size in ticks.items():
             axis.set_tick_params(labelsize=max(smallest, size * scale))
+        for ax in figure.axes:
+            _draw_legend_again(ax, max(smallest, 10 * scale))
         with warnings.catch_warnings(record=True) as too_small:
             warnings.simplefilter("always")
             if not _crowded(figure) and not too_small:  # The layout has warned.
                 break
+
+
+def _draw_legend_again(ax: Axes, size: float) -> None:
+    """Replaces a legend by the same one with smaller text, spaces and lines."""
+    legend = ax.get_legend()
+    if legend is not None:
+        handles, labels = ax.get_legend_handles_labels()
+        columns = getattr(legend, "_ncols", 1)
+        frame = legend.get_frame_on()
+        ax.legend(handles, labels, fontsize=size, ncols=columns, frameon=frame, loc="best")
 
 
 def _tick_size(axis: Axis) -> float:
@@ -97,12 +114,19 @@ def _tick_size(axis: Axis) -> float:
 
 
 def _crowded(figure: Figure) -> bool:
-    """Whether texts touch each other or are cut off. Breaks lines that are wider than the figure."""
+    """Whether texts touch each other or are cut off, or a legend is wider than its Axes.
+
+    Breaks lines that are wider than the figure.
+    """
     figure.draw_without_rendering()
     for text in _shown_texts(figure):
         if text.get_window_extent().width > figure.bbox.width:
             text.set_wrap(True)
     figure.draw_without_rendering()
+    for ax in figure.axes:
+        legend = ax.get_legend()
+        if legend and legend.get_window_extent().width > ax.get_window_extent().width:
+            return True
     boxes = np.array([text.get_window_extent().extents for text in _shown_texts(figure)])
     low, high = boxes.reshape(-1, 4)[:, :2], boxes.reshape(-1, 4)[:, 2:]
     if (low < -1).any() or (high > np.add(figure.bbox.size, 1)).any():
