@@ -120,7 +120,9 @@ def trials(folder: Path) -> Iterator[Trial]:
         name = f"the worker of a run that has written {file}"
         yield trial(name, _survives, FEW, 1, partial(_Training, file))
     for number in range(1, STORMS + 1):
-        name = f"a random worker every {STORM_SECONDS:g} s, {2 * len(MANY)} runs, number {number}"
+        name = (
+            f"every {STORM_SECONDS:g} s a worker that trains, {2 * len(MANY)} runs, number {number}"
+        )
         yield trial(name, _survives, MANY, 2, partial(_Storm, number))
 
 
@@ -170,16 +172,22 @@ class _Poison:
 
 
 class _Storm:
-    """Kills a random worker again and again."""
+    """Again and again kills a random worker that has a run.
+
+    A worker that has none is spared: if workers died faster than they can import TensorFlow, no
+    grid could proceed.
+    """
 
     def __init__(self, seed: int) -> None:
         self.random, self.last, self.kills = random.Random(seed), time.monotonic(), 0
 
     def __call__(self, grid: Grid) -> None:
-        workers = grid.workers()
-        if workers and time.monotonic() - self.last >= STORM_SECONDS:
-            self.last = time.monotonic()
-            self.kills += _kill(self.random.choice(workers))
+        if time.monotonic() - self.last >= STORM_SECONDS:
+            holders = {_holder(path.parent) for path in grid.folder.glob(f"*/{runs.LOCK}")}
+            workers = [worker for worker in grid.workers() if worker.pid in holders]
+            if workers:
+                self.last = time.monotonic()
+                self.kills += _kill(self.random.choice(workers))
 
 
 def _kill(process: psutil.Process) -> int:
@@ -192,11 +200,15 @@ def _kill(process: psutil.Process) -> int:
 
 def _kill_holder(path: Path, grid: Grid) -> int:
     """Kills the worker that trains the run in which a file lies, if it is alive."""
-    run = grid.folder / path.relative_to(grid.folder).parts[0]
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        holder = int((run / runs.LOCK).read_text())
-        return _kill(next(worker for worker in grid.workers() if worker.pid == holder))
-    return 0
+    holder = _holder(grid.folder / path.relative_to(grid.folder).parts[0])
+    return sum(_kill(worker) for worker in grid.workers() if worker.pid == holder)
+
+
+def _holder(run: Path) -> int | None:
+    """The process that trains a run, or trained it last."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((run / runs.LOCK).read_text())
+    return None
 
 
 def _survives(folder: Path, seeds: Sequence[str], workers: int, make: Callable[[], Any]) -> None:
