@@ -12,6 +12,7 @@ train a run, before it yields the first trial.
 
     python -m tests.sweep                     every row in full, then the page
     python -m tests.sweep corrupt_checkpoint  one row in full, then the page
+    python -m tests.sweep --seconds 60 ROW    what can be tried in a minute, then the page
     python -m tests.sweep --quick             a sample of each row, without the page
     python -m tests.sweep --page              only the page, from the stored results
 
@@ -68,11 +69,13 @@ class Outcome:
 
     Attributes:
         trials: how many were made.
+        planned: how many there are.
         seconds: what they took, with their preparation.
         failures: the name of each trial that broke the promise, with the reason.
     """
 
     trials: int = 0
+    planned: int = 0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
 
@@ -91,20 +94,26 @@ def rows() -> dict[str, Row]:
     }
 
 
-def run(row: Row, folder: Path, sample: bool = False) -> Outcome:
+def run(row: Row, folder: Path, sample: bool = False, seconds: float | None = None) -> Outcome:
     """Makes the trials of a row.
 
     Args:
         folder: an empty folder for the trials.
         sample: make only `row.sample` trials, always the same ones, spread over all.
+        seconds: make trials, in a random order, only until this time has passed.
 
     Raises:
         Unavailable: this computer cannot make the trials.
     """
     outcome, started = Outcome(), time.perf_counter()
     trials = list(row.trials(folder))
+    outcome.planned = len(trials)
     chosen = _sample([t for t in trials if not t.slow], row.sample) if sample else trials
+    if seconds is not None:
+        chosen = random.Random(0).sample(trials, len(trials))
     for trial in chosen:
+        if seconds is not None and time.perf_counter() - started > seconds:
+            break
         outcome.trials += 1
         try:
             trial.run()

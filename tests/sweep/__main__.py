@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"default: all ({', '.join(known)})")
     parser.add_argument("--quick", action="store_true", help="only a sample; stores nothing")
+    parser.add_argument("--seconds", type=float, help="the time for each row; default: no limit")
     parser.add_argument("--page", action="store_true", help="only write docs/reliability.md")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.rows) - set(known)):
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in [] if options.page else options.rows or known:
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
             try:
-                outcome = run(known[name], Path(folder), options.quick)
+                outcome = run(known[name], Path(folder), options.quick, options.seconds)
             except Unavailable as reason:
                 print(f"{name}: left out: {reason}", flush=True)
                 continue
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for failure in outcome.failures[:20]:
             print(f"  {failure}", flush=True)
         if not options.quick:
-            _page.store(known[name], outcome)
+            _page.store(known[name], outcome, options.seconds)
     if not options.quick:
         _page.PAGE.write_text(_page.page(known))
     return 1 if broken else 0

@@ -34,13 +34,15 @@ To repeat one row, add its name. Every row is a module of the same name in `test
 """
 
 
-def store(row: Row, outcome: Outcome) -> None:
-    """Stores the results of a row next to its module."""
+def store(row: Row, outcome: Outcome, seconds: float | None = None) -> None:
+    """Stores the results of a row next to its module. `seconds` was the limit of its time."""
+    limit = "" if seconds is None else f" --seconds {seconds:g}"
     results = {
         "trials": outcome.trials,
+        "planned": outcome.planned,
         "failures": outcome.failures,
         "seconds": round(outcome.seconds, 1),
-        "command": f"python -m tests.sweep {row.name}",
+        "command": f"python -m tests.sweep {row.name}{limit}",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "versions": {
             "python": platform.python_version(),
@@ -69,7 +71,7 @@ def _table(results: Mapping[Row, dict[str, Any]]) -> str:
         "| row | what goes wrong | what holds | trials | failures | seconds |",
         "|---|---|---|---|---|---|",
         *(
-            f"| `{row.name}` | {row.fault} | {row.promise} | {found['trials']:,} | "
+            f"| `{row.name}` | {row.fault} | {row.promise} | {_count(found)} | "
             f"{len(found['failures'])} | {found['seconds']:,.0f} |"
             for row, found in results.items()
         ),
@@ -84,6 +86,12 @@ def _table(results: Mapping[Row, dict[str, Any]]) -> str:
     )
     lines.append(f"| | | **all** | **{trials:,}** | **{failures}** | **{seconds:,.0f}** |")
     return "\n".join(lines) + "\n"
+
+
+def _count(found: Mapping[str, Any]) -> str:
+    """The number of trials and, if the time was not enough for all, of those planned."""
+    made, planned = found["trials"], found.get("planned", found["trials"])
+    return f"{made:,}" if made == planned else f"{made:,} of {planned:,}"
 
 
 def _failures(results: Mapping[Row, dict[str, Any]]) -> str:
