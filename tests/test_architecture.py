@@ -114,7 +114,7 @@ def test_the_functions_and_methods_that_it_names_exist(page: str, root: Path) ->
 
 
 def test_the_files_of_a_run_are_those_it_names(page: str, run: Path) -> None:
-    check_files(section(page, "The files of a run"), run, {"live.html"})
+    check_files(section(page, "The files of a run"), run, {"live.html", "error.txt"})
 
 
 def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path:
     check_files(
         run_files,
         folder / "relu-sgd-seed0",
-        {"figures/….png", "figures/….npz", "figures/index.html", "live.html"},
+        {"figures/….png", "figures/….npz", "figures/index.html", "live.html", "error.txt"},
         ignored="events.+",
     )
     source = "\n".join(path.read_text() for path in (root / "experiments" / "grid").glob("*.py"))
