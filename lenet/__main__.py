@@ -13,6 +13,7 @@ PROGRAMS = {
     "train": ("lenet.train", "train one network, and record for TensorBoard how it learns"),
     "visualize": ("lenet.visualize", "draw all figures of a run, on one page"),
     "explain": ("lenet.explain", "show what each layer computes from your own image"),
+    "live": ("lenet.live.__main__", "write a page on which you draw, and the network answers"),
     "export": ("lenet.export", "save a trained network for other programs"),
     "grid": ("experiments.grid.__main__", "train every combination of options, and compare them"),
     "report": ("experiments.report.__main__", "write a page that compares all runs of a folder"),
