@@ -211,30 +211,30 @@ def tensorboard_command(logdir: Path) -> str:
     return shlex.join([program, "--logdir", str(logdir), "--samples_per_plugin", samples])
 
 
-def changed(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> TrainConfig:
+def changed(config: TrainConfig, changes: Mapping[str, Any], images: int) -> TrainConfig:
     """A config after some changes, resolved.
 
     Args:
         changes: new values of options; None means the default. If the activation or the optimizer
             changes, the learning rate becomes the default again.
-        dataset_name: the data set that the images come from.
+        images: the number of training images.
     """
     if "activation" in changes or "optimizer" in changes:
         changes = {"learning_rate": None, **changes}
     if "activation" in changes and config.fc2_activation == config.activation:
         changes = {"fc2_activation": None, **changes}
-    return dataclasses.replace(config, **changes).resolved(dataset_name)
+    return dataclasses.replace(config, **changes).resolved(images)
 
 
-def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_name: str) -> str:
+def training_command(config: TrainConfig, changes: Mapping[str, Any], images: int) -> str:
     """The command that trains with a config after some changes, to be typed in the current folder.
 
     Args:
         changes: see `changed`. The command contains them even if they are the default, except
             None.
-        dataset_name: the data set that the images come from. Its defaults are left out.
+        images: the number of training images. The defaults for this number are left out.
     """
-    config = changed(config, changes, dataset_name)
+    config = changed(config, changes, images)
     always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
     arguments = [python_command(), "-m", "lenet.train"]
     usual = TrainConfig(
@@ -242,7 +242,7 @@ def training_command(config: TrainConfig, changes: Mapping[str, Any], dataset_na
         activation=config.activation,
         optimizer=config.optimizer,
         init=config.init,
-    ).resolved(dataset_name)
+    ).resolved(images)
     usual = dataclasses.replace(usual, model=TrainConfig().model)
     for option in dataclasses.fields(TrainConfig):
         value = getattr(config, option.name)

@@ -22,6 +22,7 @@ from lenet.option_checks import (
     LOGGING,
     MACHINE,
     NETWORK,
+    NOT_NEGATIVE,
     POSITIVE,
     RUN,
     TRAINING,
@@ -189,6 +190,22 @@ class TrainConfig:
         f"{100 * registry.ONE_CYCLE_RISE:g} % of all steps.",
         check=at_least(0),
     )
+    weight_decay: float | None = option(
+        None,
+        TRAINING,
+        "Weight decay: each update also makes every weight smaller by this share of the learning "
+        "rate. It is decoupled from the gradient for every optimizer, so adam with it is adamw. "
+        "With sgd it is the same as an L2 penalty.",
+        shown_default=IN_WORDS["weight_decay"],
+        check=NOT_NEGATIVE,
+    )
+    clip_norm: float = option(
+        0.0,
+        TRAINING,
+        "Maximum norm of the gradient of all weights together. A longer gradient is scaled down to "
+        "it; 0: no maximum.",
+        check=NOT_NEGATIVE,
+    )
     epochs: int | None = option(
         None,
         TRAINING,
@@ -211,6 +228,23 @@ class TrainConfig:
         shown_default="no limit",
         check=at_least(1),
         on_resume="may grow",
+    )
+    early_stopping: int = option(
+        0,
+        TRAINING,
+        "Stop if the validation loss has not fallen below its lowest value for this number of "
+        "epochs (the patience), and keep the weights with the lowest; 0: train all epochs and keep "
+        "the last weights.",
+        check=at_least(0),
+        on_resume="free",
+    )
+    validation_fraction: float | None = option(
+        None,
+        TRAINING,
+        "Fraction of the training images that are used for validation instead. The choice depends "
+        "only on the images' content. The test images decide nothing.",
+        shown_default=IN_WORDS["validation_fraction"],
+        check=DROPOUT_RATE,
     )
     augment: tuple[Augmentation, ...] = option(
         (),
@@ -348,18 +382,24 @@ class TrainConfig:
                     f"Received: {name}={value!r}"
                 )
 
-    def resolved(self, dataset_name: str) -> TrainConfig:
+    def resolved(self, images: int) -> TrainConfig:
         """This config with all defaults of the network, the optimizer and the data set filled in.
 
         Args:
-            dataset_name: the data set that the images come from, e.g. "mnist" or "digits".
+            images: the number of training images.
 
         Returns:
             A config in which only the options of a folder of photos, `max_steps`, `data_dir`,
             `run_name`, `resume` and, with init="source", `init_bias` can be None.
         """
         chosen = resolve(
-            self.model, self.activation, self.optimizer, self.init, dataset_name, self.device
+            self.model,
+            self.activation,
+            self.optimizer,
+            self.init,
+            images,
+            self.device,
+            self.early_stopping,
         )
         return replace(
             self, **{name: value for name, value in chosen.items() if getattr(self, name) is None}

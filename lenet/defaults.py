@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 from lenet import registry
 from lenet.option_checks import in_words, join, with_exceptions
+
+
+class Training(NamedTuple):
+    """The default batch size and the default number of epochs."""
+
+    batch_size: int
+    epochs: int
+
+
+def training(images: int) -> Training:
+    """The default batch size and number of epochs, by one rule for all data sets.
+
+    Args:
+        images: the number of training images.
+
+    Returns:
+        A batch size of a 25th of the images, from 8 to 100, and as many epochs as make 1,500
+        updates, from 5 to 60.
+    """
+    batch_size = _within(registry.BATCH_SIZES, round(images / registry.UPDATES_PER_EPOCH))
+    updates = math.ceil(images / batch_size)
+    return Training(batch_size, _within(registry.EPOCHS, math.ceil(registry.UPDATES / updates)))
 
 
 def resolve(
@@ -13,18 +36,20 @@ def resolve(
     activation: str,
     optimizer: str,
     init: str | None,
-    dataset_name: str,
+    images: int,
     device: str,
+    early_stopping: int,
 ) -> dict[str, Any]:
     """The default of every option whose default depends on other options or on the data set.
 
     Args:
         init: the initializer, or None for the network's own.
-        dataset_name: the data set that the images come from, e.g. "mnist" or "digits".
+        images: the number of training images.
         device: where the network is trained, e.g. "cpu" or "gpu:0".
+        early_stopping: the patience in epochs, or 0.
     """
     own = registry.model_defaults(model)
-    training = registry.DATASET_DEFAULTS.get(dataset_name, registry.TRAINING_DEFAULTS)
+    batch_size, epochs = training(images)
     rate = registry.OPTIMIZERS[optimizer]["learning_rate"]
     if own.get("optimizer") == optimizer:
         rate = own.get("learning_rate", rate)
@@ -36,10 +61,17 @@ def resolve(
         "conv_dropout": own["conv_dropout"],
         "fc_dropout": own["fc_dropout"],
         "learning_rate": rate,
-        "epochs": training["epochs"],
-        "batch_size": own.get("batch_size", training["batch_size"]),
+        "weight_decay": registry.OPTIMIZERS[optimizer].get("weight_decay", 0.0),
+        "validation_fraction": registry.VALIDATION_FRACTION if early_stopping else 0.0,
+        "epochs": epochs,
+        "batch_size": own.get("batch_size", batch_size),
         "towers": registry.GPU_TOWERS if device.startswith("gpu") else registry.TOWERS,
     }
+
+
+def _within(limits: tuple[int, int], number: int) -> int:
+    """The number itself or, if it is outside the limits, the nearer limit."""
+    return min(max(number, limits[0]), limits[1])
 
 
 def _by_model(name: str) -> str:
@@ -70,12 +102,26 @@ def _learning_rate() -> str:
     return with_exceptions(usual, own)
 
 
-def _training(name: str) -> str:
-    """A default of training, in words, with the data sets and networks that differ from it."""
-    usual: dict[str, Any] = {**registry.TRAINING_DEFAULTS}
-    own: dict[str, Any] = {**registry.DATASET_DEFAULTS, **registry.MODEL_DEFAULTS}
+def _weight_decay() -> str:
+    own = {name: spec.get("weight_decay", 0.0) for name, spec in registry.OPTIMIZERS.items()}
+    return with_exceptions(0.0, own)
+
+
+def _epochs() -> str:
+    (fewest, most), digits = registry.EPOCHS, registry.TRAINING_IMAGES["digits"]
+    return (
+        f"as many as make {registry.UPDATES:,} updates, from {fewest} to {most}: "
+        f"{training(registry.TRAINING_IMAGES['mnist']).epochs} with mnist, "
+        f"{training(digits).epochs} with digits"
+    )
+
+
+def _batch_size() -> str:
+    smallest, largest = registry.BATCH_SIZES
+    usual = f"a {registry.UPDATES_PER_EPOCH}th of the training images, from {smallest} to {largest}"
+    own: dict[str, Any] = {**registry.MODEL_DEFAULTS}
     return with_exceptions(
-        usual[name], {key: values[name] for key, values in own.items() if name in values}
+        usual, {key: values["batch_size"] for key, values in own.items() if "batch_size" in values}
     )
 
 
@@ -86,8 +132,10 @@ IN_WORDS = {
     "conv_dropout": _by_model("conv_dropout"),
     "fc_dropout": _by_model("fc_dropout"),
     "learning_rate": _learning_rate(),
-    "epochs": _training("epochs"),
-    "batch_size": _training("batch_size"),
+    "weight_decay": _weight_decay(),
+    "validation_fraction": f"0; {registry.VALIDATION_FRACTION:g} with --early-stopping",
+    "epochs": _epochs(),
+    "batch_size": _batch_size(),
     "towers": f"{registry.TOWERS}; {registry.GPU_TOWERS} on a GPU",
 }
 """The same defaults as `--help` shows them, e.g. "0; 0.5 with conv3 and conv4"."""

@@ -46,6 +46,9 @@ def at_least(minimum: int) -> Check:
 
 FINITE = Check("a finite number", lambda value: isinstance(value, Real) and math.isfinite(value))
 POSITIVE = Check("a finite number above 0", lambda value: FINITE.holds(value) and value > 0)
+NOT_NEGATIVE = Check(
+    "a finite number of at least 0", lambda value: FINITE.holds(value) and value >= 0
+)
 FRACTION = Check("a number between 0 and 1", lambda value: FINITE.holds(value) and 0 < value < 1)
 DROPOUT_RATE = Check("from 0 to less than 1", lambda value: FINITE.holds(value) and 0 <= value < 1)
 FOLDER_NAME = Check(

@@ -78,6 +78,7 @@ class OptimizerSpec(TypedDict):
     keras_class: str
     learning_rate: float
     arguments: dict[str, float | bool]
+    weight_decay: NotRequired[float]
 
 
 # Default learning rates: 0.01 for plain gradient descent (LeCun et al. 1998 and the classic
@@ -92,30 +93,37 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {
         "arguments": {"momentum": 0.9, "nesterov": True},
     },
     "adam": {"keras_class": "Adam", "learning_rate": 0.001, "arguments": {}},
-    "adamw": {"keras_class": "AdamW", "learning_rate": 0.001, "arguments": {"weight_decay": 0.004}},
+    "adamw": {
+        "keras_class": "AdamW",
+        "learning_rate": 0.001,
+        "arguments": {},
+        "weight_decay": 0.004,
+    },
     "rmsprop": {"keras_class": "RMSprop", "learning_rate": 0.001, "arguments": {}},
     "adagrad": {"keras_class": "Adagrad", "learning_rate": 0.01, "arguments": {}},
 }
 
 
-class TrainingDefaults(TypedDict):
-    """The default number of epochs and the default batch size."""
-
-    epochs: int
-    batch_size: int
-
-
-TRAINING_DEFAULTS: TrainingDefaults = {"epochs": 5, "batch_size": 100}
+# The default batch size and number of epochs follow the number of training images, so that few
+# images are enough updates to learn from: an epoch has at least 25 updates and the training
+# at least 1,500, within these limits. See `defaults.training`.
+UPDATES_PER_EPOCH, BATCH_SIZES = 25, (8, 100)
+UPDATES, EPOCHS = 1_500, (5, 60)
 
 # Defaults for folders of photos. The size is small enough for a CPU and large enough to
 # recognize a cat.
 FOLDER_IMAGE_SIZE = 64
 FOLDER_TEST_FRACTION = 0.15
 
-# Data sets that are not listed here train with TRAINING_DEFAULTS. The bundled digits have only
-# 797 training images, so they need more epochs of smaller batches.
-DATASET_DEFAULTS: dict[str, TrainingDefaults] = {
-    "digits": {"epochs": 60, "batch_size": 32},
+# The share of the training images that --early-stopping takes for validation.
+VALIDATION_FRACTION = 0.15
+
+# The number of training images of the data sets that have a name.
+TRAINING_IMAGES: dict[str, int] = {
+    "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "digits": 797,
+    "cifar10": 50_000,
 }
 
 

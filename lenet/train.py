@@ -87,10 +87,7 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
     """Starts TensorFlow and creates the trainer. First prints that loading takes time."""
     from lenet.training.runtime import start_tensorflow
 
-    reporter.line(
-        f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} test images, "
-        f"{len(dataset.class_names)} classes. Loading TensorFlow …"
-    )
+    reporter.line(f"{dataset.name}: {dataset.in_words}. Loading TensorFlow …")
     start_tensorflow(config.threads, config.deterministic, config.device, lean=True)
     from lenet.training.trainer import Trainer
 
@@ -158,8 +155,9 @@ def _report(trainer: Trainer, history: History) -> None:
     for finding in diagnosis.diagnose(record):
         if finding.wrong and diagnosis.RULES[finding.rule].announced:
             print(finding.sentence)
+            images = trainer.dataset.training_images
             for tip in finding.advice[:1]:
-                command = cli.training_command(trainer.config, tip.changes, trainer.dataset.name)
+                command = cli.training_command(trainer.config, tip.changes, images)
                 print(f"{tip.words}: {command}")
 
 
@@ -171,11 +169,13 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
         step=history.step,
         num_classes=len(trainer.dataset.class_names),
         steps_per_epoch=trainer.schedule.steps_per_epoch,
+        train_images=trainer.dataset.training_images,
+        test_images=len(trainer.dataset.test),
         train_loss=(history.steps, history.losses),
         train_accuracy=(history.steps, history.accuracies),
         test_loss=(steps, losses),
         test_accuracy=(steps, accuracies),
-        test_images=len(trainer.dataset.test),
+        best_step=history.best_step,
         **diagnosis.options_of(trainer.config),
     )
 

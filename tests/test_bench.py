@@ -208,7 +208,7 @@ def test_all_contestants_have_the_same_network(
     with np.load(tmp_path / "weights.npz") as saved:
         network = torch_loop.build_network(saved).eval()
     images = dataset.test.images.astype(np.float32) / 255
-    config = settings.config().resolved(dataset.name)
+    config = settings.config().resolved(len(dataset.train))
     lenet = build_model(config, dataset.image_shape, len(dataset.class_names))
     expected = lenet(images)[0].numpy()
     functional = keras_fit.functional_model(settings, dataset)(images).numpy()

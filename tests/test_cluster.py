@@ -192,7 +192,7 @@ def jobs(folder: Path, dataset: Dataset) -> list[Job]:
     )
     lists = {"optimizer": OPTIMIZERS, "seed": (0, 1)}
     return [
-        Job(config.resolved("digits"), dataset.sha256, stop_file=folder / STOP_FILE)
+        Job(config.resolved(797), dataset.sha256, stop_file=folder / STOP_FILE)
         for config in combine(lists, shared, folder)
     ]
 

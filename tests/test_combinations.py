@@ -74,7 +74,7 @@ def test_the_grids_folder_is_the_logdir_of_all() -> None:
 
 
 def test_hyperparameters_exclude_the_seed_and_options_that_are_not_set() -> None:
-    shown = hyperparameters(TrainConfig(seed=5).resolved("mnist"))
+    shown = hyperparameters(TrainConfig(seed=5).resolved(60_000))
     assert "seed" not in shown
     assert "max_steps" not in shown
     assert None not in shown.values()

@@ -11,6 +11,7 @@ import pytest
 
 from lenet import registry
 from lenet.config import TrainConfig
+from lenet.data.datasets import load_dataset
 from lenet.registry import OPTIMIZERS
 
 
@@ -96,8 +97,8 @@ def test_an_option_without_effect_is_an_error(
 
 @pytest.mark.parametrize("model", registry.MODELS)
 def test_a_resolved_config_is_valid_for_every_network(model: Any) -> None:
-    resolved = TrainConfig(model=model, activation="tanh").resolved("mnist")
-    assert TrainConfig.from_json(resolved.to_json()).resolved("mnist") == dataclasses.replace(
+    resolved = TrainConfig(model=model, activation="tanh").resolved(60_000)
+    assert TrainConfig.from_json(resolved.to_json()).resolved(60_000) == dataclasses.replace(
         resolved, logdir=resolved.logdir.resolve()
     )
 
@@ -149,14 +150,28 @@ class TestResolved:
     """What `None` becomes once the data set is known."""
 
     @pytest.mark.parametrize(
-        ("dataset", "batch_size", "epochs"),
-        [("digits", 32, 60), ("mnist", 100, 5), ("mine", 100, 5)],
+        ("images", "batch_size", "epochs"),
+        [
+            (797, 32, 60),  # The bundled digits.
+            (60_000, 100, 5),  # MNIST and Fashion-MNIST.
+            (50_000, 100, 5),  # CIFAR-10.
+            (46, 8, 60),
+            (400, 16, 60),
+            (10_000, 100, 15),
+            (1, 8, 60),
+        ],
     )
-    def test_a_data_set_has_its_own_length_and_batch(
-        self, dataset: str, batch_size: int, epochs: int
+    def test_epochs_and_batch_follow_the_number_of_images(
+        self, images: int, batch_size: int, epochs: int
     ) -> None:
-        resolved = TrainConfig().resolved(dataset)
+        resolved = TrainConfig().resolved(images)
         assert (resolved.batch_size, resolved.epochs) == (batch_size, epochs)
+        assert TrainConfig(model="conv4").resolved(images).batch_size == 10
+        assert TrainConfig(batch_size=images).resolved(images).epochs == epochs
+
+    def test_the_named_data_sets_have_the_sizes_that_help_speaks_of(self) -> None:
+        assert set(registry.TRAINING_IMAGES) == set(registry.KNOWN_DATASETS)
+        assert len(load_dataset("digits").train) == registry.TRAINING_IMAGES["digits"]
 
     @pytest.mark.parametrize(
         ("optimizer", "rate"),
@@ -171,7 +186,7 @@ class TestResolved:
         ],
     )
     def test_an_optimizer_has_its_own_rate(self, optimizer: Any, rate: float) -> None:
-        assert TrainConfig(optimizer=optimizer).resolved("mnist").learning_rate == rate
+        assert TrainConfig(optimizer=optimizer).resolved(60_000).learning_rate == rate
 
     def test_every_optimizer_has_a_rate(self) -> None:
         assert all(spec["learning_rate"] > 0 for spec in OPTIMIZERS.values())
@@ -180,23 +195,23 @@ class TestResolved:
         ("init", "bias"), [("glorot_uniform", 0.0), ("he_normal", 0.0), ("truncated_normal", 0.1)]
     )
     def test_an_initializer_has_its_own_bias(self, init: Any, bias: float) -> None:
-        assert TrainConfig(init=init).resolved("mnist").init_bias == bias
+        assert TrainConfig(init=init).resolved(60_000).init_bias == bias
 
     def test_fc2_has_the_same_activation_unless_another_is_given(self) -> None:
-        assert TrainConfig(activation="tanh").resolved("mnist").fc2_activation == "tanh"
+        assert TrainConfig(activation="tanh").resolved(60_000).fc2_activation == "tanh"
         both = TrainConfig(activation="tanh", fc2_activation="sigmoid")
-        assert both.resolved("mnist").fc2_activation == "sigmoid"
+        assert both.resolved(60_000).fc2_activation == "sigmoid"
 
     def test_options_that_are_given_take_precedence(self) -> None:
         own = TrainConfig(batch_size=7, epochs=2, learning_rate=0.3, init_bias=0.0)
-        resolved = own.resolved("digits")
+        resolved = own.resolved(797)
         assert (resolved.batch_size, resolved.epochs, resolved.learning_rate) == (7, 2, 0.3)
         own = dataclasses.replace(own, init="truncated_normal")
-        assert own.resolved("digits").init_bias == 0.0
+        assert own.resolved(797).init_bias == 0.0
 
     def test_it_is_the_same_the_second_time(self) -> None:
-        once = TrainConfig(init="truncated_normal").resolved("digits")
-        assert once.resolved("digits") == once
+        once = TrainConfig(init="truncated_normal").resolved(797)
+        assert once.resolved(797) == once
 
 
 def test_paths_may_be_strings() -> None:

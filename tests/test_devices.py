@@ -136,9 +136,9 @@ class TestTheOption:
         assert list(tmp_path.iterdir()) == []
 
     def test_one_tower_is_the_default_on_a_gpu(self) -> None:
-        assert TrainConfig(device="gpu:0").resolved("mnist").towers == 1
-        assert TrainConfig(device="cpu").resolved("mnist").towers == 2
-        assert TrainConfig(device="gpu", towers=3).resolved("mnist").towers == 3
+        assert TrainConfig(device="gpu:0").resolved(60_000).towers == 1
+        assert TrainConfig(device="cpu").resolved(60_000).towers == 2
+        assert TrainConfig(device="gpu", towers=3).resolved(60_000).towers == 3
 
 
 class TestGrids:

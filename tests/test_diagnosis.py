@@ -284,8 +284,8 @@ def test_overfitting_by_accuracy_is_the_result_and_by_loss_a_note() -> None:
     (finding,) = diagnose(record(train_accuracy=1.0, test_accuracy=(0.1, 0.79, 0.8)))
     assert finding.rule == "overfitting" and finding.wrong
     assert finding.sentence == (
-        "Overfitting: the accuracy is 100.00 % on the training batches of the last epoch and "
-        "80.00 % on the test images, a gap of 20.0 percentage points."
+        "Overfitting: the accuracy is 100.00 % on the training batches of the last epoch, and the "
+        "test accuracy is 80.00 %, a gap of 20.0 percentage points."
     )
     healthy, note = diagnose(record(train_accuracy=1.0, test_loss=(2.3, 0.1, 0.2)))
     assert (healthy.rule, note.rule) == ("healthy", "rising loss")
@@ -303,6 +303,64 @@ def test_the_cures_of_overfitting_come_in_order_and_none_twice() -> None:
     assert first == ["fc_dropout", "augment", "epochs"]
     tips = diagnose(record(**gap, optimizer="adamw"))[0].advice
     assert "optimizer" not in [name for advice in tips for name in advice.changes]
+
+
+def test_only_a_network_that_has_fitted_its_training_images_overfits() -> None:
+    """At 50 % training accuracy there is nothing to overfit: the network has not learned enough."""
+    for share, overfits in ((0.5, False), (0.94, False), (0.96, True)):
+        found = diagnose(
+            record(train_accuracy=share, test_accuracy=(0.1, 0.4, 0.4), test_loss=(2.3, 1.5, 2.2))
+        )
+        assert ("overfitting" in [f.rule for f in found]) is overfits
+        assert any("overfit" in f.sentence.lower() for f in found) is overfits
+        assert ("rising loss" in [f.rule for f in found]) is not overfits
+
+
+def test_a_difference_that_few_test_images_explain_is_not_overfitting() -> None:
+    gap: dict[str, Any] = {"train_accuracy": 0.955, "test_accuracy": (0.3, 0.9, 12 / 14)}
+    few = diagnose(record(**gap | {"test_images": 14}))
+    assert [f.rule for f in few] == ["healthy"]
+    assert "85.7 % (14 test images: 95 % interval 60 to 96 %)" in few[0].sentence
+    assert "overfitting" in [f.rule for f in diagnose(record(**gap | {"test_images": 10_000}))]
+
+
+def test_a_network_that_knows_only_its_training_images_does_not_guess() -> None:
+    """Its test loss may be far above that of guessing, but the updates were not too large."""
+    losses: dict[str, Any] = {"test_loss": (1.1, 1.5, 4.0), "test_accuracy": (0.3, 0.36, 0.36)}
+    found = diagnose(
+        record(**losses | {"train_accuracy": 1.0, "num_classes": 3, "test_images": 14})
+    )
+    assert [f.rule for f in found] == ["overfitting"]
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "limits"),
+    [(9 / 14, 14, (0.388, 0.837)), (0.0, 10, (0.0, 0.278)), (1.0, 10, (0.722, 1.0))],
+)
+def test_the_interval_is_wilsons(share: float, count: int, limits: tuple[float, float]) -> None:
+    assert diagnosis.wilson_interval(share, count) == pytest.approx(limits, abs=1e-3)
+
+
+def test_an_accuracy_has_its_interval_where_test_images_are_few() -> None:
+    shown = diagnosis.interval_in_words(9 / 14, 14)
+    assert shown == " (14 test images: 95 % interval 39 to 84 %)"
+    assert diagnosis.interval_in_words(0.987, 10_000) == ""
+    assert diagnosis.interval_in_words(0.987, 0) == ""
+
+
+def test_too_few_updates_come_first_and_alone() -> None:
+    """Five updates of 46 images explain everything else that one could say."""
+    five = record(**STUCK | {"step": 5, "steps_per_epoch": 1, "train_images": 46})
+    (finding,) = diagnose(five)
+    assert finding.rule == "few updates" and finding.wrong
+    assert "only 5 updates" in finding.sentence
+    assert finding.advice[0].changes == {"batch_size": 8, "epochs": 60, "max_steps": None}
+    tiny = record(**STUCK | {"step": 5, "steps_per_epoch": 1, "train_images": 10})
+    assert diagnose(tiny)[0].advice[0].changes["epochs"] == 150
+    fitted = (STEPS, np.full(len(STEPS), 0.96))
+    for other in ({"step": 300}, {"train_accuracy": fitted}, {"state": "diverged"}):
+        changed = Record(**{**five.__dict__, **other})
+        assert "few updates" not in [f.rule for f in diagnose(changed)]
 
 
 def test_a_loss_that_is_not_a_number_has_diverged() -> None:
@@ -353,7 +411,7 @@ def test_what_is_advised_is_never_what_the_run_had(
 ) -> None:
     own = {"activation": activation, "optimizer": optimizer, "learning_rate": rate}
     weak = {"train_accuracy": 0.8, "train_loss": np.full(len(STEPS), 0.5)}
-    made = options_of(TrainConfig(**own).resolved(""))
+    made = options_of(TrainConfig(**own).resolved(1))
     (finding, *_) = diagnose(record(**(STUCK if rule == "not begun" else weak) | made))
     assert finding.rule == rule and finding.advice
     for advice in finding.advice:

@@ -31,6 +31,7 @@ from lenet.data.image_files import BadImageError, decode, read_header
 from lenet.data.layouts import class_in_name, split_by_content, survey
 from lenet.data.reader import FolderOptions
 from lenet.recording import runs
+from lenet.registry import Resize
 
 SIDE = 16
 
@@ -258,6 +259,41 @@ class TestSplit:
         shutil.copy(pets / "train" / "cat" / "3.png", pets / "test" / "cat" / "new.png")
         note = load_dataset("auto", pets).note
         assert "1 test image is also among the training images." in note
+
+
+class TestWhatIsLoaded:
+    """Size, colours and what was cut away are said, because a user cannot see them."""
+
+    @pytest.mark.parametrize(
+        ("sizes", "resize", "shape", "origin", "cut"),
+        [
+            ([(16, 16)], "crop", "16×16", "", False),
+            ([(200, 200)], "crop", "64×64", "scaled from 200×200", False),
+            ([(60, 80)], "crop", "64×64", "cropped from 60×80", True),
+            ([(60, 80)], "squash", "64×64", "squashed from 60×80", False),
+            ([(100, 90), (70, 80)], "crop", "64×64", "cropped from 70×80 to 100×90", False),
+        ],
+    )
+    def test_is_in_the_words_of_the_data_set(
+        self,
+        tmp_path: Path,
+        sizes: list[tuple[int, int]],
+        resize: Resize,
+        shape: str,
+        origin: str,
+        cut: bool,
+    ) -> None:
+        for number in range(8):
+            width, height = sizes[number // 2 % len(sizes)]
+            name = tmp_path / "ab"[number % 2] / f"{number}.png"
+            save(name, noise(number, (height, width, 3)))
+        options = FolderOptions(resize=resize, test_fraction=0.5)
+        loaded = load_dataset("auto", tmp_path, options=options)
+        numbers = f"{len(loaded.train)} training and {len(loaded.test)} test images"
+        parts = [numbers, shape, "colour", origin, "2 classes"]
+        assert loaded.in_words == ", ".join(filter(None, parts))
+        assert ("--resize crop cuts away 25 % of the average photo" in loaded.note) is cut
+        assert ("use --resize squash" in loaded.note) is cut
 
 
 class TestDecoding:

@@ -71,7 +71,7 @@ def job(folder: Path, dataset: Dataset, **options: Any) -> Job:
     config = TrainConfig(
         logdir=folder, run_name="one", figures=False, quiet=True, **(defaults | options)
     )
-    return Job(config.resolved("digits"), dataset.sha256, stop_file=folder / STOP_FILE)
+    return Job(config.resolved(797), dataset.sha256, stop_file=folder / STOP_FILE)
 
 
 def test_every_combination_has_its_folder_and_nothing_else_does(first: Path) -> None:

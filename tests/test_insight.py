@@ -86,7 +86,7 @@ def test_large_images_in_colour_are_hidden_at_fewer_positions() -> None:
     from lenet.analysis.insight import look_inside, occlude, saliency_of
     from lenet.networks.architectures import build_model
 
-    config = TrainConfig(activation="tanh", fc2_activation="sigmoid").resolved("pets")
+    config = TrainConfig(activation="tanh", fc2_activation="sigmoid").resolved(400)
     model = build_model(config, (58, 58, 3), 3)
     image = np.random.default_rng(0).integers(0, 255, (58, 58, 3), dtype=np.uint8)
     insight = look_inside(model, image)

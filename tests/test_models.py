@@ -130,7 +130,7 @@ class TestFirstWeights:
     """How kernels and biases are drawn."""
 
     def test_truncated_normal_has_its_deviation_and_its_bias(self) -> None:
-        config = TrainConfig(init="truncated_normal", init_stddev=0.2).resolved("mnist")
+        config = TrainConfig(init="truncated_normal", init_stddev=0.2).resolved(60_000)
         model = build_model(config, (28, 28, 1), 10)
         for layer in model.weight_layers.values():
             np.testing.assert_array_equal(layer.bias, np.float32(0.1))
@@ -152,7 +152,7 @@ class TestFirstWeights:
     @pytest.mark.parametrize("init", ["glorot_uniform", "he_normal"])
     def test_biases_start_at_nothing_unless_told_otherwise(self, init: Any) -> None:
         for bias, options in ((0.0, {}), (0.5, {"init_bias": 0.5})):
-            config = TrainConfig(init=init, **options).resolved("mnist")
+            config = TrainConfig(init=init, **options).resolved(60_000)
             model = build_model(config, (28, 28, 1), 10)
             for layer in model.weight_layers.values():
                 np.testing.assert_array_equal(layer.bias, np.float32(bias))

@@ -81,8 +81,3 @@ def test_options_without_effect_are_those_that_the_networks_lack_a_layer_for() -
         },
     }
     assert {name: set(found[0]) for name, found in registry.WITHOUT_EFFECT.items()} == lacking
-
-
-def test_data_sets_with_defaults_of_their_own_exist() -> None:
-    assert set(registry.DATASET_DEFAULTS) <= set(registry.KNOWN_DATASETS)
-    assert "auto" not in registry.KNOWN_DATASETS

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-STEPS_PER_EPOCH, EPOCHS = 8, 2
+STEPS_PER_EPOCH, EPOCHS = 160, 2
 LAST = STEPS_PER_EPOCH * EPOCHS
-INSPECTED = (0, 8, LAST)
+INSPECTED = (0, STEPS_PER_EPOCH, LAST)
 SHAPES = {
     "conv1": (3, 3, 1, 4),
     "conv2": (3, 3, 4, 9),
@@ -74,7 +74,7 @@ def make_run(
     config = TrainConfig(
         activation=activation, optimizer=optimizer, seed=seed, epochs=EPOCHS, batch_size=10,
         logdir=folder, run_name=name, **options,
-    ).resolved(dataset)  # fmt: skip
+    ).resolved(10 * STEPS_PER_EPOCH)  # fmt: skip
     run = folder / name
     run.mkdir(parents=True)
     described = {
@@ -91,7 +91,7 @@ def make_run(
         train = [(s, 1, "train", loss, accuracy) for s, loss in zip(steps, losses, strict=True)]
         test = [(0, 0, "test", chance, 1 / 3)]
         test += [
-            (8, 1, "test", losses[7], accuracy - 0.02),
+            (STEPS_PER_EPOCH, 1, "test", losses[STEPS_PER_EPOCH - 1], accuracy - 0.02),
             (LAST, 2, "test", losses[-1], accuracy),
         ]
         runs.append_metrics(run, [*train, *test])
@@ -179,7 +179,7 @@ def test_the_leader_board_has_mean_spread_and_ties(page: str) -> None:
 def test_the_page_says_what_was_compared_and_how_fairly(page: str) -> None:
     text = html.unescape(page)
     assert "Which activation and which optimizer work best for LeNet on tiny" in text
-    assert "80 training and 6,000 test images" in text
+    assert "1,600 training and 6,000 test images" in text
     assert "Python 3.11, TensorFlow 2.21, Keras 3.15, NumPy 2.4" in text and "a CPU" in text
     assert "Each optimizer used its default rate (sgd 0.01, adam 0.001)" in text
     assert "the kernels recorded at step 0 are identical, bit for bit" in text
@@ -585,12 +585,12 @@ class TestInABrowser:
         shown = opened.find_element(By.ID, "shown-step")
         films = opened.find_elements(By.CSS_SELECTOR, ".film img")
         assert len(films) == 8, "two convolutions of four combinations"
-        assert shown.text == "16 (epoch 2.00)"
+        assert shown.text == f"{LAST} (epoch 2.00)"
         slider.send_keys(Keys.HOME)
         assert shown.text == "0 (epoch 0.00)"
         assert [film.value_of_css_property("top") for film in films] == ["0px"] * 8
         slider.send_keys(Keys.ARROW_RIGHT)
-        assert shown.text == "8 (epoch 1.00)"
+        assert shown.text == f"{STEPS_PER_EPOCH} (epoch 1.00)"
         for film in films:
             height = film.get_attribute("data-height")
             assert film.value_of_css_property("top") == f"-{height}px"

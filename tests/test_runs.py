@@ -95,7 +95,7 @@ class TestConfig:
     """config.json, and what a resume may change of it."""
 
     def test_options_data_set_and_machine_are_in_one_file(self, tmp_path: Path) -> None:
-        config = TrainConfig(seed=4, epochs=2).resolved("digits")
+        config = TrainConfig(seed=4, epochs=2).resolved(797)
         runs.write_config(tmp_path, config, DATASET, {"python": "3"})
         written = json.loads((tmp_path / "config.json").read_text())
         assert written["seed"] == 4
@@ -107,7 +107,7 @@ class TestConfig:
         assert saved == expected
 
     def test_a_users_own_images_are_found_again_by_their_folder(self, tmp_path: Path) -> None:
-        config = TrainConfig(data_dir=tmp_path).resolved("mine")
+        config = TrainConfig(data_dir=tmp_path).resolved(400)
         runs.write_config(tmp_path, config, {**DATASET, "name": "mine"}, {})
         saved, _ = runs.read_config(tmp_path)
         assert (saved.dataset, saved.data_dir) == ("auto", tmp_path)
@@ -132,7 +132,7 @@ class TestConfig:
         with pytest.raises(ValueError, match=r"config\.json is damaged"):
             runs.read_config(tmp_path)
 
-    SAVED = TrainConfig(epochs=5, max_steps=100).resolved("digits")
+    SAVED = TrainConfig(epochs=5, max_steps=100).resolved(797)
 
     @pytest.mark.parametrize(
         "changes",

@@ -99,7 +99,7 @@ class TestARunThatGoesWell:
         self, finished: CompletedProcess[str]
     ) -> None:
         assert finished.returncode == 0
-        assert "tiny: 70 training and 30 test images, 3 classes." in finished.stdout
+        assert "tiny: 70 training and 30 test images, 12×12, gray, 3 classes." in finished.stdout
         assert "relu, adam at rate 0.001, batch 32, 3 epochs, seed 0" in finished.stdout
         assert "seed 0: 15,031 trainable parameters" in finished.stdout
         assert len(re.findall(r"^Epoch \d/3  loss ", finished.stdout, re.MULTILINE)) == 3
@@ -398,6 +398,9 @@ class TestMistakes:
         assert (result.returncode, result.stderr) == (141, "")
 
 
+LONG_ENOUGH = ["--batch-size", "2", "--epochs", "9"]  # 315 updates, so that a run is judged.
+
+
 class TestOutcomes:
     """Exit codes and advice of runs that do not simply go well; in this process, for speed."""
 
@@ -417,7 +420,7 @@ class TestOutcomes:
         self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         words = f"--data-dir {npz} --logdir {tmp_path} --activation sigmoid --optimizer sgd"
-        assert train.main([*words.split(), "--epochs", "2", "--quiet"]) == 0
+        assert train.main([*words.split(), *LONG_ENOUGH, "--quiet"]) == 0
         shown = capsys.readouterr().out
         assert "Epoch" not in shown
         assert "has not begun to learn" in shown
@@ -431,8 +434,8 @@ class TestOutcomes:
     def test_even_relu_with_adam_may_not_have_begun(
         self, npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        words = f"--data-dir {npz} --logdir {tmp_path} --learning-rate 1e-9 --epochs 2 --quiet"
-        assert train.main([*words.split(), "--no-figures"]) == 0
+        words = f"--data-dir {npz} --logdir {tmp_path} --learning-rate 1e-9 --quiet"
+        assert train.main([*words.split(), *LONG_ENOUGH, "--no-figures"]) == 0
         shown = capsys.readouterr().out
         assert "has not begun to learn" in shown
         advised = printed("Try the usual learning rate of adam:", shown)
@@ -455,8 +458,8 @@ class TestOutcomes:
         share = printed("Train accuracy", shown).split(" %")[0]
         assert float(share) > 90 > float(printed("Test accuracy", shown).split(" %")[0])
         assert re.search(
-            r"Overfitting: the accuracy is [\d.]+ % on the training batches of the last epoch and "
-            r"[\d.]+ % on the test images",
+            r"Overfitting: the accuracy is [\d.]+ % on the training batches of the last epoch, and the "
+            r"test accuracy is [\d.]+ % \(30 test images: 95 % interval \d+ to \d+ %\), a gap",
             shown,
         )
         advised = shlex.split(printed("Try dropout:", shown))

@@ -16,7 +16,7 @@ from lenet.data.datasets import Dataset, hold_out
 
 def configs() -> list[TrainConfig]:
     lists = {"optimizer": ("sgd", "adam"), "seed": (4, 5)}
-    return [c.resolved("mnist") for c in combine(lists, TrainConfig(), Path("grid"))]
+    return [c.resolved(60_000) for c in combine(lists, TrainConfig(), Path("grid"))]
 
 
 def test_five_rates_around_the_default_with_only_the_first_seed() -> None:

@@ -27,7 +27,7 @@ SILENT: Any = 0
 
 def functional_model(settings: Settings, dataset: Dataset) -> Any:
     """The same network, with the same initial weights, as a functional model with one output."""
-    config = settings.config().resolved(dataset.name)
+    config = settings.config().resolved(len(dataset.train))
     network = build_model(config, dataset.image_shape, len(dataset.class_names))
     inputs = outputs = keras.Input(dataset.image_shape)
     for layer in network.stacked:
@@ -49,7 +49,7 @@ def compile_model(model: Any, learning_rate: Any, steps_per_execution: int = 1) 
 def best_steps_per_execution(settings: Settings, dataset: Dataset, images: Any) -> int:
     """The number of steps per compiled call with which `model.fit` is fastest on this machine."""
     count = min(len(images), STEPS_TO_TRY * settings.batch_size)
-    rate = settings.config().resolved(dataset.name).learning_rate
+    rate = settings.config().resolved(len(dataset.train)).learning_rate
     ends: list[float] = []
 
     class Clock(keras.callbacks.Callback):
@@ -84,7 +84,7 @@ def compete(settings: Settings, how: str) -> None:
             of the weights after each epoch and the loss and the accuracy at each step.
     """
     dataset, gate = settings.dataset(), Gate()
-    config = settings.config().resolved(dataset.name)
+    config = settings.config().resolved(len(dataset.train))
     images, labels = floats(dataset, dataset.train), dataset.train.labels
     keras.utils.set_random_seed(settings.seed)
     gate.wait()  # The next lines are part of the warm-up, when no other contestant trains.

@@ -82,7 +82,7 @@ def save_initial_weights(settings: Settings, path: Path) -> None:
     from lenet.networks.architectures import build_model
 
     dataset = settings.dataset()
-    config = settings.config().resolved(dataset.name)
+    config = settings.config().resolved(len(dataset.train))
     network = build_model(config, dataset.image_shape, len(dataset.class_names))
     layers, shape = [], list(dataset.image_shape)
     outputs = network.activations(tf.zeros((1, *dataset.image_shape)))

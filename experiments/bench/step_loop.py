@@ -114,7 +114,7 @@ def compete(settings: Settings, how: str) -> None:
             images every 200 steps, and an evaluation after each epoch.
     """
     dataset = settings.dataset()
-    config = settings.config().resolved(dataset.name)
+    config = settings.config().resolved(len(dataset.train))
     tf.random.set_seed(settings.seed)
     images, labels = floats(dataset, dataset.train), dataset.train.labels
     batches = tf.data.Dataset.from_tensor_slices((images, labels))

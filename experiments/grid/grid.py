@@ -52,7 +52,7 @@ class Grid:
         shared = _with_fixed_images(chosen.shared, self.dataset)
         shared = replace(shared, device=devices.for_workers(shared.device, self.gpus))
         configs = combine(chosen.lists, shared, self.folder)
-        self.configs = [config.resolved(self.dataset.name) for config in configs]
+        self.configs = [config.resolved(len(self.dataset.train)) for config in configs]
         if chosen.tune:
             self.tuning_dataset = images(self.configs[0], tuning.HELD_OUT)
         self.folder.mkdir(parents=True, exist_ok=True)

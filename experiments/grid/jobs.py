@@ -17,6 +17,8 @@ from lenet.training.interrupts import StopRequest
 STOP_FILE = ".stop"
 # A run in one of these states is not trained again, because it would end in the same way.
 FINAL = ("done", "diverged")
+# The options that decide when a run ends, and may change if it continues.
+ENDS = ("epochs", "max_steps", "early_stopping")
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def finished(job: Job) -> Outcome | None:
             "Choose a different --name."
         )
     status = runs.read_status(job.folder)
-    same_end = (saved.epochs, saved.max_steps) == (wanted.epochs, wanted.max_steps)
+    same_end = all(getattr(saved, name) == getattr(wanted, name) for name in ENDS)
     if status.get("state") in FINAL and same_end:
         return Outcome.from_status(job.config, status, skipped=True)
     return None

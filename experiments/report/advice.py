@@ -70,7 +70,7 @@ def train_command(comparison: Comparison, run: Run, piece: Advice) -> str:
     """The command that trains with a piece of advice, in the folders that the user gave."""
     changes = {**piece.changes, **_images(comparison, run)}
     config = _as_given(comparison, run.config)
-    command = cli.training_command(config, changes, str(run.dataset["name"]))
+    command = cli.training_command(config, changes, run.training_images)
     return " ".join([command, *_logdir(comparison)])
 
 
@@ -78,7 +78,7 @@ def tune_command(comparison: Comparison, run: Run) -> str:
     """The command of a grid that chooses a learning rate for one combination, and trains it."""
     changes = {"learning_rate": None, "seed": 0, **_images(comparison, run)}
     config = _as_given(comparison, run.config)
-    words = shlex.split(cli.training_command(config, changes, str(run.dataset["name"])))
+    words = shlex.split(cli.training_command(config, changes, run.training_images))
     words[words.index("lenet.train")] = "experiments.grid"
     cut = words.index("--seed")
     words[cut : cut + 2] = ["--seeds", *map(str, comparison.seeds)]
@@ -127,7 +127,7 @@ def tuning_rows(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
 
 def _tried(comparison: Comparison, run: Run, piece: Advice) -> Suggestion | None:
     """What the combination reached that has exactly the advised options, if there is one."""
-    wanted = _options(cli.changed(run.config, piece.changes, str(run.dataset["name"])))
+    wanted = _options(cli.changed(run.config, piece.changes, run.training_images))
     for other in comparison.combinations:
         if _options(other.runs[0].config) != wanted:
             continue

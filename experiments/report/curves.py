@@ -87,5 +87,7 @@ def _lines(
         measured = combination.done or [run for run in combination.runs if run.record.step]
         train = [getattr(run.record, f"train_{name}") for run in measured]
         test = [getattr(run.record, f"test_{name}") for run in measured]
-        lines.append(figures.Line(*variant_look(comparison, combination), train, test))
+        validation = [getattr(run.record, f"validation_{name}") for run in measured]
+        look = variant_look(comparison, combination)
+        lines.append(figures.Line(*look, train, test, validation))
     return lines

@@ -58,12 +58,17 @@ class Run:
         return self.state == "done" and len(self.record.test_accuracy[1]) > 0
 
     @property
+    def training_images(self) -> int:
+        """The number of training images before any were taken for validation."""
+        return int(self.dataset.get("train") or 1) + int(self.dataset.get("validation") or 0)
+
+    @property
     def test_accuracy(self) -> float:
-        return _last(self.record.test_accuracy)
+        return self.record.last_test_accuracy
 
     @property
     def test_loss(self) -> float:
-        return _last(self.record.test_loss)
+        return self.record.last_test_loss
 
     @property
     def seconds_per_epoch(self) -> float:

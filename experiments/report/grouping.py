@@ -10,8 +10,14 @@ from experiments.report.data import Combination, Run
 from lenet import registry
 from lenet.config import TrainConfig
 
-# Unless the user sets them, these depend on the activation, the initializer or the optimizer.
-DEPENDENT = ("fc2_activation", "init_bias", "learning_rate")
+# Unless the user sets them, these depend on other options, e.g. the learning rate on the optimizer.
+DEPENDENT = (
+    "fc2_activation",
+    "init_bias",
+    "learning_rate",
+    "weight_decay",
+    "validation_fraction",
+)
 
 
 def combine(runs: Sequence[Run]) -> tuple[Combination, ...]:

@@ -61,10 +61,17 @@ class Row:
     cells: Sequence[tuple[Column, Cell]]
 
 
+def board_columns(comparison: Comparison) -> list[Column]:
+    """The columns, without that about early stopping if no run has used it."""
+    stopped = any(run.record.best_step is not None for run in comparison.runs)
+    return [column for column in COLUMNS if stopped or column.cell is not _kept]
+
+
 def board_rows(comparison: Comparison) -> list[Row]:
     """All rows, the best combination first."""
+    columns = board_columns(comparison)
     return [
-        Row(combination, [(column, column.cell(rank, combination)) for column in COLUMNS])
+        Row(combination, [(column, column.cell(rank, combination)) for column in columns])
         for rank, combination in ranked(comparison)
     ]
 
@@ -143,6 +150,17 @@ def _epochs_to(accuracy: float, rank: Rank, combination: Combination) -> Cell:
     return Cell(f"{mean:.3g}" + (f" ({reached} of {done})" if reached < done else ""), repr(mean))
 
 
+def _kept(rank: Rank, combination: Combination) -> Cell:
+    epochs = [
+        (run.record.end / run.record.steps_per_epoch, run.record.step / run.record.steps_per_epoch)
+        for run in combination.done
+    ]
+    if not epochs:
+        return Cell(NO_VALUE, "")
+    kept, trained = (mean_and_spread(column)[0] for column in zip(*epochs, strict=True))
+    return Cell(f"{kept:.3g} of {trained:.3g}", repr(kept))
+
+
 def _seeds(rank: Rank, combination: Combination) -> Cell:
     done = len(combination.done)
     return Cell(seeds_text(done, [run.state for run in combination.runs]), str(done))
@@ -184,6 +202,12 @@ COLUMNS = (
             partial(_epochs_to, target),
         )
         for target in TARGETS
+    ),
+    Column(
+        "epochs kept",
+        "the epoch whose weights early stopping kept, of the epochs that were trained; mean over "
+        "seeds",
+        _kept,
     ),
     Column("seeds", "number of finished runs", _seeds, "descending"),
     Column("diagnosis", "what the rules found in the runs", _diagnosis, numeric=False),

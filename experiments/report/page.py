@@ -14,7 +14,7 @@ from experiments.report import sentences
 from experiments.report.advice import command_words, tune_all_command
 from experiments.report.data import TUNING, Comparison
 from experiments.report.diagnosis import command_phrases, make_card, rule_list
-from experiments.report.leader_board import COLUMNS, board_caption, board_rows
+from experiments.report.leader_board import board_caption, board_columns, board_rows
 from experiments.report.reading import read_comparison
 from experiments.report.results import result_rows
 from lenet import cli, files
@@ -95,7 +95,8 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "command": shlex.join(command_words(comparison)),
         "notes": sentences.notes(comparison),
         "tune_command": "" if comparison.grid.get(TUNING) else tune_all_command(comparison),
-        "columns": COLUMNS,
+        "validated": any(run.dataset.get("validation") for run in comparison.runs),
+        "columns": board_columns(comparison),
         "board": board_rows(comparison),
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
         "board_caption": board_caption(comparison),

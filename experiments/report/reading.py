@@ -64,7 +64,9 @@ def read_run(folder: Path) -> Run:
         ValueError: its `config.json` is damaged.
     """
     saved, dataset = runs.read_config(folder)
-    config = saved.resolved(str(dataset["name"]))  # An older run may lack an option.
+    size = int(dataset.get("train") or 1)
+    images = size + int(dataset.get("validation") or 0)
+    config = saved.resolved(images)  # An older run may lack an option.
     environment = _read_json(folder / runs.CONFIG).get("environment", {})
     status = _read_json(folder / runs.STATUS)
     state = status.get("state", "unknown")
@@ -73,7 +75,7 @@ def read_run(folder: Path) -> Run:
     curves = _read_metrics(folder / runs.METRICS)
     diagnostics = _read_diagnostics(folder / runs.INSPECTIONS)
     sizes, units = _read_layers(folder / runs.INSPECTIONS)
-    size, batch = int(dataset.get("train") or 1), int(config.batch_size or 1)
+    batch = int(config.batch_size or 1)
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
     record = Record(
         state=state,
@@ -88,8 +90,12 @@ def read_run(folder: Path) -> Run:
         diagnostics=diagnostics,
         kernel_sizes=sizes,
         units=units,
+        train_images=images,
         test_images=int(dataset.get("test") or 0),
         only_answer=_only_answer(folder) if state == "done" else "",
+        validation_loss=curves["validation_loss"],
+        validation_accuracy=curves["validation_accuracy"],
+        best_step=status.get("best_step"),
         **options_of(config),
     )
     return Run(folder, config, dataset, environment, status, state, record)
@@ -112,8 +118,12 @@ def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
 
 
 def _read_metrics(path: Path) -> dict[str, Series]:
-    """The four curves of `metrics.csv`. A line that is incomplete after a crash is skipped."""
-    points: dict[str, list[tuple[int, float, float]]] = {"train": [], "test": []}
+    """The curves of `metrics.csv`. A line that is incomplete after a crash is skipped."""
+    points: dict[str, list[tuple[int, float, float]]] = {
+        "train": [],
+        "test": [],
+        "validation": [],
+    }
     if path.is_file():
         with path.open(newline="") as file:
             for row in csv.DictReader(file):

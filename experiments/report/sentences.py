@@ -32,6 +32,9 @@ OPTIONS = {
     "epochs": "number of epochs",
     "max_steps": "maximum number of steps",
     "augment": "augmentation",
+    "clip_norm": "maximum norm of the gradient",
+    "early_stopping": "patience of early stopping",
+    "validation_fraction": "share of validation images",
 }
 VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
 NOT_LEARNING = (
@@ -79,7 +82,7 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
         (
             "Best" if len(finished) > 1 else "Outcome",
             f"{best.label}, with {_named_best(comparison, len(finished))}test accuracy of {accuracy} "
-            f"after {record.epochs(record.step)}.",
+            f"after {record.epochs(record.end)}.",
         )
     ]
     if tied := [c.label for rank, c in finished[1:] if rank.number == 1]:
@@ -146,6 +149,7 @@ def facts(comparison: Comparison) -> dict[str, str]:
     table = {
         "Data set": f"{_dataset_title(comparison)}: {dataset.get('train', 0):,} training and "
         f"{dataset.get('test', 0):,} test images of {shape} pixels",
+        **_validation(comparison),
         "Classes": f"{len(classes)}: {listed}",
         "Combinations": f"{len(comparison.combinations)}, "
         + (f"seeds {join(seeds)}" if len(seeds) > 1 else f"one seed ({seeds[0]})"),
@@ -169,6 +173,26 @@ def _gpus(runs: Sequence[Run]) -> str:
     named = {run.config.device: run.environment.get("gpu_model", "") for run in runs}
     gpus = sorted(f"{name} {model}".strip() for name, model in named.items() if name[:3] == "gpu")
     return f"; trained on {join(gpus)}" if gpus else ""
+
+
+def _validation(comparison: Comparison) -> dict[str, str]:
+    """How many training images are for validation, and what they decide; {} if there are none."""
+    held_out = [run for run in comparison.runs if run.dataset.get("validation")]
+    if not held_out:
+        return {}
+    numbers = sorted({int(run.dataset["validation"]) for run in held_out})
+    total, who = held_out[0].training_images, "All runs"
+    if len(held_out) < len(comparison.runs):
+        who = f"{len(held_out)} of {len(comparison.runs)} runs"
+    use = ""
+    if stopping := [run for run in held_out if run.config.early_stopping]:
+        patience = join([str(p) for p in sorted({run.config.early_stopping for run in stopping})])
+        use = (
+            f" Early stopping (patience: {patience} epochs) ends a run by the validation loss and "
+            "keeps the weights with the lowest."
+        )
+    images = join([f"{number:,}" for number in numbers])
+    return {"Validation": f"{who} use {images} of the {total:,} training images.{use}"}
 
 
 def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]:
@@ -213,8 +237,8 @@ def _rates(comparison: Comparison) -> str:
     if chosen := tuning_rows(comparison):
         return _tuned_rates(chosen)
     configs = [run.config for run in comparison.runs]
-    dataset = str(comparison.dataset["name"])
-    defaults = [replace(config, learning_rate=None).resolved(dataset) for config in configs]
+    size = comparison.runs[0].training_images
+    defaults = [replace(config, learning_rate=None).resolved(size) for config in configs]
     if all(c.learning_rate == d.learning_rate for c, d in zip(configs, defaults, strict=True)):
         rates = ", ".join(dict.fromkeys(f"{c.optimizer} {c.learning_rate:g}" for c in configs))
         return (

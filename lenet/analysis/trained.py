@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lenet.config import TrainConfig
-from lenet.data.datasets import Dataset, load_dataset_for
+from lenet.data.datasets import Dataset, load_dataset_for, with_validation
 from lenet.networks.architectures import build_model
 from lenet.networks.classifier import Classifier
 from lenet.networks.inputs import images_at_once, to_float
@@ -63,7 +63,7 @@ class TrainedRun:
                 f"{self.path} was trained on different images ({self.dataset_name}), not on these "
                 f"({dataset.name}). Give the folder of the original images with --data-dir."
             )
-        return dataset
+        return with_validation(dataset, self.config.validation_fraction or 0.0)
 
 
 def load_run(path: Path | str) -> TrainedRun:
@@ -76,7 +76,7 @@ def load_run(path: Path | str) -> TrainedRun:
     """
     path = Path(path)
     config, dataset = runs.read_config(path)
-    checkpoint = checkpoints.newest_valid(path / runs.CHECKPOINTS)
+    checkpoint = checkpoints.best_or_newest(path / runs.CHECKPOINTS)
     if checkpoint is None:
         raise runs.RunError(
             f"{path} has no checkpoint yet. Let it train to the end of an epoch, or resume it with "

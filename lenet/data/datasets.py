@@ -6,7 +6,9 @@ neither.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from lenet.config import TrainConfig
 from lenet.data import digits, downloads
 from lenet.data.formats import read_images, refuse_options
+from lenet.data.layouts import split_by_content
 from lenet.data.reader import FolderOptions, RawImages, Reader
 from lenet.data.splits import Split, channel_mean, check_pair, check_split, fingerprint
 from lenet.registry import KNOWN_DATASETS
@@ -42,6 +45,8 @@ class Dataset:
         note: a note for the user on where the images came from, or "".
         mean: the mean of the training images per channel, from 0 to 1, which the network
             subtracts; None if it subtracts nothing.
+        origin: how files became images of this size, e.g. "cropped from 60×80", or "".
+        validation: images to validate on, see `with_validation`, or None.
     """
 
     name: str
@@ -51,6 +56,26 @@ class Dataset:
     sha256: str
     note: str = ""
     mean: tuple[float, ...] | None = None
+    origin: str = ""
+    validation: Split | None = None
+
+    @property
+    def training_images(self) -> int:
+        """The number of training images before any were taken for validation."""
+        return len(self.train) + (len(self.validation) if self.validation else 0)
+
+    @property
+    def in_words(self) -> str:
+        """The numbers of images, their size and colours, and the number of classes."""
+        height, width, channels = self.image_shape
+        parts = [
+            f"{len(self.train):,} training and {len(self.test):,} test images",
+            f"{width}×{height}",
+            "gray" if channels == 1 else "colour",
+            *([self.origin] if self.origin else []),
+            f"{len(self.class_names)} classes",
+        ]
+        return ", ".join(parts)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -66,6 +91,7 @@ class Dataset:
             "sha256": self.sha256,
             "train": len(self.train),
             "test": len(self.test),
+            **({"validation": len(self.validation)} if self.validation else {}),
             "image_shape": list(self.image_shape),
             "class_names": list(self.class_names),
             "mean": self.mean,
@@ -126,6 +152,37 @@ def load_dataset(
     if data_dir is not None:
         return _from_files(name, Path(data_dir), options)
     return _from_network(name, Path(cache or downloads.cache_folder()), options)
+
+
+def with_validation(dataset: Dataset, fraction: float) -> Dataset:
+    """A data set in which some of the training images are for validation.
+
+    The choice depends only on the pixels of each image, as in `layouts.split_by_content`, so
+    copies of an image stay together. The name and the sha256 do not change.
+
+    Args:
+        fraction: the average share of the training images, from 0 to less than 1.
+
+    Raises:
+        ValueError: no class has two different images.
+    """
+    if not fraction:
+        return dataset
+    images, labels = dataset.train.images, dataset.train.labels
+    contents = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    classes_of: dict[str, set[str]] = defaultdict(set)
+    for content, label in zip(contents, labels.tolist(), strict=True):
+        classes_of[content].add(str(label))
+    held_out = split_by_content(classes_of, fraction)
+    chosen = np.array([content in held_out for content in contents], bool)
+    if not chosen.any():
+        raise ValueError(
+            "Expected at least two different images of a class, to take one for validation. "
+            f"Received: validation_fraction={fraction} with {len(labels)} training images"
+        )
+    train, validation = (Split(images[each], labels[each]) for each in (~chosen, chosen))
+    mean = None if dataset.mean is None else channel_mean(train.images)
+    return replace(dataset, train=train, validation=validation, mean=mean)
 
 
 def hold_out(dataset: Dataset, fraction: float) -> Dataset:
@@ -223,7 +280,8 @@ def _dataset(
         class_names = tuple(str(label) for label in range(len(np.unique(train.labels))))
     check_pair(train, test, len(class_names))
     mean = channel_mean(train.images) if raw.subtract_mean else None
-    return Dataset(name, train, test, class_names, sha256, f"{note} {raw.note}".strip(), mean)
+    note = f"{note} {raw.note}".strip()
+    return Dataset(name, train, test, class_names, sha256, note, mean, raw.origin)
 
 
 def _name_of(path: Path, reader: Reader, sha256: str) -> tuple[str, str]:

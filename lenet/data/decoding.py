@@ -63,6 +63,26 @@ def common_shape(headers: Iterable[Header], image_size: int | None) -> tuple[int
     return image_size or min(size, FOLDER_IMAGE_SIZE), channels
 
 
+def origin_of(headers: Iterable[Header], size: int, resize: Resize) -> tuple[str, float]:
+    """How files of these sizes become square images.
+
+    Args:
+        size: the side of the images, in pixels.
+
+    Returns:
+        E.g. "cropped from 60×80", or "" if the files have this size; and the share of a photo's
+        pixels that is cut away, the mean over all files.
+    """
+    sizes = [(header.width, header.height) for header in headers]
+    if set(sizes) == {(size, size)}:
+        return "", 0.0
+    cut = sum(1 - min(side) / max(side) for side in sizes) / len(sizes) if resize == "crop" else 0.0
+    squares = all(width == height for width, height in sizes)
+    verb = "scaled" if squares else {"crop": "cropped", "squash": "squashed"}[resize]
+    ends = dict.fromkeys((min(sizes, key=math.prod), max(sizes, key=math.prod)))
+    return f"{verb} from {' to '.join(f'{width}×{height}' for width, height in ends)}", cut
+
+
 def decode_all(
     files: list[ImageFile], size: int, channels: int, resize: Resize
 ) -> tuple[np.ndarray, dict[Path, str]]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet.data.decoding import common_shape, decode_all, read_headers
+from lenet.data.decoding import common_shape, decode_all, origin_of, read_headers
 from lenet.data.image_files import Header
 from lenet.data.layouts import LAYOUTS, ImageFile, classify, printable, split_by_content, survey
 from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 from lenet.registry import FOLDER_TEST_FRACTION
 
 MAXIMUM_NAMED = 10  # The maximum number of bad files that a message names.
+MUCH_CUT_AWAY = 0.25  # From this share of the pixels on, a note says that photos are cropped.
 MAXIMUM_IGNORED = 3  # The maximum number of ignored files that a note names.
 
 
@@ -92,11 +93,20 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     in_test = _in_test(folder, files, headers, options.test_fraction, notes)
     labels = np.array([class_names.index(file.class_name) for file in files], np.int32)
     _check_splits(folder, labels, in_test, class_names)
+    origin, cut = origin_of([headers[file.path] for file in files], size, options.resize)
+    if cut >= MUCH_CUT_AWAY:
+        notes.append(
+            f"--resize crop cuts away {100 * cut:.0f} % of the average photo. To keep all of it, use "
+            "--resize squash."
+        )
     train, test = (
         RawSplit(images[chosen], labels[chosen], str(folder), str(folder))
         for chosen in (~in_test, in_test)
     )
-    return RawImages(train, test, class_names=class_names, subtract_mean=True, note=" ".join(notes))
+    note = " ".join(notes)
+    return RawImages(
+        train, test, class_names=class_names, subtract_mean=True, note=note, origin=origin
+    )
 
 
 def _choose_classes(

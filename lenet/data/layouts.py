@@ -153,7 +153,7 @@ def split_by_content(classes_of: dict[str, set[str]], fraction: float) -> set[st
 
     Returns:
         The sha256 of the test images: those below `fraction` of the range of a sha256. If a class
-        of two or more images then has no test image, its lowest sha256 becomes one; if it has
+        of two or more images then has no test image, its lowest sha256 becomes one; if a class has
         no training image, its highest sha256 becomes one.
     """
     of_class: dict[str, list[str]] = defaultdict(list)
@@ -165,7 +165,7 @@ def split_by_content(classes_of: dict[str, set[str]], fraction: float) -> set[st
         members = of_class[name]
         if len(members) > 1 and in_test.isdisjoint(members):
             in_test.add(members[0])
-        elif len(members) > 1 and in_test.issuperset(members):
+        elif in_test.issuperset(members):
             in_test.discard(members[-1])
     return in_test
 

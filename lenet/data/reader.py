@@ -64,6 +64,7 @@ class RawImages:
             usual names, or the labels as numbers.
         subtract_mean: whether the network subtracts the mean of the training images.
         note: a note for the user about these images, or "".
+        origin: how files became images of this size, e.g. "cropped from 60×80", or "".
     """
 
     train: RawSplit
@@ -72,6 +73,7 @@ class RawImages:
     class_names: tuple[str, ...] = ()
     subtract_mean: bool = False
     note: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from lenet.diagnosis.evidence import EARLY_STEPS
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
 from lenet.diagnosis.results import has_not_begun, is_guessing
 from lenet.diagnosis.rules import RULES
-from lenet.diagnosis.words import accuracy_decimals, loss_text, percent
+from lenet.diagnosis.words import (
+    accuracy_decimals,
+    interval_in_words,
+    loss_text,
+    percent,
+    wilson_interval,
+)
 
 __all__ = [
     "EARLY_STEPS",
@@ -21,10 +27,12 @@ __all__ = [
     "accuracy_decimals",
     "diagnose",
     "has_not_begun",
+    "interval_in_words",
     "is_guessing",
     "loss_text",
     "options_of",
     "percent",
+    "wilson_interval",
 ]
 
 
@@ -38,6 +46,6 @@ def diagnose(record: Record) -> list[Finding]:
         if finding is not None:
             verdict = finding.verdict or rule.verdict
             findings.append(replace(finding, rule=name, verdict=verdict))
-            if name in ("failed", "unmeasured"):
+            if name in ("failed", "unmeasured", "few updates"):
                 break
     return findings

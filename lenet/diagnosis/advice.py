@@ -5,7 +5,11 @@ Every function returns None if the run has that setting already.
 
 from __future__ import annotations
 
+import math
+
 from lenet.diagnosis.record import Advice, Record
+
+PATIENCE, PATIENT_UPDATES = 5, 100  # At least so many epochs, and so many updates.
 
 
 def given(*advice: Advice | None) -> tuple[Advice, ...]:
@@ -74,6 +78,22 @@ def more_epochs(record: Record) -> Advice:
     """For a network that is on its way."""
     epochs = max(2, 2 * -(-record.step // record.steps_per_epoch))
     return Advice("Train for twice as long", {"epochs": epochs, "max_steps": None})
+
+
+def early_stopping(record: Record) -> Advice | None:
+    """For a network that gets worse on other images while it learns its training images."""
+    if record.early_stopping:
+        return None
+    patience = max(PATIENCE, math.ceil(PATIENT_UPDATES / record.steps_per_epoch))
+    words = "Stop when the loss on validation images no longer falls, and keep the best weights"
+    return Advice(words, {"early_stopping": patience})
+
+
+def clipping(record: Record) -> Advice | None:
+    """Against single gradients that are far too large."""
+    if record.clip_norm:
+        return None
+    return Advice("Limit the norm of the gradient", {"clip_norm": 1.0})
 
 
 def _usual_rate(record: Record) -> Advice:

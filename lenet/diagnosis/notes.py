@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lenet.diagnosis.advice import given, smaller_rate, steeper_activation, unusual_rate
+from lenet.diagnosis.advice import clipping, given, smaller_rate, steeper_activation, unusual_rate
 from lenet.diagnosis.evidence import (
     EARLY_STEPS,
     dead_share,
@@ -20,14 +20,21 @@ from lenet.diagnosis.evidence import (
 )
 from lenet.diagnosis.measures import early_gradients, highest_hidden
 from lenet.diagnosis.record import Advice, Finding, Record
-from lenet.diagnosis.results import GAP, LEARNED, against_overfitting, beginning, has_learned
+from lenet.diagnosis.results import (
+    LEARNED,
+    RISEN,
+    against_overfitting,
+    beginning,
+    has_learned,
+    overfits,
+)
+from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import fraction, loss_text, percent
 from lenet.diagnostics import SATURATED_SLOPE
 
 EXPLODING_NORM = 100.0
 DEAD, TOO_MANY_DEAD = 0.1, 0.3  # Shares of the units of a layer.
 SATURATED, FLAT = 0.5, 0.1  # A share of the outputs of a layer; a mean slope.
-RISEN = 1.25  # A multiple of the lowest test loss.
 UNFINISHED = {
     "running": "is still running",
     "interrupted": "was interrupted",
@@ -61,7 +68,8 @@ def exploding(record: Record) -> Finding | None:
     size = f"is {norm:,.0f}" if math.isfinite(norm) else "is not a finite number"
     sentence = f"Exploding gradients: at step {step:,}, the gradient norm at {name} {size}."
     why = gathered(largest_update(record))
-    return Finding(sentence, "gradients", True, why, (smaller_rate(record),))
+    tips = given(clipping(record), smaller_rate(record))
+    return Finding(sentence, "gradients", True, why, tips)
 
 
 def vanishing(record: Record) -> Finding | None:
@@ -121,16 +129,16 @@ def rising_loss(record: Record) -> Finding | None:
     """The test loss rises, and the accuracy does not show it yet."""
     steps, losses = record.test_loss
     train, test = record.last_train_accuracy, record.last_test_accuracy
-    if not has_learned(record) or len(losses) < 3 or not test < train < test + GAP:
+    if not has_learned(record) or len(losses) < 3 or not test < train or overfits(record):
         return None
     best = int(np.argmin(losses))
-    lowest, last = float(losses[best]), float(losses[-1])
+    lowest, last = float(losses[best]), record.last_test_loss
     if last <= RISEN * lowest:
         return None
     sentence = (
         f"The test loss rose from {loss_text(lowest)} (after {record.epochs(steps[best])}) to "
-        f"{loss_text(last)}, while the training loss is {loss_text(record.last_train_loss)}: the "
-        "network begins to overfit."
+        f"{loss_text(last)}, while the training loss is {loss_text(record.last_train_loss)}"
+        f"{': the network begins to overfit' if train >= FITTED else ''}."
     )
     return Finding(sentence, "curves", True, advice=against_overfitting(record))
 

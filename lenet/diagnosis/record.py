@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from lenet.config import TrainConfig
-from lenet.diagnosis.words import accuracy_decimals
+from lenet.diagnosis.words import accuracy_decimals, interval_in_words
 from lenet.registry import OPTIMIZERS
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps, int [n], ascending, and the value at each, float [n]."""
+NOTHING: Series = (np.zeros(0, int), np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Record:
         step: the number of updates so far.
         train_loss, train_accuracy: the values of each logged batch, in nats and from 0 to 1.
         test_loss, test_accuracy: the values of each evaluation, in nats and from 0 to 1.
+        validation_loss, validation_accuracy: the same on validation images; empty without them.
         diagnostics: the value at each inspection, by name as in `diagnostics.DIAGNOSTICS` and then
             by layer, in order of depth. Empty if there were no inspections.
         kernel_sizes: the L2 norm of each kernel at the first inspection, by layer.
@@ -36,7 +38,10 @@ class Record:
         error: why the run failed, or "" if the reason is not known.
         dropout: the highest dropout rate of any layer.
         augmented: whether the training images are augmented.
-        test_images: the number of test images; 0 if it is not known.
+        weight_decay, clip_norm, early_stopping: the options of the same names; 0 if they are off.
+        best_step: the step whose weights early stopping has kept, or None. The last values are
+            those of this step.
+        train_images, test_images: the numbers of images; 0 if they are not known.
         only_answer: the class that the trained network predicts for all test images that were
             looked at, or "".
     """
@@ -61,8 +66,20 @@ class Record:
     error: str = ""
     dropout: float = 0.0
     augmented: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    early_stopping: int = 0
+    best_step: int | None = None
+    validation_loss: Series = NOTHING
+    validation_accuracy: Series = NOTHING
+    train_images: int = 0
     test_images: int = 0
     only_answer: str = ""
+
+    @property
+    def end(self) -> int:
+        """The step of the weights that the run has kept: the best step or the last one."""
+        return self.step if self.best_step is None else self.best_step
 
     @property
     def last_train_loss(self) -> float:
@@ -77,12 +94,12 @@ class Record:
     @property
     def last_test_loss(self) -> float:
         """The loss of the last evaluation; NaN if there was none."""
-        return _last(self.test_loss)
+        return self._last(self.test_loss)
 
     @property
     def last_test_accuracy(self) -> float:
         """The accuracy of the last evaluation; NaN if there was none."""
-        return _last(self.test_accuracy)
+        return self._last(self.test_accuracy)
 
     def by_layer(self, diagnostic: str) -> Mapping[str, Series]:
         """One diagnostic by layer, in order of depth; empty if it was not recorded."""
@@ -97,10 +114,22 @@ class Record:
         """An accuracy with the decimals that the number of test images supports."""
         return f"{100 * accuracy:.{accuracy_decimals(self.test_images)}f} %"
 
+    @property
+    def test_accuracy_in_words(self) -> str:
+        """The last test accuracy, with its interval if there are few test images."""
+        shown = self.accuracy(self.last_test_accuracy)
+        return f"{shown}{interval_in_words(self.last_test_accuracy, self.test_images)}"
+
     def _last_epoch(self, series: Series) -> float:
         steps, values = series
-        tail = values[steps > self.step - self.steps_per_epoch]
+        tail = values[(steps > self.end - self.steps_per_epoch) & (steps <= self.end)]
         return float(tail.mean()) if len(tail) else float("nan")
+
+    def _last(self, series: Series) -> float:
+        steps, values = series
+        if self.best_step is not None:
+            values = values[steps <= self.best_step]
+        return float(values[-1]) if len(values) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -155,7 +184,7 @@ class Finding:
 
 def options_of(config: TrainConfig) -> dict[str, Any]:
     """The options of a run that a Record contains."""
-    usual = TrainConfig(model=config.model, optimizer=config.optimizer).resolved("")
+    usual = TrainConfig(model=config.model, optimizer=config.optimizer).resolved(1)
     built = OPTIMIZERS[config.optimizer]
     momentum = float(built["arguments"].get("momentum", 0.0))
     return {
@@ -167,8 +196,7 @@ def options_of(config: TrainConfig) -> dict[str, Any]:
         "init": config.init or usual.init or "",
         "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
         "augmented": bool(config.augment),
+        "weight_decay": config.weight_decay or 0.0,
+        "clip_norm": config.clip_norm,
+        "early_stopping": config.early_stopping,
     }
-
-
-def _last(series: Series) -> float:
-    return float(series[1][-1]) if len(series[1]) else float("nan")

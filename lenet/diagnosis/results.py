@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from lenet import registry
 from lenet.diagnosis.advice import (
     adaptive_optimizer,
+    early_stopping,
     given,
     larger_rate,
     momentum,
@@ -39,13 +39,16 @@ from lenet.diagnosis.evidence import (
 )
 from lenet.diagnosis.measures import early_gradients, guesses, late_fall, left_guessing
 from lenet.diagnosis.record import Advice, Finding, Record
-from lenet.diagnosis.words import fraction, loss_text, number, percent
+from lenet.diagnosis.small_data import FITTED
+from lenet.diagnosis.words import fraction, loss_text, number, percent, wilson_interval
 
 NOT_BEGUN = 0.98  # A share of the loss of guessing.
 HARDLY_BETTER = 0.1  # A share of the way from guessing to perfect accuracy.
 WORSE_THAN_GUESSING = 1.1  # A multiple of the loss of guessing.
 GAP = 0.05  # A difference in accuracy.
-FITTED, STILL_FALLING, LEARNED = 0.95, 0.05, 0.9
+RISEN = 1.25  # A multiple of the lowest test loss.
+DECAY = registry.OPTIMIZERS["adamw"].get("weight_decay", 0.0)
+STILL_FALLING, LEARNED = 0.05, 0.9
 BEGAN_LATE, STILL_NEAR = 0.5, 0.5  # Shares of the steps and of the loss of guessing.
 
 
@@ -82,10 +85,10 @@ def not_begun(record: Record) -> Finding | None:
     if not is_stuck(record) or _is_thrown_off(record):
         return None
     sentence = (
-        f"The network has not begun to learn: after {record.epochs(record.step)}, its test loss is "
+        f"The network has not begun to learn: after {record.epochs(record.end)}, its test loss is "
         f"{loss_text(record.last_test_loss)} (guessing: ln {record.num_classes} = "
         f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
-        f"{record.accuracy(record.last_test_accuracy)}.{_only_answer(record)}"
+        f"{record.test_accuracy_in_words}.{_only_answer(record)}"
     )
     tips = given(
         unusual_rate(record),
@@ -107,40 +110,40 @@ def thrown_off(record: Record) -> Finding | None:
     sentence = (
         f"The network is worse than guessing: its test loss is {loss_text(record.last_test_loss)}, "
         f"above ln {record.num_classes} = {loss_text(math.log(record.num_classes))} (accuracy "
-        f"{record.accuracy(record.last_test_accuracy)}). The updates were too large.{_only_answer(record)}"
+        f"{record.test_accuracy_in_words}). The updates were too large.{_only_answer(record)}"
     )
     why = gathered(highest_loss(record), largest_update(record))
     return Finding(sentence, "curves", True, why, (smaller_rate(record),))
 
 
 def overfits(record: Record) -> Finding | None:
-    """The network recognizes its training images much better than the test images."""
+    """The network has fitted its training images, and recognizes them better than test images."""
     if not has_learned(record):
         return None
     train, test = record.last_train_accuracy, record.last_test_accuracy
-    if train - test < GAP:
+    by_chance = record.test_images and train <= wilson_interval(test, record.test_images)[1]
+    if train < FITTED or train - test < GAP or by_chance:
         return None
     sentence = (
         f"Overfitting: the accuracy is {record.accuracy(train)} on the training batches of the last "
-        f"epoch and {record.accuracy(test)} on the test images, a gap of {100 * (train - test):.1f} "
-        "percentage points."
+        f"epoch, and the test accuracy is {record.test_accuracy_in_words}, a gap of "
+        f"{100 * (train - test):.1f} percentage points."
     )
     return Finding(sentence, "curves", True, advice=against_overfitting(record))
 
 
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
-    """What helps against overfitting, in the order in which it is usually tried."""
-    steps, losses = record.test_loss
-    best = int(np.argmin(losses[1:])) + 1 if len(losses) > 1 else 0
-    epochs = max(1, round(steps[best] / record.steps_per_epoch))
-    stops_earlier = epochs * record.steps_per_epoch < record.step
+    """What helps against overfitting; stopping early comes first if the test loss has risen."""
+    has_risen = record.last_test_loss > RISEN * float(record.test_loss[1].min())
+    stop = early_stopping(record)
     return given(
+        stop if has_risen else None,
         None if record.dropout else Advice("Try dropout", {"fc_dropout": 0.5}),
         None
         if record.augmented
         else Advice("Try augmentation", {"augment": ("shift", "rotate", "zoom")}),
-        Advice("Stop when the test loss is lowest", {"epochs": epochs}) if stops_earlier else None,
-        None if record.optimizer == "adamw" else Advice("Try weight decay", {"optimizer": "adamw"}),
+        stop,
+        None if record.weight_decay else Advice("Try weight decay", {"weight_decay": DECAY}),
     )
 
 
@@ -150,16 +153,16 @@ def beginning(record: Record) -> Finding | None:
     if began is None and not begins:
         return None
     guess = f"ln {record.num_classes} = {loss_text(math.log(record.num_classes))}"
-    loss, accuracy = loss_text(record.last_test_loss), record.accuracy(record.last_test_accuracy)
+    loss, accuracy = loss_text(record.last_test_loss), record.test_accuracy_in_words
     if began is not None:
         sentence = (
             "The network is beginning to learn: its training loss was that of guessing until about "
-            f"{record.epochs(began)} and fell below it then. After {record.epochs(record.step)}, "
+            f"{record.epochs(began)} and fell below it then. After {record.epochs(record.end)}, "
             f"its test loss is {loss} (guessing: {guess}) and its test accuracy is {accuracy}."
         )
     else:
         sentence = (
-            f"The network is beginning to learn: after {record.epochs(record.step)}, its test loss "
+            f"The network is beginning to learn: after {record.epochs(record.end)}, its test loss "
             f"of {loss} is still near that of guessing ({guess}), but its test accuracy of "
             f"{accuracy} is clearly better than the {percent(1 / record.num_classes)} of guessing."
         )
@@ -184,7 +187,7 @@ def slow(record: Record) -> Finding | None:
         return None
     sentence = (
         "The network learns, but slowly: its test accuracy is "
-        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}, and its "
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and its "
         f"training loss was still falling at the end (by {percent(fall)} from the third quarter of "
         "the steps to the last eighth)."
     )
@@ -207,7 +210,7 @@ def stalled(record: Record) -> Finding | None:
     change = f"fell by only {percent(fall)}" if fall > 0 else f"rose by {percent(-fall)}"
     sentence = (
         "Learning has stalled: the test accuracy is "
-        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}, and the "
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and the "
         f"training loss {change} from the third quarter of the steps to the last eighth."
     )
     large = largest_update(record)
@@ -229,7 +232,7 @@ def healthy(record: Record) -> Finding | None:
         return None
     sentence = (
         "The network learns well: its test accuracy is "
-        f"{record.accuracy(record.last_test_accuracy)} after {record.epochs(record.step)}"
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}"
     )
     train = record.last_train_accuracy
     if math.isfinite(train):
@@ -263,11 +266,15 @@ def is_guessing(loss: float, accuracy: float, num_classes: int) -> bool:
 
 
 def is_stuck(record: Record) -> bool:
-    """Whether the network guesses: by its test loss, and by its accuracy or training loss."""
+    """Whether the network guesses: by its test loss, and by its accuracies or training loss.
+
+    A network that has learned only its training images does not guess.
+    """
     if record.state == "diverged":
         return False
     loss, classes = record.last_test_loss, record.num_classes
-    return is_guessing(loss, record.last_test_accuracy, classes) or (
+    learns = record.last_train_accuracy >= 1 / classes + HARDLY_BETTER * (1 - 1 / classes)
+    return (is_guessing(loss, record.last_test_accuracy, classes) and not learns) or (
         has_not_begun(loss, classes)
         and has_not_begun(record.last_train_loss, classes)
         and not _is_better_than_its_loss(record)

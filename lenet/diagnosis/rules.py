@@ -46,6 +46,7 @@ from lenet.diagnosis.results import (
     thrown_off,
     unmeasured,
 )
+from lenet.diagnosis.small_data import FEW_UPDATES, few_updates
 from lenet.diagnosis.words import percent
 from lenet.diagnostics import SATURATED_SLOPE
 
@@ -91,11 +92,19 @@ RULES = {
         "wrong",
         announced=True,
     ),
+    "few updates": Rule(
+        "too few updates",
+        f"the run made fewer than {FEW_UPDATES} updates, and the accuracy on its training batches is "
+        f"below {percent(FITTED)}",
+        few_updates,
+        "underway",
+        announced=True,
+    ),
     "not begun": Rule(
         "has not begun to learn",
         f"the test loss is at least {percent(NOT_BEGUN)} of ln C, the loss of guessing among C "
-        "classes, and either the same holds for the training loss of the last epoch, or the test "
-        f"accuracy is less than {percent(HARDLY_BETTER)} of the way from guessing to perfect",
+        "classes, and either the same holds for the training loss of the last epoch, or training "
+        f"and test accuracy are less than {percent(HARDLY_BETTER)} of the way from guessing to perfect",
         not_begun,
         "wrong",
         announced=True,
@@ -110,8 +119,8 @@ RULES = {
     ),
     "overfitting": Rule(
         "overfitting",
-        "in the last epoch, the accuracy on the training batches is at least "
-        f"{100 * GAP:g} percentage points above the accuracy on the test images",
+        f"the accuracy on the training batches of the last epoch is {percent(FITTED)} or more, at "
+        f"least {100 * GAP:g} percentage points above the test accuracy, and above its 95 % interval",
         overfits,
         "wrong",
         announced=True,
@@ -174,7 +183,7 @@ RULES = {
     "rising loss": Rule(
         "test loss rises",
         f"the last test loss is more than {percent(RISEN - 1)} above the lowest one, the network "
-        "has learned, and the gap in accuracy is too small for overfitting",
+        "has learned, and the result is not overfitting",
         rising_loss,
         "note",
         announced=True,

@@ -6,6 +6,9 @@ import math
 
 # With fewer test images, one image is more than 0.02 %, so a second decimal has no meaning.
 TWO_DECIMALS_FROM = 5_000
+# With fewer, an accuracy is shown with its interval, which is wider than 3 percentage points.
+FEW_TEST_IMAGES = 1_000
+NORMAL_QUANTILE = 1.959964  # Of 97.5 %, for a 95 % interval.
 
 
 def percent(share: float) -> str:
@@ -16,6 +19,38 @@ def percent(share: float) -> str:
 def accuracy_decimals(test_images: int) -> int:
     """The decimals with which accuracies in percent are shown everywhere."""
     return 2 if test_images >= TWO_DECIMALS_FROM else 1
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share (E. B. Wilson, JASA 22, 1927).
+
+    Args:
+        share: the share that was measured, from 0 to 1.
+        count: the number of images on which it was measured, at least 1.
+
+    Returns:
+        The lower and the upper limit, from 0 to 1.
+    """
+    squared = NORMAL_QUANTILE**2 / count
+    centre = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def interval_in_words(share: float, count: int) -> str:
+    """What follows an accuracy if there are few test images, or "".
+
+    Args:
+        share: the accuracy, from 0 to 1.
+        count: the number of test images, or 0 if it is not known.
+
+    Returns:
+        E.g. " (14 test images: 95 % interval 39 to 84 %)".
+    """
+    if not 0 < count < FEW_TEST_IMAGES or not math.isfinite(share):
+        return ""
+    lower, upper = (f"{100 * limit:.0f}" for limit in wilson_interval(share, count))
+    return f" ({count} test images: 95 % interval {lower} to {upper} %)"
 
 
 def loss_text(loss: float) -> str:

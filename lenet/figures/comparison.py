@@ -26,13 +26,14 @@ class Line:
     """One combination in a panel: its colour and dash, and a curve for each seed.
 
     Attributes:
-        train, test: one curve (steps and values) for each seed.
+        train, test, validation: one curve (steps and values) for each seed.
     """
 
     color: str
     dash: str
     train: Sequence[Curve]
     test: Sequence[Curve]
+    validation: Sequence[Curve] = ()
 
 
 def look(index: int) -> tuple[str, str]:
@@ -116,8 +117,14 @@ def panel(
         if train:
             window = max(1, min(len(values) for _, values in train) // 40)
             _draw_band(ax, band(train, window), line, linewidth=1.3, alpha=0.9)
-        test = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in line.test]
-        test = [(s, v) for s, v in test if len(s)]
+        validation = _finite(line.validation)
+        if validation:
+            steps, mean, _ = band(validation)
+            ax.plot(
+                steps, mean, color=line.color, linestyle="none", marker="D", markersize=3.2,
+                markerfacecolor="white", zorder=2.5,
+            )  # fmt: skip
+        test = _finite(line.test)
         if test:
             steps, mean, spread = band(test)
             ax.errorbar(
@@ -147,6 +154,12 @@ def panel(
         ax.set_ylim(*limits)
     _plain(ax)
     return ax
+
+
+def _finite(curves: Sequence[Curve]) -> list[Curve]:
+    """The finite points of each curve, without empty curves."""
+    finite = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in curves]
+    return [(s, v) for s, v in finite if len(s)]
 
 
 def learning_panels(

@@ -101,7 +101,8 @@ def _facts(data: RunData) -> dict[str, str]:
     return {
         "run": str(run.path),
         "images": f"{run.dataset_name}, {len(data.dataset.train):,} for training, "
-        f"{len(data.dataset.test):,} for testing",
+        + (f"{len(data.dataset.validation):,} for validation, " if data.dataset.validation else "")
+        + f"{len(data.dataset.test):,} for testing",
         "network": f"{config.model}, {run.model.num_parameters:,} trainable parameters",
         "trained with": f"{config.activation}, {config.optimizer}, learning rate "
         f"{config.learning_rate:g}, batch size {config.batch_size}, {run.step:,} steps, seed "

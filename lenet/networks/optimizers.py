@@ -38,9 +38,20 @@ class AdamW(Adam, keras.optimizers.AdamW):
     """Adam with decoupled weight decay, after I. Loshchilov and F. Hutter, ICLR 2019."""
 
 
-def build_optimizer(name: str, learning_rate: float) -> keras.optimizers.Optimizer:
-    """A Keras optimizer by its name in `registry.OPTIMIZERS`."""
+def build_optimizer(
+    name: str, learning_rate: float, weight_decay: float | None = None, clip_norm: float = 0.0
+) -> keras.optimizers.Optimizer:
+    """A Keras optimizer by its name in `registry.OPTIMIZERS`.
+
+    Args:
+        weight_decay: each update also subtracts learning_rate * weight_decay * w from each weight
+            w (Loshchilov and Hutter, ICLR 2019); None: the optimizer's own default.
+        clip_norm: the maximum L2 norm of all gradients together; 0: no maximum.
+    """
     spec = OPTIMIZERS[name]
+    decay = spec.get("weight_decay", 0.0) if weight_decay is None else weight_decay
+    more: dict[str, Any] = {"weight_decay": decay} if decay or "weight_decay" in spec else {}
+    more |= {"global_clipnorm": clip_norm} if clip_norm else {}
     own = {"Adam": Adam, "AdamW": AdamW}
     optimizer_class = own.get(spec["keras_class"]) or getattr(keras.optimizers, spec["keras_class"])
-    return optimizer_class(learning_rate=learning_rate, **spec["arguments"])
+    return optimizer_class(learning_rate=learning_rate, **spec["arguments"], **more)

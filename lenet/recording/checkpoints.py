@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 MODEL, OPTIMIZER, STATE, MANIFEST = "model.npz", "optimizer.npz", "state.json", "manifest.json"
+BEST_STEP = "best_step"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def save(
     optimizer: keras.optimizers.Optimizer,
     state: dict[str, Any],
     keep: int = 2,
+    best_step: int | None = None,
 ) -> Path:
     """Saves a checkpoint. Older ones are removed only after it is safe on the disk.
 
@@ -65,6 +67,7 @@ def save(
         step: the number of updates so far.
         state: JSON values to save next to the weights.
         keep: the number of checkpoints to keep.
+        best_step: the step of an earlier checkpoint to keep in addition. `best_or_newest` finds it.
 
     Returns:
         The checkpoint's folder.
@@ -85,7 +88,7 @@ def save(
         contents = {
             MODEL: _pack(model.weights),
             OPTIMIZER: _pack(optimizer.variables),
-            STATE: json.dumps(state, indent=2).encode(),
+            STATE: json.dumps({**state, BEST_STEP: best_step}, indent=2).encode(),
         }
         manifest = {
             "step": step,
@@ -105,9 +108,10 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     # Later checkpoints do not count: a resume skipped them because they are damaged.
-    saved = [path for saved_step, path in runs.by_step(folder).items() if saved_step <= step]
-    for older in saved[:-keep]:
-        shutil.rmtree(older, ignore_errors=True)
+    saved = {each: path for each, path in runs.by_step(folder).items() if each <= step}
+    for older in list(saved)[:-keep]:
+        if older != best_step:
+            shutil.rmtree(saved[older], ignore_errors=True)
     return target
 
 
@@ -133,6 +137,23 @@ def newest_valid(folder: Path) -> Checkpoint | None:
             "Restore the folder from a copy, or start a new run."
         )
     return None
+
+
+def best_or_newest(folder: Path) -> Checkpoint | None:
+    """The checkpoint of the network that a run has learned.
+
+    With early stopping, this is the checkpoint with the lowest validation loss so far. Otherwise,
+    or if that one is damaged, it is the newest valid one; see `newest_valid`.
+    """
+    newest = newest_valid(folder)
+    best_step = None if newest is None else newest.state.get(BEST_STEP)
+    if newest is None or best_step in (None, newest.step):
+        return newest
+    path = folder / runs.step_name(best_step)
+    problem = _problem(path)
+    if problem is not None:
+        return replace(newest, skipped=(*newest.skipped, f"{path.name}: {problem}"))
+    return replace(newest, path=path, step=best_step)
 
 
 def restore(

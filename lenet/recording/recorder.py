@@ -78,10 +78,12 @@ class Recorder:
         """Records the speed of the compiled call that ended at `step`."""
         self._summaries.write_speed(step, images_per_second)
 
-    def evaluation(self, *, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Records the means over the test images."""
-        self._summaries.write_evaluation(step, loss, accuracy)
-        runs.append_metrics(self.run, [(step, epoch, "test", loss, accuracy)])
+    def evaluation(
+        self, *, epoch: int, step: int, loss: float, accuracy: float, split: str = "test"
+    ) -> None:
+        """Records the means over the images of a split, "test" or "validation"."""
+        self._summaries.write_evaluation(step, loss, accuracy, split)
+        runs.append_metrics(self.run, [(step, epoch, split, loss, accuracy)])
 
     def inspection(self, inspection: Inspection) -> None:
         """Records histograms, diagnostics and images of every layer, and their arrays.

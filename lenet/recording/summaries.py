@@ -118,7 +118,7 @@ class Writer:
 
 
 class Summaries:
-    """The two writers of a run, `train` and `test`.
+    """The writers of a run: `train`, `test` and, with validation images, `validation`.
 
     Args:
         run: the run's folder.
@@ -129,6 +129,7 @@ class Summaries:
 
     def __init__(self, run: Path) -> None:
         self._train, self._test = Writer(run / "train"), Writer(run / "test")
+        self._run, self._evaluated = run, {"test": self._test}
         writer = self._train.tensorflow_writer
 
         # One compiled loop for many steps. Writing the scalars of a step one by one from Python
@@ -167,13 +168,17 @@ class Summaries:
         page.scalar("images_per_second", images_per_second)
         self._train.write(page.summary, step)
 
-    def write_evaluation(self, step: int, loss: float, accuracy: float) -> None:
-        """Writes the means over the test images."""
+    def write_evaluation(
+        self, step: int, loss: float, accuracy: float, split: str = "test"
+    ) -> None:
+        """Writes the means over the images of a split, "test" or "validation"."""
+        if split not in self._evaluated:
+            self._evaluated[split] = Writer(self._run / split)
         page = _Page()
         page.scalar("loss", loss)
         page.scalar("accuracy", accuracy)
-        self._test.write(page.summary, step)
-        self._test.flush()
+        self._evaluated[split].write(page.summary, step)
+        self._evaluated[split].flush()
 
     def write_metrics(
         self, step: int, train: Mapping[str, float], test: Mapping[str, float]
@@ -238,14 +243,13 @@ class Summaries:
 
     def flush(self) -> None:
         """Writes everything to the disk, so that TensorBoard shows it during training."""
-        self._train.flush()
-        self._test.flush()
+        for writer in (self._train, *self._evaluated.values()):
+            writer.flush()
 
     def close(self) -> None:
-        try:
-            self._train.close()
-        finally:
-            self._test.close()
+        with contextlib.ExitStack() as stack:
+            for writer in (self._train, *self._evaluated.values()):
+                stack.callback(writer.close)
 
 
 def encode_inspection(inspection: Inspection) -> bytes:

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 
 State = Literal["running", "done", "interrupted", "diverged", "failed"]
+Evaluation = tuple[int, float, float]
+"""The step of an evaluation, and its mean loss in nats and accuracy from 0 to 1."""
 
 
 # Signals are handled only between compiled calls, so no call may take much longer than this.
@@ -29,7 +31,10 @@ class History:
         step: total number of updates.
         steps, losses, accuracies: one entry per step of this session, [n]; the loss is in nats
             and the accuracy from 0 to 1, both for the batch just before its update.
-        evaluations: (step, loss, accuracy) on the test images, in order.
+        evaluations: on the test images, in order.
+        validation: on the validation images, in order; empty if there are none.
+        best_step: the step with the lowest validation loss, whose weights early stopping has kept;
+            None without early stopping or if training was interrupted.
         weights_sha256: the sha256 of the final weights.
         seconds: total training time, including evaluation and logging.
         images_per_second: the mean speed of the training calls of this session.
@@ -42,7 +47,9 @@ class History:
     steps: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     accuracies: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    evaluations: list[tuple[int, float, float]] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    validation: list[Evaluation] = field(default_factory=list)
+    best_step: int | None = None
     weights_sha256: str = ""
     seconds: float = 0.0
     images_per_second: float = 0.0
@@ -61,13 +68,28 @@ class History:
 
     @property
     def test_loss(self) -> float:
-        """The loss at the last evaluation, in nats; NaN if there was none."""
-        return self.evaluations[-1][1] if self.evaluations else float("nan")
+        """The loss at the last evaluation of the kept weights, in nats; NaN if there was none."""
+        return self._last(self.evaluations)[1]
 
     @property
     def test_accuracy(self) -> float:
-        """The accuracy at the last evaluation, from 0 to 1; NaN if there was none."""
-        return self.evaluations[-1][2] if self.evaluations else float("nan")
+        """The accuracy at the last evaluation of the kept weights, from 0 to 1, or NaN."""
+        return self._last(self.evaluations)[2]
+
+    @property
+    def validation_loss(self) -> float:
+        """As `test_loss`, on the validation images."""
+        return self._last(self.validation)[1]
+
+    @property
+    def validation_accuracy(self) -> float:
+        """As `test_accuracy`, on the validation images."""
+        return self._last(self.validation)[2]
+
+    def _last(self, evaluations: list[Evaluation]) -> Evaluation:
+        end = self.step if self.best_step is None else self.best_step
+        counted = [evaluation for evaluation in evaluations if evaluation[0] <= end]
+        return counted[-1] if counted else (0, float("nan"), float("nan"))
 
 
 @dataclass

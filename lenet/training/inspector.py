@@ -39,17 +39,17 @@ class ProbeInspector:
         """Keeps a copy of every kernel. Call it just before the update to be measured."""
         self._kernels_before = copied_kernels(self._model.weight_layers)
 
-    def inspect(self, step: int) -> Inspection:
+    def inspect(self, step: int, after_update: bool = True) -> Inspection:
         """Inspects the network in its current state.
 
         Args:
-            step: number of updates so far. The update ratio is for the update since
-                `before_update`.
+            step: number of updates so far.
+            after_update: whether the last update was made since `before_update`; only then is
+                there an update ratio.
         """
         measured = self.measure()
-        layers = as_layers(
-            self._model.weight_layers, measured, self._first_kernels, self._kernels_before
-        )
+        before = self._kernels_before if after_update else {}
+        layers = as_layers(self._model.weight_layers, measured, self._first_kernels, before)
         return Inspection(
             step=step,
             layers=layers,

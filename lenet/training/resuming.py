@@ -59,6 +59,6 @@ def restore(
     last_kept = checkpoint.step if checkpoint is not None else -1
     runs.cut_metrics_after(run, last_kept)
     inspections.cut_after(run / runs.INSPECTIONS, last_kept)
-    for split in ("train", "test"):
+    for split in ("train", "test", "validation"):
         events.cut_after(run / split, last_kept)
     return checkpoint

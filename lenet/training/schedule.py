@@ -69,6 +69,10 @@ class Schedule:
     def is_epoch_end(self, step: int) -> bool:
         return step > 0 and step % self.steps_per_epoch == 0
 
+    def is_end(self, step: int) -> bool:
+        """Whether an epoch or the training ends at this step."""
+        return self.is_epoch_end(step) or step == self.last_step
+
     def inspection_due(self, step: int) -> bool:
         return bool(self.inspect_every) and (
             step % self.inspect_every == 0 or step == self.last_step
@@ -79,13 +83,13 @@ class Schedule:
 
     def is_whole_evaluation(self, step: int) -> bool:
         """Whether an evaluation at this step uses the full test set, whatever `eval_size` is."""
-        return step in (0, self.last_step) or self.is_epoch_end(step)
+        return step == 0 or self.is_end(step)
 
     def checkpoint_due(self, step: int) -> bool:
         return self._due(step, self.checkpoint_every)
 
     def _due(self, step: int, period: int) -> bool:
-        if step == self.last_step or self.is_epoch_end(step):
+        if self.is_end(step):
             return True
         return bool(period) and step > 0 and step % period == 0
 

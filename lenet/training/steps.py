@@ -34,7 +34,7 @@ class Steps:
     Args:
         model: a network whose weights exist already.
         optimizer: an optimizer without variables; they are created here for the model's weights.
-        train, test: uint8 images; they are kept in memory once and not copied per step.
+        train, test, validation: uint8 images; they are kept in memory once and not copied per step.
         batch_size: images per update.
         towers: parts per batch.
         augmentations: the changes to training images, see `augmentation.augment`.
@@ -52,6 +52,7 @@ class Steps:
         towers: int = 2,
         augmentations: Sequence[str] = (),
         seed: int = 0,
+        validation: Split | None = None,
     ) -> None:
         optimizer.build(model.trainable_variables)
         self._model, self._optimizer = model, optimizer
@@ -59,7 +60,11 @@ class Steps:
         self._batch_size, self._towers = batch_size, towers
         self._augmentations, self._seed = augmentations, seed
         self._images, self._labels = tf.constant(train.images), tf.constant(train.labels)
-        self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels)
+        evaluated = {"test": test, **({"validation": validation} if validation else {})}
+        self._evaluated = {
+            name: (tf.constant(split.images), tf.constant(split.labels))
+            for name, split in evaluated.items()
+        }
         self._evaluated_at_once = images_at_once(test.images)
         # The training images are arguments, because TensorFlow never frees a graph that applies a
         # Keras optimizer. Images inside the graph would stay in memory too.
@@ -74,7 +79,12 @@ class Steps:
             ],
         )
         self._evaluate = tf.function(
-            self._evaluation_loop, input_signature=[tf.TensorSpec([None], tf.int32)]
+            self._evaluation_loop,
+            input_signature=[
+                tf.TensorSpec([None, *test.images.shape[1:]], tf.uint8),
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], tf.int32),
+            ],
         )
 
     def train(
@@ -96,13 +106,14 @@ class Steps:
         )
         return losses.numpy(), accuracies.numpy()
 
-    def evaluate(self, indices: np.ndarray) -> tuple[float, float]:
-        """The mean loss in nats and the accuracy from 0 to 1 over some test images.
+    def evaluate(self, indices: np.ndarray, split: str = "test") -> tuple[float, float]:
+        """The mean loss in nats and the accuracy from 0 to 1 over some images.
 
         Args:
-            indices: int32 [k], the indices of the test images.
+            indices: int32 [k], the indices of the images.
+            split: "test" or "validation".
         """
-        loss, accuracy = self._evaluate(tf.constant(indices))
+        loss, accuracy = self._evaluate(*self._evaluated[split], tf.constant(indices))
         return float(loss), float(accuracy)
 
     def one_step_graph(self) -> tf.Graph:
@@ -179,22 +190,24 @@ class Steps:
             outputs.append(self._model.convolutional_part(inputs, True, seed)[: end - first])
         return self._model.dense_part(tf.concat(outputs, 0), True, seeds[0])[0]
 
-    def _evaluation_loop(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _evaluation_loop(
+        self, images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
         count = tf.size(indices)
         for start in tf.range(0, count, self._evaluated_at_once):
-            loss, hits = self._evaluate_batch(indices[start : start + self._evaluated_at_once])
+            batch = indices[start : start + self._evaluated_at_once]
+            loss, hits = self._evaluate_batch(tf.gather(images, batch), tf.gather(labels, batch))
             total_loss += loss
             total_hits += hits
         return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
 
     @do_not_convert
-    def _evaluate_batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The summed loss and the number of hits of some test images, float64 []."""
-        images = to_float(tf.gather(self._test_images, indices))
-        logits, _ = self._model(images, training=False)
-        losses, hits = loss_and_hits(logits, tf.gather(self._test_labels, indices))
+    def _evaluate_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The summed loss and the number of hits of some images, float64 []."""
+        logits, _ = self._model(to_float(images), training=False)
+        losses, hits = loss_and_hits(logits, labels)
         return (
             tf.reduce_sum(tf.cast(losses, tf.float64)),
             tf.reduce_sum(tf.cast(hits, tf.float64)),

@@ -13,14 +13,14 @@ import tensorflow as tf
 
 from lenet.analysis.trained import TrainedRun, predict
 from lenet.config import TrainConfig
-from lenet.data.datasets import Dataset
+from lenet.data.datasets import Dataset, with_validation
 from lenet.data.sampling import choose_probe, epoch_order, evaluation_indices
 from lenet.networks.architectures import build_model
 from lenet.networks.optimizers import build_optimizer
 from lenet.recording import checkpoints, runs
 from lenet.recording.projector import NUM_POINTS
 from lenet.recording.recorder import Recorder
-from lenet.training import devices, resuming
+from lenet.training import devices, early_stopping, resuming
 from lenet.training.history import Diverged, EpochSums, History, Pace, State
 from lenet.training.inspector import ProbeInspector
 from lenet.training.interrupts import StopRequest, stop_on_signals
@@ -62,8 +62,9 @@ class Trainer:
         self, config: TrainConfig, dataset: Dataset, reporter: Reporter | None = None
     ) -> None:
         device = devices.concrete(config.device)
-        self.config = config = replace(config, device=device).resolved(dataset.name)
-        self.dataset = dataset
+        self.config = config = replace(config, device=device).resolved(len(dataset.train))
+        assert config.validation_fraction is not None
+        self.dataset = dataset = with_validation(dataset, config.validation_fraction)
         live = in_notebook() and not config.quiet
         self.reporter = reporter or (NotebookReporter() if live else Reporter(config.quiet))
         if config.resume is not None:
@@ -86,7 +87,9 @@ class Trainer:
             self.model = build_model(
                 config, dataset.image_shape, len(dataset.class_names), dataset.mean
             )
-            self.optimizer = build_optimizer(config.optimizer, self.peak_rate)
+            self.optimizer = build_optimizer(
+                config.optimizer, self.peak_rate, config.weight_decay, config.clip_norm
+            )
             self.steps = Steps(
                 self.model,
                 self.optimizer,
@@ -96,6 +99,7 @@ class Trainer:
                 towers=config.towers,
                 augmentations=config.augment,
                 seed=config.seed,
+                validation=dataset.validation,
             )
             self.inspector = ProbeInspector(self.model, choose_probe(dataset.train, dataset.test))
         self._history: History | None = None
@@ -208,7 +212,7 @@ class Trainer:
                 layers = list(self.model.weight_layers)
                 recorder.beginning(self.config.to_json(), layers, self.dataset)
                 self._look(recorder)
-            while self.step < schedule.last_step:
+            while self.step < schedule.last_step and not self._is_over():
                 if stop.signal:
                     self._save(recorder)
                     return "interrupted"
@@ -221,6 +225,7 @@ class Trainer:
                     self._end_epoch(recorder)
                 if schedule.checkpoint_due(self.step):
                     self._save(recorder)
+            self._keep_best(recorder)
             self._project(recorder)
         except Diverged as divergence:
             self.reporter.warn(
@@ -299,8 +304,55 @@ class Trainer:
             )
             if not np.isfinite(loss):
                 raise Diverged(f"the test loss is {loss}")
+            if self.dataset.validation is not None:
+                self._validate(recorder)
         if schedule.inspection_due(step):
             recorder.inspection(self.inspector.inspect(step))
+
+    def _validate(self, recorder: Recorder) -> None:
+        """Evaluates the network on all validation images."""
+        step, indices = self.step, np.arange(len(self.dataset.validation or ()), dtype=np.int32)
+        loss, accuracy = self.steps.evaluate(indices, "validation")
+        self.history.validation.append((step, loss, accuracy))
+        epoch = self.schedule.epoch_of(step)
+        recorder.evaluation(
+            epoch=epoch, step=step, loss=loss, accuracy=accuracy, split="validation"
+        )
+
+    def _best_step(self) -> int | None:
+        """The step whose weights early stopping keeps; None without early stopping."""
+        if not self.config.early_stopping:
+            return None
+        return early_stopping.best_step(self.history.validation, self.schedule)
+
+    def _is_over(self) -> bool:
+        """Whether early stopping ends the training here."""
+        patience = self.config.early_stopping
+        return early_stopping.is_over(self.history.validation, self.schedule, patience, self.step)
+
+    def _keep_best(self, recorder: Recorder) -> None:
+        """With early stopping, restores the weights with the lowest validation loss."""
+        best, schedule = self._best_step(), self.schedule
+        if best is None:
+            return
+        if best != self.step:
+            checkpoint = checkpoints.best_or_newest(recorder.run / runs.CHECKPOINTS)
+            if checkpoint is None or checkpoint.step != best:
+                self.reporter.warn(
+                    f"The checkpoint of step {best:,} is missing or damaged, so the last weights "
+                    "are kept instead of those with the lowest validation loss."
+                )
+                return
+            checkpoints.restore(checkpoint, self.model)
+        self.history.best_step = best
+        if schedule.inspect_every and not schedule.inspection_due(best):
+            recorder.inspection(self.inspector.inspect(best, after_update=best == self.step))
+        stopped = self.step < schedule.last_step
+        self.reporter.line(
+            f"{'Stopped early' if stopped else 'Ended'} after epoch {schedule.epoch_of(self.step)}. "
+            f"The weights after epoch {schedule.epoch_of(best)} are kept, because their validation "
+            f"loss is the lowest ({self.history.validation_loss:.4f})."
+        )
 
     def _evaluated_images(self) -> np.ndarray:
         """The indices of all test images or, between epochs with `eval_size`, of a random few.
@@ -316,10 +368,14 @@ class Trainer:
     def _end_epoch(self, recorder: Recorder) -> None:
         """Reports an epoch. After the first epoch, the projector's points are recorded too."""
         sums, self._epoch_sums = self._epoch_sums, EpochSums()
+        validation = ""
+        if self.history.validation:
+            validation = f"  validation loss {self.history.validation_loss:.4f}"
         self.reporter.line(
             f"Epoch {self.schedule.epoch_of(self.step)}/{self.schedule.epochs}  {sums}"
             f"  test loss {self.history.test_loss:.4f}"
-            f"  test accuracy {100 * self.history.test_accuracy:.2f} %  {sums.seconds:.1f} s"
+            f"  test accuracy {100 * self.history.test_accuracy:.2f} %"
+            f"{validation}  {sums.seconds:.1f} s"
         )
         self.reporter.epoch(self.history, len(self.dataset.class_names))
         if self.step == self.schedule.steps_per_epoch:
@@ -343,9 +399,11 @@ class Trainer:
             {
                 "epoch_sums": asdict(self._epoch_sums),
                 "evaluations": self.history.evaluations,
+                "validation": self.history.validation,
                 "seconds": self._seconds(),
             },
             self.config.keep,
+            self._best_step(),
         )
         self._write_status("running")
 
@@ -359,6 +417,7 @@ class Trainer:
             self._started -= checkpoint.state["seconds"]
             self._epoch_sums = EpochSums(**checkpoint.state["epoch_sums"])
             self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
+            self.history.validation = [tuple(e) for e in checkpoint.state.get("validation", [])]
         self.reporter.line(f"Resuming {run} after step {self.step:,}")
 
     def _write_status(self, state: State) -> None:
@@ -368,11 +427,22 @@ class Trainer:
             "epoch": self.schedule.epoch_of(self.step),
             "test_loss": self.history.test_loss,
             "test_accuracy": self.history.test_accuracy,
+            **self._validated(),
             "seconds": round(self._seconds(), 3),
             "images_per_second": round(self._pace.images_per_second, 1),
             "weights_sha256": self.history.weights_sha256 or None,
         }
         runs.write_status(self.history.run, status)
+
+    def _validated(self) -> dict[str, float | int | None]:
+        """What the status says about validation; nothing without validation images."""
+        if self.dataset.validation is None:
+            return {}
+        return {
+            "validation_loss": self.history.validation_loss,
+            "validation_accuracy": self.history.validation_accuracy,
+            "best_step": self.history.best_step,
+        }
 
     def _seconds(self) -> float:
         """Seconds of training so far, including earlier sessions."""

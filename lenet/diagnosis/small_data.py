@@ -1,0 +1,39 @@
+"""The rule about runs with too few updates, which are usual with few training images."""
+
+from __future__ import annotations
+
+import math
+
+from lenet import defaults
+from lenet.diagnosis.record import Advice, Finding, Record
+from lenet.diagnosis.words import percent
+
+FEW_UPDATES = 300
+FITTED = 0.95
+
+
+def few_updates(record: Record) -> Finding | None:
+    """Finds that a finished run made too few updates to judge anything else."""
+    fitted = record.last_train_accuracy >= FITTED
+    if record.state != "done" or record.step >= FEW_UPDATES or fitted or not record.train_images:
+        return None
+    updates = "1 update" if record.step == 1 else f"{record.step:,} updates"
+    sentence = (
+        f"There were only {updates} of the weights, too few to learn or to judge the other options"
+    )
+    if math.isfinite(record.last_train_accuracy):
+        sentence += (
+            f". The accuracy on the training batches is {percent(record.last_train_accuracy)}"
+        )
+    if record.early_stopping:
+        patience = {"early_stopping": 4 * record.early_stopping}
+        tip = Advice("Give early stopping more patience", patience)
+        return Finding(f"{sentence}.", "curves", True, advice=(tip,))
+    usual = defaults.training(record.train_images)
+    per_epoch = math.ceil(record.train_images / usual.batch_size)
+    changes = {
+        "batch_size": usual.batch_size,
+        "epochs": max(usual.epochs, math.ceil(FEW_UPDATES / per_epoch)),
+        "max_steps": None,
+    }
+    return Finding(f"{sentence}.", "curves", True, advice=(Advice("Train longer", changes),))
