@@ -137,8 +137,10 @@ class TestEarlyStopping:
         stop = StopRequest()
 
         class StopAt(Reporter):
-            def update(self, now: int, *_: float) -> None:
-                if now >= step:
+            def update(
+                self, step: int, loss: float, accuracy: float, images_per_second: float
+            ) -> None:
+                if step >= at:
                     stop.signal = 2
 
         options = OVERFITTING | {"checkpoint_every": 5}
