@@ -133,7 +133,7 @@ class TestEarlyStopping:
     ) -> None:
         self.interrupt_and_resume(few, stopped, tmp_path, (stopped.history.best_step or 0) + 30)
 
-    def interrupt_and_resume(self, few: Dataset, stopped: Trainer, logdir: Path, step: int) -> None:
+    def interrupt_and_resume(self, few: Dataset, stopped: Trainer, logdir: Path, at: int) -> None:
         stop = StopRequest()
 
         class StopAt(Reporter):
