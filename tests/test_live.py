@@ -495,6 +495,19 @@ class TestPage:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         assert shown <= window == width
 
+    def test_the_images_that_excite_a_kernel_have_the_frame_of_its_patch(
+        self, opened: Chrome
+    ) -> None:
+        opened.find_element("id", "search").click()
+        frames = "document.querySelectorAll('#band-units .cell .frame').length"
+        opened.execute_async_script(
+            "const done = arguments[0], end = Date.now() + 20000;"
+            f"const look = () => ({frames} === 18 || Date.now() > end ? done() : setTimeout(look, 50));"
+            "look();"
+        )
+        assert opened.execute_script(f"return {frames}") == 18  # Nine for each of two runs.
+        assert opened.get_log("browser") == []
+
     def test_integrated_gradients_are_complete_and_top_images_are_the_largest(
         self, opened: Chrome, run: Path, digits: Dataset
     ) -> None:

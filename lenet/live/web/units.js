@@ -99,13 +99,14 @@ function drawTopImages(node, run, layer, best) {
   for (const { example, value, y, x } of best) {
     const canvas = make("canvas");
     paintImage(canvas, imageOfBytes(example.pixels));
-    const figureNode = make("figure", {}, canvas, make("figcaption", {}, `${shortName(CLASSES[example.label])}: ${figure(value, 2)}`));
+    const framed = make("div", { class: "framed" }, canvas);
+    const figureNode = make("figure", {}, framed, make("figcaption", {}, `${shortName(CLASSES[example.label])}: ${figure(value, 2)}`));
     if (layer.kind === "conv") {
       let region = cellRegion({ y, x });
       for (const below of run.plan.slice(0, layer.index + 1).reverse()) region = reachBack(below, region);
       const frame = make("i", { class: "frame" });
       frame.style.cssText = `left:${(100 * region.left) / WIDTH}%;top:${(100 * region.top) / HEIGHT}%;width:${(100 * (region.right - region.left)) / WIDTH}%;height:${(100 * (region.bottom - region.top)) / HEIGHT}%`;
-      canvas.replaceWith(make("div", { class: "framed" }, canvas, frame));
+      framed.append(frame);
     }
     node.append(figureNode);
   }
