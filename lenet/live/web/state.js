@@ -91,7 +91,7 @@ const minus = (text) => text.replace("-", "−");
 function figure(value, digits = 3) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e5 || size < 10 ** -digits / 2) return minus(value.toExponential(1));
+  if (size >= 1e5 || (digits > 2 && size < 10 ** -digits / 2)) return minus(value.toExponential(1));
   return minus(value.toFixed(size >= 100 ? 1 : size >= 10 ? Math.min(2, digits) : digits));
 }
 function percentage(share) {
