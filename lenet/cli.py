@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import errno
+import io
 import os
 import shlex
 import shutil
@@ -135,6 +136,12 @@ def metavar(hint: Any) -> str:
         return f"{metavar(get_args(hint)[0])} …"
     members = [member for member in get_args(hint) if member is not type(None)]
     return "|".join(map(metavar, members)) if members else hint.__name__.upper()
+
+
+def replace_unprintable() -> None:
+    """Lets `print` replace characters that the terminal or file cannot take, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def fail(message: object) -> NoReturn:

@@ -30,6 +30,8 @@ from lenet.option_checks import (
     alternatives,
     at_least,
     check_option,
+    expect,
+    fits,
     in_words,
     option,
 )
@@ -425,7 +427,7 @@ class TrainConfig:
             ValueError: a value is not valid for its option.
         """
         given: dict[str, Any] = {
-            name: _from_json(values[name], hint)
+            name: _from_json(name, values[name], hint)
             for name, hint in _hints().items()
             if name in values
         }
@@ -438,8 +440,9 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(TrainConfig)
 
 
-def _from_json(value: Any, hint: Any) -> Any:
+def _from_json(name: str, value: Any, hint: Any) -> Any:
     """A JSON value as the type of its option."""
-    if isinstance(value, str) and Path in alternatives(hint):
-        return Path(value)
-    return tuple(value) if isinstance(value, list) else value
+    is_path = isinstance(value, str) and Path in alternatives(hint)
+    converted = Path(value) if is_path else tuple(value) if isinstance(value, list) else value
+    expect(name, "a value of its type", value, fits(converted, hint))
+    return converted

@@ -99,6 +99,7 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. A user error ends it with exit code 2."""
+    cli.replace_unprintable()
     try:
         options = tyro.cli(
             Options,
@@ -141,6 +142,8 @@ def explain(options: Options) -> Path:
             file=sys.stderr,
         )
     target = options.target()
+    if options.output is None:
+        runs.check_links(options.run)
     files.check_folder(target.parent, WHAT, REMEDY)
     from lenet.training.runtime import start_tensorflow
 

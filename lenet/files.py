@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +27,14 @@ def write(path: Path, content: bytes | str, durable: bool = False) -> None:
     temporary = path.with_name(f"{PREFIX}{path.name}")
     try:
         with naming(path):
-            content = content.encode() if isinstance(content, str) else content
+            remove(temporary)
+            # A path may contain bytes that are not text. In a file they become question marks.
+            data = content.encode(errors="replace") if isinstance(content, str) else content
             if durable:
-                write_durably(temporary, content)
+                write_durably(temporary, data)
             else:
-                temporary.write_bytes(content)
+                with temporary.open("xb") as file:  # "x" follows no link that somebody put there.
+                    file.write(data)
             os.replace(temporary, path)
             if durable:
                 sync_folder(path.parent)
@@ -75,6 +79,18 @@ def write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with everything in it, if it exists. A link is not followed.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field
 from numbers import Real
@@ -44,6 +45,7 @@ def at_least(minimum: int) -> Check:
     )
 
 
+LARGEST_NUMBER = 2**63
 FINITE = Check("a finite number", lambda value: isinstance(value, Real) and math.isfinite(value))
 POSITIVE = Check("a finite number above 0", lambda value: FINITE.holds(value) and value > 0)
 NOT_NEGATIVE = Check(
@@ -111,10 +113,25 @@ def check_option(option: Field[Any], hint: Any, value: Any) -> None:
             choices = get_args(alternative)
             expected = f"one of {', '.join(choices)}"
             for chosen in value if isinstance(value, tuple) else (value,):
-                _expect(option.name, expected, chosen, chosen in choices)
+                expect(option.name, expected, chosen, chosen in choices)
     check: Check | None = option.metadata["check"]
     if check is not None:
-        _expect(option.name, check.expected, value, check.holds(value))
+        expect(option.name, check.expected, value, check.holds(value))
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value has an option's type. Its range is not checked."""
+    origin, members = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return isinstance(value, type(members[0]))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(part, members[0]) for part in value)
+    if members:
+        return any(fits(value, member) for member in members)
+    if hint in (int, float):
+        is_number = isinstance(value, (int, hint)) and not isinstance(value, bool)
+        return is_number and abs(value) < LARGEST_NUMBER
+    return isinstance(value, hint)
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -153,6 +170,14 @@ def join(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _expect(name: str, expected: str, received: Any, valid: bool) -> None:
+def expect(name: str, expected: str, received: Any, valid: bool) -> None:
+    """Raises a ValueError that names a value, what it should be, and what it is."""
     if not valid:
-        raise ValueError(f"Expected {name} to be {expected}. Received: {name}={received!r}")
+        raise ValueError(
+            f"Expected {name} to be {expected}. Received: {name}={_REPR.repr(received)}"
+        )
+
+
+# A value from a damaged file may be very long.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200

@@ -15,6 +15,7 @@ import numpy as np
 
 from lenet import cli, diagnosis
 from lenet.config import TrainConfig
+from lenet.reading import UnusableFileError
 from lenet.recording import runs
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: after a user error (exit code 2) or `--help` (0).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    cli.replace_unprintable()
     try:
         defaults = _defaults(arguments)
         config = cli.parse_config(arguments, "python -m lenet.train", DESCRIPTION, defaults)
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(trainer, history)
     except KeyboardInterrupt:  # While it trains, the trainer catches the signal.
         return _interrupted(trainer)
-    except (runs.RunError, BrokenPipeError) as error:
+    except (runs.RunError, UnusableFileError, BrokenPipeError) as error:
         cli.fail(error)
     except OSError as error:
         cli.fail(f"{cli.describe(error).removesuffix('.')}. {_way_on(trainer)}")
@@ -141,7 +143,7 @@ def _report(trainer: Trainer, history: History) -> None:
         # Measured with dropout, so it can be lower than the test accuracy.
         accuracy = f"{100 * record.last_train_accuracy:.2f} %"
         print(f"Train accuracy {accuracy}, mean over the batches of the last epoch")
-    if history.evaluations:
+    if history.evaluations and history.state != "diverged":  # It was measured earlier.
         print(
             f"Test accuracy  {100 * history.test_accuracy:.2f} % on {trainer.dataset.name} "
             f"(loss {history.test_loss:.4f})"

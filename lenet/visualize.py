@@ -80,6 +80,7 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. A user error ends it with exit code 2."""
     started = time.perf_counter()
+    cli.replace_unprintable()
     try:
         options = tyro.cli(
             Options,
@@ -130,6 +131,8 @@ def _chosen_groups(options: Options) -> list[Group]:
             f"Received: colormap={options.colormap!r}"
         )
     chosen = groups.select(options.only, _feature_layer(config.model), dataset["class_names"])
+    if options.output is None:
+        runs.check_links(options.run)
     files.check_folder(options.folder, "figures", "choose a different folder with --output")
     return chosen
 

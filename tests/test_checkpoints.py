@@ -188,6 +188,39 @@ def test_damaged_newer_ones_cost_no_whole_one_its_place(tmp_path: Path, pair: Pa
     assert "step-00000100" in names(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["step-00000300", "step-00000200"])
+def test_one_under_the_name_of_another_step_is_skipped(
+    tmp_path: Path, pair: Pair, name: str
+) -> None:
+    for step in (100, 200):
+        checkpoints.save(tmp_path, step, *pair, STATE)
+    shutil.rmtree(tmp_path / name, ignore_errors=True)
+    shutil.copytree(tmp_path / "step-00000100", tmp_path / name)
+    found = checkpoints.newest_valid(tmp_path)
+    assert found is not None
+    assert found.step == (200 if name == "step-00000300" else 100)
+    assert found.skipped == (f"{name}: it is the checkpoint of step 100 under a different name",)
+
+
+def test_a_damaged_older_one_does_not_count_as_kept(tmp_path: Path, pair: Pair) -> None:
+    for step in (100, 200, 300):
+        checkpoints.save(tmp_path, step, *pair, STATE, keep=3)
+    truncate(tmp_path / "step-00000300" / "model.npz")
+    checkpoints.save(tmp_path, 400, *pair, STATE, keep=2)
+    assert names(tmp_path) == ["step-00000200", "step-00000300", "step-00000400"]
+    checkpoints.save(tmp_path, 500, *pair, STATE, keep=2)
+    assert names(tmp_path) == ["step-00000400", "step-00000500"]
+
+
+def test_files_in_place_of_its_folders_are_replaced(tmp_path: Path, pair: Pair) -> None:
+    for name in (".writing-step-00000200", "step-00000200", "step-00000300"):
+        (tmp_path / name).write_text("a file")
+    checkpoints.save(tmp_path, 200, *pair, STATE)
+    found = checkpoints.newest_valid(tmp_path)
+    assert found is not None
+    assert (found.step, found.skipped) == (200, ("step-00000300: it is not a folder",))
+
+
 def test_a_damaged_one_of_the_same_step_is_replaced(tmp_path: Path, pair: Pair) -> None:
     path = checkpoints.save(tmp_path, 100, *pair, STATE)
     truncate(path / "optimizer.npz")

@@ -198,7 +198,7 @@ def test_curves_are_what_the_event_files_contain(drawn: Drawn) -> None:
 
 
 def test_diagnostics_are_what_the_inspections_contain(drawn: Drawn) -> None:
-    recorded = inspections.load_all(drawn.run.path / "inspections")
+    recorded = inspections.load_all(drawn.run.path / "inspections", pytest.fail)
     kinds = tuple(DIAGNOSTICS)
     for ax, kind in zip(drawn.figure("diagnostics").axes, kinds, strict=True):
         steps = INSPECTIONS[1:] if kind == "update_ratio" else INSPECTIONS

@@ -80,9 +80,9 @@ def test_a_flipped_bit_in_a_gzip_is_refused(tmp_path: Path) -> None:
     ("header", "body", "expected"),
     [
         (struct.pack(">HBBI", 0, 8, 1, 10), bytes(9), r"10 bytes of data.*Received: 9 bytes"),
-        (struct.pack(">HBBI", 0, 8, 1, 10), bytes(11), r"10 bytes of data.*Received: 11 bytes"),
+        (struct.pack(">HBBI", 0, 8, 1, 10), bytes(11), r"10 bytes of data.*Received: more"),
         (struct.pack(">HBBII", 0, 13, 2, 2, 3), bytes(6), r"24 bytes.*2 x 3.*Received: 6 bytes"),
-        (struct.pack(">HBBI", 0, 8, 1, 2**32 - 1), bytes(9), r"4,294,967,295 bytes.*9 bytes"),
+        (struct.pack(">HBBI", 0, 8, 1, 2**32 - 1), bytes(9), r"4,294,967,295 bytes"),
         (struct.pack(">HBBH", 0, 8, 3, 2), b"", "3 dimensions.*inside its header"),
         (struct.pack(">HBB", 1, 8, 1), bytes(9), "an IDX file.*00 01 08 01"),
         (struct.pack(">HBB", 0, 7, 1), bytes(9), "an IDX file.*00 00 07 01"),

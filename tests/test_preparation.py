@@ -395,7 +395,7 @@ class TestFiles:
     def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             read_picture(tmp_path / "a.png")
-        with pytest.raises(IsADirectoryError):
+        with pytest.raises(ValueError, match="to be a file. Received: a folder"):
             read_picture(tmp_path)
 
 

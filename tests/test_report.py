@@ -389,11 +389,18 @@ def test_a_damaged_inspection_and_a_torn_line_are_passed_over(tmp_path: Path) ->
     assert table(page)[0]["test accuracy"] == "98.00 %"
 
 
-def test_a_damaged_last_inspection_leaves_no_link_without_a_figure(tmp_path: Path) -> None:
+def test_damaged_inspections_are_named_and_leave_no_link_without_a_figure(tmp_path: Path) -> None:
     run = make_run(tmp_path, accuracy=0.33)
-    (run / "inspections" / f"step-{LAST:08d}.npz").write_bytes(b"torn")
+    torn = sorted((run / "inspections").iterdir())[1:]
+    for path in torn:
+        path.write_bytes(b"torn")
     page = report.write_report(tmp_path).read_text()
-    assert "vanishing" in page and "Inside relu" not in page
+    assert "vanishing" in page and "Inside relu" in page
+    torn[0].with_name("step-00000000.npz").write_bytes(b"")
+    page = report.write_report(tmp_path).read_text()
+    assert "Inside relu" not in page
+    for path in torn:
+        assert f"An inspection is left out: {path} is not a complete .npz file" in page
     ids = set(re.findall(r'\bid="([^"]+)"', page))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
 
@@ -432,7 +439,7 @@ def test_the_page_gives_the_outcome_of_tuning(tmp_path: Path) -> None:
     }
     tuning = {"held_out": 0.1, "seed": 0, "combinations": chosen}
     planned = [{"folder": "relu-adam-seed0"}, {"folder": "elu-adam-seed0"}]
-    content = {"command": ["python", "-m", "x"], "tuning": tuning, "combinations": planned}
+    content = {"command": "python -m x", "tuning": tuning, "combinations": planned}
     (tmp_path / "grid.json").write_text(json.dumps(content))
     text = html.unescape(report.write_report(tmp_path).read_text())
     assert "relu-adam 0.003, tanh-adam 0.001" in text and "never on the test images" in text

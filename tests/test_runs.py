@@ -5,19 +5,32 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lenet.config import TrainConfig
-from lenet.recording import runs
+from lenet.recording import metrics, runs
 
-DATASET = {"name": "digits", "sha256": "ab" * 32, "train": 797, "test": 1000}
+if TYPE_CHECKING:
+    from lenet.training.trainer import Trainer
+
+DATASET = {
+    "name": "digits",
+    "sha256": "ab" * 32,
+    "train": 797,
+    "test": 1000,
+    "image_shape": [28, 28, 1],
+    "class_names": ["0", "1"],
+}
 
 
 def rows(run: Path) -> list[list[str]]:
@@ -198,6 +211,11 @@ class TestStatus:
         assert written == {"test_loss": None, "seconds": None}
 
 
+def epoch_of(step: int) -> int:
+    """The epoch of a step, with two steps per epoch."""
+    return -(-step // 2)
+
+
 class TestMetrics:
     """metrics.csv."""
 
@@ -219,14 +237,69 @@ class TestMetrics:
         runs.append_metrics(tmp_path, self.ROWS)
         with (tmp_path / "metrics.csv").open("a") as file:
             file.write(torn)
-        runs.cut_metrics_after(tmp_path, 1)
+        metrics.mend(tmp_path, 1, {}, epoch_of)
         assert rows(tmp_path) == [self.HEADER, *([str(v) for v in row] for row in self.ROWS[:2])]
         runs.append_metrics(tmp_path, self.ROWS[2:])
         assert len(rows(tmp_path)) == 4
 
     def test_a_header_alone_or_no_file_stays_as_it_is(self, tmp_path: Path) -> None:
-        runs.cut_metrics_after(tmp_path, 0)
+        metrics.mend(tmp_path, 0, {}, epoch_of)
         assert list(tmp_path.iterdir()) == []
         runs.append_metrics(tmp_path, [])
-        runs.cut_metrics_after(tmp_path, 0)
+        metrics.mend(tmp_path, 0, {}, epoch_of)
         assert rows(tmp_path) == [self.HEADER]
+
+    DAMAGES: list[Callable[[bytes], bytes]] = [
+        lambda content: content[: len(content) // 3],
+        lambda content: content[:60] + bytes(40) + content[100:],
+        lambda content: content.replace(b"train", b"tr\xffin", 2),
+        lambda content: content.replace(b"0.", b"x.", 3),
+        lambda content: content.decode().encode("utf-16"),
+        lambda content: content.replace(b",train,0", b",train,1", 1),
+        lambda content: b"",
+    ]
+
+    @pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
+    def test_lost_rows_are_rebuilt_from_the_event_files(
+        self, tmp_path: Path, learned: Trainer, damage: Callable[[bytes], bytes]
+    ) -> None:
+        run = tmp_path / "run"
+        shutil.copytree(learned.history.run, run)
+        path, at = (
+            run / "metrics.csv",
+            ({"test": learned.history.evaluations}, learned.schedule.epoch_of),
+        )
+        whole = path.read_bytes()
+        assert metrics.mend(run, 150, *at) == ""
+        assert path.read_bytes() == whole
+        path.write_bytes(damage(whole))
+        assert re.match(
+            r".*metrics.csv was damaged.*rows were rebuilt", metrics.mend(run, 150, *at)
+        )
+        assert path.read_bytes() == whole
+
+
+class TestLinks:
+    """Nothing is written through a link out of a run's folder."""
+
+    @pytest.mark.parametrize("name", ["metrics.csv", ".lock", "checkpoints", "train/events"])
+    def test_a_link_out_of_the_folder_is_refused(self, tmp_path: Path, name: str) -> None:
+        run, outside = tmp_path / "run", tmp_path / "outside"
+        (run / "train").mkdir(parents=True)
+        outside.write_text("precious")
+        (run / name).symlink_to(outside)
+        with pytest.raises(runs.RunError, match=f"{name} is a link out of"):
+            with runs.locked(run):
+                pass
+        assert outside.read_text() == "precious"
+
+    def test_a_link_within_the_folder_is_fine(self, tmp_path: Path) -> None:
+        (tmp_path / "newest").symlink_to(tmp_path / "checkpoints")
+        with runs.locked(tmp_path):
+            pass
+
+    def test_a_folder_in_place_of_the_lock_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / ".lock").mkdir()
+        with pytest.raises(runs.RunError, match="lock is a folder.*Remove it"):
+            with runs.locked(tmp_path):
+                pass

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: `--help` (0), or a user error (2).
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    cli.replace_unprintable()
     try:
         chosen = options.parse(arguments, PROG, DESCRIPTION)
         from experiments.grid.grid import Grid  # After parsing, so that --help is fast.

@@ -80,7 +80,8 @@ class Outcome:
     def from_status(cls, config: TrainConfig, status: dict[str, Any], **more: Any) -> Outcome:
         """The outcome that a run's `status.json` describes."""
         names = ("state", "test_loss", "test_accuracy", "seconds", "images_per_second")
-        return cls(config, **{name: status[name] for name in names}, **more)
+        known = {name: status[name] for name in names if status.get(name) is not None}
+        return cls(config, **known, **more)
 
 
 def images(config: TrainConfig, held_out: float = 0.0) -> Dataset:
@@ -117,7 +118,10 @@ def finished(job: Job) -> Outcome | None:
             f"The run in {job.folder} was trained on different images ({dataset['name']}). "
             "Choose a different --name."
         )
-    status = runs.read_status(job.folder)
+    try:
+        status = runs.read_status(job.folder)
+    except ValueError:  # Training continues from the last checkpoint, and writes it again.
+        return None
     same_end = all(getattr(saved, name) == getattr(wanted, name) for name in ENDS)
     if status.get("state") in FINAL and same_end:
         return Outcome.from_status(job.config, status, skipped=True)

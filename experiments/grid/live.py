@@ -139,7 +139,9 @@ class _FollowedRun:
             )
             speed = f"{steps_per_second * config.batch_size:,.0f}"
             left = _duration((schedule.last_step - step) / steps_per_second)
-        accuracy = runs.read_status(self.job.folder).get("test_accuracy")
+        accuracy = None
+        with contextlib.suppress(OSError, ValueError):
+            accuracy = runs.read_status(self.job.folder).get("test_accuracy")
         return Row(
             self.job.folder.name,
             "running",

@@ -11,9 +11,10 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from experiments.grid.jobs import Job, Outcome, finished, is_asked_to_stop
-from lenet import cli
+from lenet import cli, files
 from lenet.recording import runs
 from lenet.training import devices
 from lenet.training.interrupts import StopRequest
@@ -71,9 +72,11 @@ def record_failure(job: Job, message: str, details: str) -> None:
     with suppress(OSError, ValueError):
         job.folder.mkdir(parents=True, exist_ok=True)
         with runs.locked(job.folder):
-            status = {**runs.read_status(job.folder), "state": "failed", "error": message}
-            runs.write_status(job.folder, status)
-            (job.folder / ERROR_FILE).write_text(details)
+            status: dict[str, Any] = {}
+            with suppress(ValueError):
+                status = runs.read_status(job.folder)
+            runs.write_status(job.folder, {**status, "state": "failed", "error": message})
+            files.write(job.folder / ERROR_FILE, details)
 
 
 def with_own_device(job: Job) -> Job:

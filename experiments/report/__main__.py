@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: `--help` (0), or a user error (2).
     """
+    cli.replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
     parser.add_argument(
         "folder", type=Path, help="the folder that contains the runs, e.g. summary_logs/demo"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,13 +15,12 @@ from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, Series
 from lenet.option_checks import join
-from lenet.recording import runs
+from lenet.recording import inspections
 
 # Test accuracies. A report shows how many epochs each run needed to reach them.
 TARGETS = (0.95, 0.98)
 # The folder with the runs of `--tune`, and the name of their outcome in grid.json.
 TUNING = "tuning"
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class ReportError(ValueError):
@@ -38,6 +36,9 @@ class Run:
         state: the state in `status.json`, or "stopped" if that is "running" but no process is
             training this run.
         record: what was measured during training.
+        inspections: the files of its readable inspections by step, in ascending order.
+        problems: the files of this run that are damaged, each with the reason. More may be added
+            when arrays are read.
     """
 
     folder: Path
@@ -47,6 +48,8 @@ class Run:
     status: Mapping[str, Any]
     state: str
     record: Record
+    inspections: Mapping[int, Path]
+    problems: list[str]
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -82,11 +85,6 @@ class Run:
         reached = steps[accuracies >= accuracy]
         return float(reached[0]) / self.record.steps_per_epoch if len(reached) else math.nan
 
-    def inspections(self) -> dict[int, Path]:
-        """The files of this run's inspections by step, in ascending order."""
-        paths = sorted((self.folder / runs.INSPECTIONS).glob("step-*.npz"))
-        return {int(path.stem.removeprefix("step-")): path for path in paths}
-
     def inspection(self, step: int, *kinds: str) -> dict[str, np.ndarray]:
         """Reads some arrays of one inspection.
 
@@ -96,12 +94,31 @@ class Run:
         Returns:
             The arrays by name; {} if the file is missing or damaged.
         """
-        try:
-            with np.load(self.inspections()[step], allow_pickle=False) as arrays:
-                names = [name for name in arrays.files if name.rpartition("/")[2] in kinds]
-                return {name: arrays[name] for name in names}
-        except UNREADABLE:
+        if step not in self.inspections:
             return {}
+        try:
+            arrays = inspections.load(
+                self.inspections[step], lambda name: name.rpartition("/")[2] in kinds
+            )
+            self._check_shapes(step, arrays)
+        except (OSError, ValueError) as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+            return {}
+        return arrays
+
+    def _check_shapes(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Raises a ValueError if arrays do not fit to those of other inspections or to the classes."""
+        labels = arrays.get("labels", np.zeros(0, int))
+        outside = labels.size and not 0 <= labels.min() <= labels.max() < self.record.num_classes
+        for name, array in arrays.items():
+            if outside or array.shape != self._shapes.setdefault(name, array.shape):
+                raise ValueError(f"{self.inspections[step]} does not fit to this run ({name})")
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the arrays that were read first, by name."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,7 @@ class Combination:
     def shown(self) -> Run:
         """The run whose kernels and maps the page shows: the first one with inspections."""
         ordered = [*self.done, *self.runs]
-        return next((run for run in ordered if run.inspections()), ordered[0])
+        return next((run for run in ordered if run.inspections), ordered[0])
 
     def values(self, name: str) -> list[float]:
         """The value of one measure, e.g. "test_accuracy", for each finished run, if finite."""

@@ -55,7 +55,7 @@ def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
 
 def _images(inspected: Inspected, combination: Combination) -> list[Image]:
     run, steps = combination.shown, inspected.film_steps
-    own = list(run.inspections())
+    own = list(run.inspections)
     frames: dict[str, list[np.ndarray]] = {}
     last: dict[str, np.ndarray] = {}
     for step in steps:

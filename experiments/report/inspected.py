@@ -48,7 +48,7 @@ class Inspected:
         self.last_step = max([1, *(run.record.step for run in comparison.runs)])
         self.ends: dict[int, Ends] = {}
         for combination in comparison.combinations:
-            run, steps = combination.shown, list(combination.shown.inspections())
+            run, steps = combination.shown, list(combination.shown.inspections)
             if steps:
                 start = run.inspection(steps[0], "kernel")
                 end = run.inspection(steps[-1], "kernel", BY_CLASS, "labels")
@@ -59,7 +59,7 @@ class Inspected:
     def film_steps(self) -> list[int]:
         """The steps at which a shown run was inspected; at most 40 of them, evenly spaced."""
         shown = [combination.shown for combination in self.comparison.combinations]
-        steps = sorted({step for run in shown for step in run.inspections()})
+        steps = sorted({step for run in shown for step in run.inspections})
         if len(steps) > MOST_FRAMES:
             indices = np.linspace(0, len(steps) - 1, MOST_FRAMES).round().astype(int)
             steps = [steps[index] for index in indices]

@@ -71,6 +71,7 @@ def render(comparison: Comparison, output: Path) -> str:
     # Browsers hash the script as it is in the page, so no character may be added to it.
     script = (HERE / "report.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    figures = _figures(comparison)  # First, because damaged files are found while drawing.
     return environment.get_template("report.html").render(
         policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
@@ -78,7 +79,7 @@ def render(comparison: Comparison, output: Path) -> str:
         script=Markup(script),
         phrases=command_phrases,
         **_texts(comparison, output),
-        **_figures(comparison),
+        **figures,
     )
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.report.data import TUNING, UNREADABLE, Comparison, ReportError, Run
+from experiments.report.data import TUNING, Comparison, ReportError, Run
 from experiments.report.grouping import combine
+from lenet import cli, reading
 from lenet.diagnosis import Record, Series, options_of
 from lenet.diagnostics import DIAGNOSTICS
-from lenet.recording import runs
+from lenet.recording import inspections, metrics, runs
 from lenet.recording.projector import LABELS
 
 GRID = "grid.json"
+MAXIMUM_TABLE = 10_000_000  # Bytes. The table has 1,000 rows.
 
 
 def read_comparison(folder: Path | str) -> Comparison:
@@ -42,10 +44,10 @@ def read_comparison(folder: Path | str) -> Comparison:
         if (entry / runs.CONFIG).is_file():
             try:
                 readable.append(read_run(entry))
-            except UNREADABLE as error:
+            except (OSError, ValueError) as error:
                 notes.append(f"{entry.name} is left out: {error}")
         elif (entry / runs.STATUS).is_file():
-            reason = _read_json(entry / runs.STATUS).get("error") or "no reason was recorded"
+            reason = _read(runs.read_status, entry, notes).get("error") or "no reason was recorded"
             notes.append(f"{entry.name} failed before training began: {reason}")
     if not readable:
         detail = f" ({notes[0]})" if notes else ""
@@ -54,7 +56,10 @@ def read_comparison(folder: Path | str) -> Comparison:
             "e.g. summary_logs/demo."
         )
     _check_one_dataset(folder, readable)
-    return Comparison(folder, combine(readable), _read_json(folder / GRID), tuple(notes))
+    grid: dict[str, Any] = {}
+    if (folder / GRID).exists():
+        grid = _read(reading.read_json, folder / GRID, notes)
+    return Comparison(folder, combine(readable), grid, tuple(notes))
 
 
 def read_run(folder: Path) -> Run:
@@ -64,18 +69,21 @@ def read_run(folder: Path) -> Run:
         ValueError: its `config.json` is damaged.
     """
     saved, dataset = runs.read_config(folder)
-    size = int(dataset.get("train") or 1)
-    images = size + int(dataset.get("validation") or 0)
+    size = dataset.get("train") or 1
+    images = size + (dataset.get("validation") or 0)
     config = saved.resolved(images)  # An older run may lack an option.
-    environment = _read_json(folder / runs.CONFIG).get("environment", {})
-    status = _read_json(folder / runs.STATUS)
+    problems: list[str] = []
+    environment = reading.read_json(folder / runs.CONFIG).get("environment")
+    if not isinstance(environment, dict):
+        environment = {}
+    status = _read(runs.read_status, folder, problems)
     state = status.get("state", "unknown")
     if state == "running" and not _is_locked(folder):
         state = "stopped"
-    curves = _read_metrics(folder / runs.METRICS)
-    diagnostics = _read_diagnostics(folder / runs.INSPECTIONS)
-    sizes, units = _read_layers(folder / runs.INSPECTIONS)
-    batch = int(config.batch_size or 1)
+    curves = _read_metrics(folder / runs.METRICS, problems)
+    diagnostics, readable = _read_diagnostics(folder / runs.INSPECTIONS, problems)
+    sizes, units = _read_layers(readable)
+    batch = config.batch_size or 1
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
     record = Record(
         state=state,
@@ -91,14 +99,14 @@ def read_run(folder: Path) -> Run:
         kernel_sizes=sizes,
         units=units,
         train_images=images,
-        test_images=int(dataset.get("test") or 0),
+        test_images=dataset.get("test") or 0,
         only_answer=_only_answer(folder) if state == "done" else "",
         validation_loss=curves["validation_loss"],
         validation_accuracy=curves["validation_accuracy"],
         best_step=status.get("best_step"),
         **options_of(config),
     )
-    return Run(folder, config, dataset, environment, status, state, record)
+    return Run(folder, config, dataset, environment, status, state, record, readable, problems)
 
 
 def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
@@ -117,22 +125,18 @@ def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
         )
 
 
-def _read_metrics(path: Path) -> dict[str, Series]:
-    """The curves of `metrics.csv`. A line that is incomplete after a crash is skipped."""
-    points: dict[str, list[tuple[int, float, float]]] = {
-        "train": [],
-        "test": [],
-        "validation": [],
-    }
-    if path.is_file():
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                try:
-                    point = int(row["step"]), float(row["loss"]), float(row["accuracy"])
-                except (TypeError, ValueError, KeyError):
-                    continue
-                if row["split"] in points:
-                    points[row["split"]].append(point)
+def _read_metrics(path: Path, problems: list[str]) -> dict[str, Series]:
+    """The curves of `metrics.csv`. Damaged lines are skipped."""
+    points: dict[str, list[tuple[int, float, float]]] = {split: [] for split in metrics.SPLITS}
+    try:
+        rows, damaged = metrics.read(path) if path.exists() else ([], 0)
+    except (OSError, ValueError) as error:
+        rows, damaged = [], 0
+        problems.append(str(error))
+    if damaged:
+        problems.append(f"{path} is damaged: {damaged:,} lines cannot be read.")
+    for step, _, split, loss, accuracy in rows:
+        points[split].append((step, loss, accuracy))
     curves = {}
     for split, measured in points.items():
         columns = np.array(measured, float).reshape(-1, 3)
@@ -142,51 +146,61 @@ def _read_metrics(path: Path) -> dict[str, Series]:
     return curves
 
 
-def _read_diagnostics(folder: Path) -> dict[str, dict[str, Series]]:
-    """The diagnostics of all inspections, by kind and then by layer, in order of depth."""
+def _read_diagnostics(
+    folder: Path, problems: list[str]
+) -> tuple[dict[str, dict[str, Series]], dict[int, Path]]:
+    """The diagnostics of all inspections, by kind and then by layer, in order of depth.
+
+    Returns:
+        The diagnostics, and the files of the inspections that can be read, by step.
+    """
     points: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for path in sorted(folder.glob("step-*.npz")):
+    readable: dict[int, Path] = {}
+    for step, path in inspections.paths(folder).items():
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                for name in arrays.files:
-                    layer, _, kind = name.rpartition("/")
-                    if kind in DIAGNOSTICS:
-                        point = int(path.stem.removeprefix("step-")), float(arrays[name])
-                        points.setdefault(kind, {}).setdefault(layer, []).append(point)
-        except UNREADABLE:
+            arrays = inspections.load(path, lambda name: name.rpartition("/")[2] in DIAGNOSTICS)
+        except (OSError, ValueError) as error:
+            problems.append(f"An inspection is left out: {error}")
             continue
-    return {
+        readable[step] = path
+        for name, array in arrays.items():
+            layer, _, kind = name.rpartition("/")
+            points.setdefault(kind, {}).setdefault(layer, []).append((step, float(array)))
+    curves = {
         kind: {
             layer: (np.array([s for s, _ in series]), np.array([v for _, v in series]))
             for layer, series in layers.items()
         }
         for kind, layers in points.items()
     }
+    return curves, readable
 
 
-def _read_layers(folder: Path) -> tuple[dict[str, float], dict[str, int]]:
-    """By layer: the L2 norm of the kernel at the first inspection, and the number of units."""
+def _read_layers(readable: Mapping[int, Path]) -> tuple[dict[str, float], dict[str, int]]:
+    """By layer: the L2 norm of the kernel at the first inspection, and the number of units.
+
+    Args:
+        readable: the files of the inspections that can be read, by step, in ascending order.
+    """
     sizes, units = {}, {}
-    for path in sorted(folder.glob("step-*.npz"))[:1]:
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                for name in arrays.files:
-                    layer, _, kind = name.rpartition("/")
-                    if kind == "kernel":
-                        sizes[layer] = float(np.linalg.norm(arrays[name]))
-                    elif kind == "bias":
-                        units[layer] = int(arrays[name].size)
-        except UNREADABLE:
-            continue
+    for path in list(readable.values())[:1]:
+        with contextlib.suppress(OSError, ValueError):
+            arrays = inspections.load(path, lambda name: name.endswith(("/kernel", "/bias")))
+            for name, array in arrays.items():
+                layer, _, kind = name.rpartition("/")
+                if kind == "kernel":
+                    sizes[layer] = float(np.linalg.norm(array))
+                else:
+                    units[layer] = array.size
     return sizes, units
 
 
 def _only_answer(folder: Path) -> str:
     """The class that the network predicts for all test images in the projector's table, or ""."""
     try:
-        with (folder / "test" / LABELS).open(newline="") as file:
-            answers = {row["predicted"] for row in csv.DictReader(file, delimiter="\t")}
-    except (OSError, KeyError, csv.Error):
+        lines = reading.read_bytes(folder / "test" / LABELS, MAXIMUM_TABLE).decode().split("\n")
+        answers = {row["predicted"] for row in csv.DictReader(lines, delimiter="\t")}
+    except (OSError, ValueError, KeyError, csv.Error):
         return ""
     return answers.pop() if len(answers) == 1 else ""
 
@@ -194,19 +208,21 @@ def _only_answer(folder: Path) -> str:
 def _is_locked(folder: Path) -> bool:
     """Whether a process on this machine holds the run's lock."""
     try:
-        with (folder / runs.LOCK).open() as file:
+        with reading.open_file(folder / runs.LOCK) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False
     return False
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file; {} if it is missing or damaged."""
+def _read(
+    read: Callable[[Path], dict[str, Any]], path: Path, problems: list[str]
+) -> dict[str, Any]:
+    """What a function reads from a path; {} if the file is damaged, which is added to the problems."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return read(path)
+    except (OSError, ValueError) as error:
+        problems.append(cli.describe(error))
         return {}
-    return content if isinstance(content, dict) else {}

@@ -147,8 +147,8 @@ def facts(comparison: Comparison) -> dict[str, str]:
     epochs = sorted({run.config.epochs or 0 for run in runs})
     batches = sorted({run.config.batch_size or 0 for run in runs})
     table = {
-        "Data set": f"{_dataset_title(comparison)}: {dataset.get('train', 0):,} training and "
-        f"{dataset.get('test', 0):,} test images of {shape} pixels",
+        "Data set": f"{_dataset_title(comparison)}: {dataset.get('train') or 0:,} training and "
+        f"{dataset.get('test') or 0:,} test images of {shape} pixels",
         **_validation(comparison),
         "Classes": f"{len(classes)}: {listed}",
         "Combinations": f"{len(comparison.combinations)}, "
@@ -272,7 +272,7 @@ def _tuned_rates(chosen: Mapping[str, Mapping[str, Any]]) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """What is missing or unfinished, and what limits the answers."""
-    sentences = list(comparison.notes)
+    sentences = [*comparison.notes, *(text for run in comparison.runs for text in run.problems)]
     if not comparison.grid:
         sentences.append(
             "This folder has no grid.json, so its runs do not come from a single grid command. "
@@ -281,9 +281,11 @@ def notes(comparison: Comparison) -> list[str]:
     planned = comparison.grid.get("combinations")
     names = {run.folder.name for run in comparison.runs}
     missing = [
-        str(entry["folder"])
+        entry["folder"]
         for entry in (planned if isinstance(planned, list) else ())
-        if isinstance(entry, Mapping) and "folder" in entry and entry["folder"] not in names
+        if isinstance(entry, Mapping)
+        and isinstance(entry.get("folder"), str)
+        and entry["folder"] not in names
     ]
     if missing:
         sentences.append(
@@ -296,7 +298,7 @@ def notes(comparison: Comparison) -> list[str]:
             f"Not all runs have finished: of {len(comparison.runs)} runs, {states}. The leader "
             "board counts only finished runs."
         )
-    without = [run.folder.name for run in comparison.runs if not run.inspections()]
+    without = [run.folder.name for run in comparison.runs if not run.inspections]
     if without:
         sentences.append(
             f"No inspections in {first_few(without)}. This page cannot show the kernels, maps and "

@@ -8,15 +8,16 @@ from 0 to 9, then 32 rows of 32 pixels of red, then of green, then of blue.
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 import zlib
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from lenet.data.idx import GZIP_MAGIC
 from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
+from lenet.reading import open_file, read_bytes
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer",
@@ -33,6 +34,17 @@ TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 SIDE, CHANNELS = 32, 3
 RECORD = 1 + SIDE * SIDE * CHANNELS
 MAXIMUM_BYTES = 10_000 * RECORD  # The maximum size of one batch.
+MAXIMUM_ARCHIVE = len(BATCHES) * MAXIMUM_BYTES + 2**20  # Bytes, with the other files.
+# What the tar module raises on damaged archives. Headers that refer to headers are read recursively.
+ARCHIVE_ERRORS = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def find_cifar10(path: Path) -> Path | None:
@@ -112,7 +124,7 @@ def _records(content: bytes, source: str) -> np.ndarray:
 
 def _from_folder(folder: Path) -> dict[str, bytes]:
     paths = [folder / name for name in BATCHES]
-    return {path.name: path.read_bytes() for path in paths if path.is_file()}
+    return {path.name: read_bytes(path, MAXIMUM_BYTES) for path in paths if path.is_file()}
 
 
 def _from_archive(path: Path) -> dict[str, bytes]:
@@ -120,7 +132,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
     try:
         # Read as a stream, so that at most one batch is in memory besides the result, and with
         # gzip's own reader, because tarfile's does not check the checksum at the end.
-        with _decompressed(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        with _Stream(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name not in BATCHES or not member.isreg():
@@ -132,17 +144,33 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                 batches[name] = file.read()
             while stream.read(2**20):
                 pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         raise ValueError(
             f"Expected {path} to be a complete archive of CIFAR-10: {error}. Download it again."
         ) from error
     return batches
 
 
-def _decompressed(path: Path) -> gzip.GzipFile | BufferedReader:
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == GZIP_MAGIC
-    return gzip.open(path) if is_gzip else path.open("rb")
+class _Stream(io.RawIOBase):
+    """The bytes of an archive after decompression, up to `MAXIMUM_ARCHIVE`."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open_file(path)
+        is_gzip = self._file.read(2) == GZIP_MAGIC
+        self._file.seek(0)
+        self._bytes = gzip.GzipFile(fileobj=self._file) if is_gzip else self._file
+        self._left = MAXIMUM_ARCHIVE
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._bytes.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError(f"it contains more than {MAXIMUM_ARCHIVE:,} bytes")
+        return content
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 READER = Reader(

@@ -20,6 +20,7 @@ from lenet.data.image_files import (
     read_header,
 )
 from lenet.data.layouts import ImageFile
+from lenet.reading import free_memory
 from lenet.registry import FOLDER_IMAGE_SIZE, Resize
 
 Result = TypeVar("Result")
@@ -118,7 +119,7 @@ def check_memory(count: int, size: int, channels: int) -> None:
     Raises:
         ValueError: they do not fit; the message suggests a size that does.
     """
-    needed, available = count * size**2 * channels, _available_bytes()
+    needed, available = count * size**2 * channels, free_memory()
     if 2 * needed > available:
         fitting = math.isqrt(available // (2 * count * channels))
         raise ValueError(
@@ -155,14 +156,3 @@ def _in_parallel(
     finally:
         # After an interrupt, this does not wait for work that has not started yet.
         pool.shutdown(cancel_futures=True)
-
-
-def _available_bytes() -> int:
-    """Memory that is free without swapping, within the limit of a container."""
-    import psutil
-
-    available = psutil.virtual_memory().available
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (number := limit.read_text().strip()).isdecimal():
-        available = min(available, int(number))
-    return available

@@ -12,9 +12,11 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from lenet import reading
 from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 
 IDX_FILES = {
@@ -91,49 +93,47 @@ def read_idx(path: Path | str) -> np.ndarray:
         ValueError: the file is not an IDX file, its gzip is damaged, or it has more or
             fewer bytes than stated in its header; the message names the file.
     """
-    content = Path(path).read_bytes()
-    if content.startswith(GZIP_MAGIC):
+    path = Path(path)
+    with reading.open_file(path) as file:
+        is_gzip = file.read(2) == GZIP_MAGIC
+        file.seek(0)
         try:
-            content = gzip.decompress(content)
+            return _read(gzip.GzipFile(fileobj=file) if is_gzip else file, path)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(
                 f"Expected {path} to be a complete gzip file. It is truncated or damaged "
                 f"({error}). Get the file again."
             ) from error
-    return parse_idx(content, str(path))
 
 
-def parse_idx(content: bytes, source: str) -> np.ndarray:
-    """Decodes the bytes of an IDX file.
-
-    Args:
-        source: the origin of the bytes, for error messages.
-
-    Raises:
-        ValueError: as `read_idx`.
-    """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in DTYPES:
+def _read(stream: BinaryIO | gzip.GzipFile, path: Path) -> np.ndarray:
+    """Reads the header first, and then exactly as many bytes as the header says."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES:
         raise ValueError(
-            f"Expected {source} to be an IDX file (two zero bytes, then a type). "
-            f"Received: {content[:4].hex(' ') or 'an empty file'}"
+            f"Expected {path} to be an IDX file (two zero bytes, then a type). "
+            f"Received: {magic.hex(' ') or 'an empty file'}"
         )
-    dtype, rank = DTYPES[content[2]], content[3]
-    start = 4 + 4 * rank
-    if len(content) < start:
+    dtype, rank = DTYPES[magic[2]], magic[3]
+    dimensions = stream.read(4 * rank)
+    if len(dimensions) < 4 * rank:
         raise ValueError(
-            f"Expected {source} to have {rank} dimensions. Received: a file truncated inside its "
+            f"Expected {path} to have {rank} dimensions. Received: a file truncated inside its "
             "header. Get the file again."
         )
-    shape = struct.unpack(f">{rank}I", content[4:start])
-    expected, received = math.prod(shape) * dtype.itemsize, len(content) - start
-    if expected != received:
+    shape = struct.unpack(f">{rank}I", dimensions)
+    size, stored = math.prod(shape) * dtype.itemsize, path.stat().st_size
+    most = size if isinstance(stream, gzip.GzipFile) else min(size, stored)
+    reading.check_size(most, stored, path)
+    content = reading.read_at_most(stream, most)
+    has_more = bool(stream.read(1))
+    if len(content) != size or has_more:
         raise ValueError(
-            f"Expected {source} to contain {expected:,} bytes of data, as its header says "
-            f"({' x '.join(map(str, shape))}). Received: {received:,} bytes. Get the file again."
+            f"Expected {path} to contain {size:,} bytes of data, as its header says "
+            f"({' x '.join(map(str, shape))}). "
+            f"Received: {'more' if has_more else f'{len(content):,} bytes'}. Get the file again."
         )
-    return (
-        np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
-    )
+    return content.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def write_idx(path: Path | str, array: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from lenet.reading import special_kind
 from lenet.registry import Resize
 
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -94,6 +95,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         BadImageError: as `decode`, for any error here or in the `with` block.
     """
     try:
+        if (kind := special_kind(path)) is not None:
+            raise BadImageError(f"is {kind}, not a file")
         if path.stat().st_size > MAXIMUM_BYTES:
             raise BadImageError(f"has more than {MAXIMUM_BYTES:,} bytes")
         with Image.open(path, formats=PILLOW_FORMATS) as image:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
-import numpy as np
-
+from lenet import reading
 from lenet.data.reader import FolderOptions, RawImages, RawSplit, Reader
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+MOST_NAMES, LONGEST_NAME = 10, 60  # In an error message.
 
 
 def find_npz(path: Path) -> Path | None:
@@ -34,25 +33,18 @@ def read_npz(path: Path, _: FolderOptions) -> RawImages:
     """Reads the four arrays, without pickle.
 
     Raises:
+        OSError: the file cannot be opened.
         ValueError: the file is not an .npz file, is damaged, or lacks an array.
     """
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"Expected {path} to be an .npz file. Received: a different kind of file, or a "
-            "truncated one. Get the file again."
-        )
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive)
-            complete = set(ARRAYS) <= set(names)
-            arrays = {name: archive[name] for name in ARRAYS} if complete else {}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"Expected {path} to be a complete .npz file: {error}") from error
-    if not complete:
+    names = reading.array_names(path)
+    if not set(ARRAYS) <= set(names):
+        listed = [name[:LONGEST_NAME] for name in names[:MOST_NAMES]]
+        more = ["…"] if len(names) > MOST_NAMES else []
         raise ValueError(
             f"Expected {path} to contain the arrays {', '.join(ARRAYS)}. "
-            f"Received: {', '.join(names) or 'none'}. Save the images and labels under these names."
+            f"Received: {', '.join(listed + more) or 'none'}. Save the images and labels under these names."
         )
+    arrays = reading.read_arrays(path, ARRAYS.__contains__)
     train, test = (
         RawSplit(
             arrays[f"x_{split}"],

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from lenet import reading
 from lenet.data.centring import bounding_box, centred_by_mass, scaled_to_box, to_uint8
 from lenet.data.image_files import KINDS, BadImageError, flatten, open_image
 from lenet.data.ink import (
@@ -79,7 +80,7 @@ def read_picture(path: Path) -> np.ndarray:
         OSError: the file does not exist or cannot be read.
         ValueError: it is not an image, is damaged, or has too many pixels to decode safely.
     """
-    with path.open("rb"):
+    with reading.open_file(path):
         pass  # For a missing or forbidden file, the error of the operating system is the clearest.
     try:
         with warnings.catch_warnings():

@@ -19,8 +19,8 @@ def given(*advice: Advice | None) -> tuple[Advice, ...]:
 
 
 def smaller_rate(record: Record) -> Advice:
-    """Against updates that are too large."""
-    if record.learning_rate > 10 * record.usual_rate:
+    """Against updates that are too large. A rate far from the usual one is not the way."""
+    if not record.usual_rate / 10 <= record.learning_rate <= 10 * record.usual_rate:
         return _usual_rate(record)
     changes = {"learning_rate": record.learning_rate / 10}
     return Advice("Try a learning rate ten times smaller", changes)

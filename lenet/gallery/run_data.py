@@ -184,7 +184,7 @@ class RunData:
     @cached_property
     def recorded(self) -> dict[int, dict[str, np.ndarray]]:
         """What the run's inspections recorded, by step, up to the checkpoint shown."""
-        everything = inspections.load_all(self.run.path / runs.INSPECTIONS)
+        everything = inspections.load_all(self.run.path / runs.INSPECTIONS, self.warn)
         return {step: arrays for step, arrays in everything.items() if step <= self.run.step}
 
     def diagram(self) -> bytes | None:

@@ -7,17 +7,18 @@ sha256 in `manifest.json`. Then the folder is renamed. The arrays are plain npz 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import shutil
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenet import files
+from lenet import files, reading
 from lenet.recording import runs
 
 if TYPE_CHECKING:
@@ -44,11 +45,19 @@ class Checkpoint:
 
     def model_arrays(self) -> dict[str, np.ndarray]:
         """The model's variables by path, e.g. "conv1/kernel"."""
-        return _read_arrays(self.path / MODEL)
+        return reading.read_arrays(self.path / MODEL)
+
+    def evaluations(self, key: str = "evaluations") -> list[tuple[int, float, float]]:
+        """Step, loss and accuracy of all evaluations before it was saved.
+
+        Args:
+            key: "evaluations" for those on the test images, or "validation".
+        """
+        return [(step, loss, accuracy) for step, loss, accuracy in self.state.get(key, [])]
 
     def optimizer_arrays(self) -> dict[str, np.ndarray]:
         """The optimizer's variables by path, e.g. "lenet_conv1_kernel_momentum"."""
-        return _read_arrays(self.path / OPTIMIZER)
+        return reading.read_arrays(self.path / OPTIMIZER)
 
 
 def save(
@@ -79,10 +88,10 @@ def save(
         folder.mkdir(parents=True)
         files.sync_folder(folder.parent)
     target = folder / runs.step_name(step)
-    if target.exists() and _problem(target) is None:
+    if target.exists() and _problem(target, step) is None:
         return target
     temporary = folder / f"{files.PREFIX}{target.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    files.remove(temporary)
     temporary.mkdir()
     try:
         contents = {
@@ -101,18 +110,29 @@ def save(
         for name, content in contents.items():
             files.write_durably(temporary / name, content)
         files.sync_folder(temporary)
-        shutil.rmtree(target, ignore_errors=True)
+        files.remove(target)
         temporary.rename(target)
         files.sync_folder(folder)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            files.remove(temporary)
         raise
-    # Later checkpoints do not count: a resume skipped them because they are damaged.
-    saved = {each: path for each, path in runs.by_step(folder).items() if each <= step}
-    for older in list(saved)[:-keep]:
-        if older != best_step:
-            shutil.rmtree(saved[older], ignore_errors=True)
+    _remove_older(folder, step, keep, best_step)
     return target
+
+
+def _remove_older(folder: Path, step: int, keep: int, best_step: int | None) -> None:
+    """Keeps the newest valid checkpoints up to a step and the best one, and removes older ones.
+
+    Later checkpoints do not count: a resume skipped them because they are damaged.
+    """
+    valid = 0
+    for saved_step, path in reversed(runs.by_step(folder).items()):
+        if valid >= keep and saved_step != best_step:
+            with contextlib.suppress(OSError):
+                files.remove(path)
+        elif valid < keep and saved_step <= step and _problem(path, saved_step) is None:
+            valid += 1
 
 
 def newest_valid(folder: Path) -> Checkpoint | None:
@@ -126,9 +146,9 @@ def newest_valid(folder: Path) -> Checkpoint | None:
     """
     skipped: list[str] = []
     for step, path in reversed(runs.by_step(folder).items()):
-        problem = _problem(path)
+        problem = _problem(path, step)
         if problem is None:
-            state = json.loads((path / STATE).read_bytes())
+            state = reading.read_json(path / STATE)
             return Checkpoint(path, step, state, tuple(skipped))
         skipped.append(f"{path.name}: {problem}")
     if skipped:
@@ -150,7 +170,7 @@ def best_or_newest(folder: Path) -> Checkpoint | None:
     if newest is None or best_step in (None, newest.step):
         return newest
     path = folder / runs.step_name(best_step)
-    problem = _problem(path)
+    problem = _problem(path, best_step)
     if problem is not None:
         return replace(newest, skipped=(*newest.skipped, f"{path.name}: {problem}"))
     return replace(newest, path=path, step=best_step)
@@ -181,20 +201,29 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _problem(path: Path) -> str | None:
-    """The reason why a checkpoint is not valid, or None."""
+def _problem(path: Path, step: int) -> str | None:
+    """The reason why the checkpoint of a step is not valid, or None."""
+    if not path.is_dir():
+        return "it is not a folder"
+    name = MANIFEST
     try:
-        files = json.loads((path / MANIFEST).read_bytes())["files"]
-        for name in (MODEL, OPTIMIZER, STATE):
-            content = (path / name).read_bytes()
-            if len(content) != files[name]["size"]:
-                return f"{name} has {len(content):,} bytes, not {files[name]['size']:,}"
-            if hashlib.sha256(content).hexdigest() != files[name]["sha256"]:
-                return f"{name} is damaged (its sha256 is wrong)"
+        manifest = reading.read_json(path / MANIFEST)
+        listed = {name: manifest["files"][name] for name in (MODEL, OPTIMIZER, STATE)}
+        if manifest["step"] != step:
+            return f"it is the checkpoint of step {int(manifest['step']):,} under a different name"
+        for name, expected in listed.items():
+            with reading.open_file(path / name) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != expected["size"]:
+                    return f"{name} has {size:,} bytes, not {int(expected['size']):,}"
+                if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
+                    return f"{name} is damaged (its sha256 is wrong)"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{MANIFEST} cannot be read ({type(error).__name__})"
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return f"{name} cannot be read"
     return None
 
 
@@ -214,20 +243,15 @@ def _key(variable: Any) -> str:
     return variable.path.split("/", 1)[-1]
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
 def _assign(variables: list[Any], arrays: dict[str, np.ndarray], path: Path) -> None:
-    expected = {_key(variable): tuple(variable.shape) for variable in variables}
-    received = {name: array.shape for name, array in arrays.items()}
+    expected = {_key(v): (tuple(v.shape), np.dtype(v.dtype)) for v in variables}
+    received = {name: (array.shape, array.dtype) for name, array in arrays.items()}
     if expected != received:
         different = sorted(
             name for name in expected | received if expected.get(name) != received.get(name)
         )
         raise ValueError(
-            f"{path} does not fit this network. These differ in name or shape: {', '.join(different)}."
+            f"{path} does not fit this network. These differ in name, shape or type: {', '.join(different)}."
         )
     for variable in variables:
         variable.assign(arrays[_key(variable)])

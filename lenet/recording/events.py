@@ -8,23 +8,27 @@ failure. Reading stops at both.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from lenet import files
+from lenet import files, reading
 
 PATTERN = "events.out.tfevents.*"
 
 
-def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
+def read_tensors(
+    folder: Path | str, tags: Collection[str] | None = None
+) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
     """Reads everything that one writer wrote.
 
     Args:
         folder: e.g. `RUN/train`.
+        tags: read only these; default: all.
 
     Returns:
         For each tag the steps, int64 [n], ascending, and the n values: scalars as arrays of
@@ -40,24 +44,30 @@ def read_tensors(folder: Path | str) -> dict[str, tuple[np.ndarray, list[np.ndar
     for path in event_files(folder):
         for event, _ in _read_events(path):
             for value in event.summary.value:
-                if value.HasField("tensor"):
-                    array = tensor_util.make_ndarray(value.tensor)
-                    found.setdefault(value.tag, {})[event.step] = array
+                if value.HasField("tensor") and (tags is None or value.tag in tags):
+                    with contextlib.suppress(TypeError, ValueError):  # A damaged value.
+                        array = tensor_util.make_ndarray(value.tensor)
+                        found.setdefault(value.tag, {})[event.step] = array
     return {
         tag: (np.array(sorted(by_step), np.int64), [by_step[step] for step in sorted(by_step)])
         for tag, by_step in found.items()
     }
 
 
-def read_scalars(folder: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def read_scalars(
+    folder: Path | str, tags: Collection[str] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Reads the scalars of one writer: for each tag, steps int64 [n] and values float32 [n].
+
+    Args:
+        tags: read only these; default: all.
 
     Raises:
         FileNotFoundError: the folder contains no event file.
     """
     return {
         tag: (steps, np.array(values, np.float32))
-        for tag, (steps, values) in read_tensors(folder).items()
+        for tag, (steps, values) in read_tensors(folder, tags).items()
         if all(value.shape == () and value.dtype == np.float32 for value in values)
     }
 
@@ -144,10 +154,11 @@ def _read_events(path: Path) -> Iterator[tuple[object, bytes]]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-    with path.open("rb") as file:
+    with reading.open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
         while len(header := file.read(12)) == 12:
             length, checksum = struct.unpack("<QI", header)
-            if checksum != masked_crc32c(header[:8]):
+            if checksum != masked_crc32c(header[:8]) or length > size:
                 return
             body = file.read(length + 4)
             if len(body) != length + 4:

@@ -6,18 +6,29 @@ Every inspection of every run on a data set uses the same probe images, so that 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lenet import files
+from lenet import files, reading
+from lenet.diagnostics import DIAGNOSTICS
 from lenet.recording import runs
 
 # Larger kernels (a fully connected layer on large photographs) are not saved.
 MAXIMUM_SAVED = 1_000_000
+# The possible numbers of dimensions of each kind of array. Diagnostics are single numbers.
+DIMENSIONS = {
+    "kernel": (2, 4),
+    "bias": (1,),
+    "feature_maps": (3,),
+    "pre_activations": (3,),
+    "class_means": (2,),
+    "by_class": (2,),
+    "labels": (1,),
+}
 
 
 @dataclass(frozen=True)
@@ -108,17 +119,60 @@ def paths(folder: Path | str) -> dict[int, Path]:
     return runs.by_step(folder, ".npz")
 
 
-def load_all(folder: Path | str) -> dict[int, dict[str, np.ndarray]]:
-    """Reads all inspections of a run, by step, ascending; see `save` for the names."""
-    recorded = {}
+def load(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, np.ndarray]:
+    """Reads one inspection; see `save` for the names.
+
+    Args:
+        wanted: returns whether to read the array with a name.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is damaged; the message names it.
+    """
+    arrays = reading.read_arrays(path, wanted)
+    for name, array in arrays.items():
+        kind = name.rpartition("/")[2]
+        known = (0,) if kind in DIAGNOSTICS else DIMENSIONS.get(kind, (array.ndim,))
+        if array.ndim not in known or array.dtype.kind not in "iuf":
+            raise ValueError(f"{path} is damaged: {name} is {array.dtype} {list(array.shape)}")
+    features = [array for name, array in arrays.items() if name.endswith("/by_class")]
+    if "labels" in arrays and any(len(array) != len(arrays["labels"]) for array in features):
+        raise ValueError(f"{path} is damaged: its features and labels differ in number")
+    return arrays
+
+
+def load_all(
+    folder: Path | str, warn: Callable[[str], None] = print
+) -> dict[int, dict[str, np.ndarray]]:
+    """Reads all inspections of a run, by step, ascending; see `save` for the names.
+
+    Args:
+        warn: called with a message for each inspection that is damaged and therefore left out.
+    """
+    recorded: dict[int, dict[str, np.ndarray]] = {}
     for step, path in paths(folder).items():
-        with np.load(path, allow_pickle=False) as arrays:
-            recorded[step] = dict(arrays)
+        try:
+            arrays = load(path)
+            _check_same_shapes(path, arrays, recorded)
+        except (OSError, ValueError) as error:
+            warn(f"left out a damaged inspection: {error}")
+        else:
+            recorded[step] = arrays
     return recorded
+
+
+def _check_same_shapes(
+    path: Path, arrays: dict[str, np.ndarray], recorded: dict[int, dict[str, np.ndarray]]
+) -> None:
+    """Raises a ValueError if an array's shape differs from that in an earlier inspection."""
+    first = next(iter(recorded.values()), {})
+    for name in arrays.keys() & first.keys():
+        if arrays[name].shape != first[name].shape:
+            raise ValueError(f"{path} is damaged: {name} has the shape {list(arrays[name].shape)}")
 
 
 def cut_after(folder: Path, step: int) -> None:
     """Removes the inspections after a step."""
     for later, path in paths(folder).items():
         if later > step:
-            path.unlink()
+            files.remove(path)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
-import io
-import json
 import math
 import os
 import re
@@ -14,16 +12,59 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from lenet import files
+from lenet import files, reading
 from lenet.config import TrainConfig
-from lenet.option_checks import OnResume
+from lenet.option_checks import Check, OnResume, expect, fits
 from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
+LARGEST_IMAGE = 10_000  # Pixels, of one side.
 CHECKPOINTS, INSPECTIONS, FIGURES = "checkpoints", "inspections", "figures"
 METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
+STATES = ("running", "done", "interrupted", "diverged", "failed")
+TEXT = Check("a text", lambda value: isinstance(value, str))
+COUNT = Check("a whole number of at least 0", lambda value: fits(value, int) and value >= 0)
+NUMBER = Check("a number of at least 0", lambda value: fits(value, float) and value >= 0)
+# The entries of config.json's "dataset" and of status.json.
+DATASET_CHECKS = {
+    "name": TEXT,
+    "sha256": TEXT,
+    "class_names": Check(
+        "at least two texts",
+        lambda value: isinstance(value, list) and len(value) > 1 and all(map(TEXT.holds, value)),
+    ),
+    "image_shape": Check(
+        "height, width and channels",
+        lambda value: (
+            isinstance(value, list)
+            and len(value) == 3
+            and all(fits(size, int) and 0 < size <= LARGEST_IMAGE for size in value)
+        ),
+    ),
+    "train": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
+    "validation": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
+    "test": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
+    "mean": Check(
+        "one number for each channel",
+        lambda value: value is None or (isinstance(value, list) and all(map(NUMBER.holds, value))),
+    ),
+}
+STATUS_CHECKS = {
+    "state": Check(f"one of {', '.join(STATES)}", lambda value: value in STATES),
+    "step": COUNT,
+    "epoch": COUNT,
+    "test_loss": NUMBER,
+    "test_accuracy": Check("from 0 to 1", lambda value: fits(value, float) and 0 <= value <= 1),
+    "validation_loss": NUMBER,
+    "validation_accuracy": NUMBER,
+    "best_step": COUNT,
+    "seconds": NUMBER,
+    "images_per_second": NUMBER,
+    "weights_sha256": TEXT,
+    "error": TEXT,
+}
 
 
 class RunError(ValueError):
@@ -76,9 +117,8 @@ def locked(run: Path) -> Iterator[None]:
         RunError: another process holds the lock, or the disk does not support locks.
         OSError: the lock's file cannot be written.
     """
-    with files.naming(run / LOCK):
-        opened = (run / LOCK).open("a+")
-    with opened as file:
+    check_links(run)
+    with _open_lock(run / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,6 +137,33 @@ def locked(run: Path) -> Iterator[None]:
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), f"{os.getpid()}\n".encode())
         yield
+
+
+def _open_lock(path: Path) -> TextIO:
+    try:
+        with files.naming(path):
+            return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666), "r+")
+    except IsADirectoryError:
+        raise RunError(f"{path} is a folder, but it should be a file. Remove it.") from None
+
+
+def check_links(folder: Path) -> None:
+    """Checks that no link leads out of a folder, before a program writes to it.
+
+    Otherwise a folder from somebody else could change files anywhere on this computer.
+
+    Raises:
+        RunError: there is such a link; the message names it.
+    """
+    inside = folder.resolve()
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+                raise RunError(
+                    f"{path} is a link out of {folder}. Nothing is written to a folder with such "
+                    "a link. Replace the link by the files themselves, or remove it."
+                )
 
 
 def write_config(
@@ -126,12 +193,16 @@ def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
             f"There is no run in {run} (it has no {CONFIG}). Give the folder of a run, "
             "e.g. summary_logs/<run>."
         )
+    values = reading.read_json(run / CONFIG)
+    dataset = values.get("dataset")
     try:
-        values = json.loads((run / CONFIG).read_text())
-        dataset = values["dataset"]
+        expect("dataset", "an object", dataset, isinstance(dataset, dict))
+        assert isinstance(dataset, dict)
+        for name, check in DATASET_CHECKS.items():
+            expect(name, check.expected, dataset.get(name), check.holds(dataset.get(name)))
         name = dataset["name"] if dataset["name"] in KNOWN_DATASETS else "auto"
         return TrainConfig.from_json({**values, "dataset": name}), dataset
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{run / CONFIG} is damaged: {error}") from error
 
 
@@ -181,10 +252,23 @@ def write_status(run: Path, status: dict[str, Any]) -> None:
 
 
 def read_status(run: Path | str) -> dict[str, Any]:
-    """Reads `status.json`; {} if there is none yet."""
-    with contextlib.suppress(FileNotFoundError):
-        return json.loads((Path(run) / STATUS).read_text())
-    return {}
+    """Reads `status.json`; {} if there is none yet.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    run = Path(run)
+    try:
+        status = reading.read_json(run / STATUS)
+    except FileNotFoundError:
+        return {}
+    try:
+        for name, value in status.items():
+            if value is not None and name in STATUS_CHECKS:
+                expect(name, STATUS_CHECKS[name].expected, value, STATUS_CHECKS[name].holds(value))
+    except ValueError as error:
+        raise ValueError(f"{run / STATUS} is damaged: {error}") from error
+    return status
 
 
 def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]) -> None:
@@ -196,19 +280,6 @@ def append_metrics(run: Path, rows: Iterable[tuple[int, int, str, float, float]]
         if new:
             writer.writerow(METRICS_HEADER)
         writer.writerows(rows)
-
-
-def cut_metrics_after(run: Path, step: int) -> None:
-    """Removes the rows after a step, and an incomplete last line."""
-    path = run / METRICS
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(METRICS_HEADER)]
-    kept = [row for row in rows[1:] if int(row[0]) <= step]
-    content = io.StringIO()
-    csv.writer(content, lineterminator="\n").writerows([METRICS_HEADER, *kept])
-    files.write(path, content.getvalue())
 
 
 def step_name(step: int, suffix: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import keras
 
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
-from lenet.recording import checkpoints, events, inspections, runs
+from lenet.recording import checkpoints, events, inspections, metrics, runs
 from lenet.recording.checkpoints import Checkpoint
+from lenet.training.history import EpochSums
 
 
 def check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
@@ -42,9 +44,17 @@ def check_same_run(config: TrainConfig, dataset: Dataset, run: Path) -> None:
 
 
 def restore(
-    run: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    run: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    epoch_of: Callable[[int], int],
+    warn: Callable[[str], None],
 ) -> Checkpoint | None:
     """Restores the newest valid checkpoint, and removes what was recorded after it.
+
+    Args:
+        epoch_of: returns the epoch of a step.
+        warn: called with a message for each damaged file.
 
     Returns:
         The checkpoint; None if the run was interrupted before its first one. Training then
@@ -55,10 +65,34 @@ def restore(
     """
     checkpoint = checkpoints.newest_valid(run / runs.CHECKPOINTS)
     if checkpoint is not None:
+        _check_state(checkpoint)
+        for skipped in checkpoint.skipped:
+            warn(f"Skipped a damaged checkpoint: {skipped}")
         checkpoints.restore(checkpoint, model, optimizer)
     last_kept = checkpoint.step if checkpoint is not None else -1
-    runs.cut_metrics_after(run, last_kept)
+    evaluations = {}
+    if checkpoint is not None:
+        evaluations = {
+            "test": checkpoint.evaluations(),
+            "validation": checkpoint.evaluations("validation"),
+        }
+    if mended := metrics.mend(run, last_kept, evaluations, epoch_of):
+        warn(mended)
     inspections.cut_after(run / runs.INSPECTIONS, last_kept)
     for split in ("train", "test", "validation"):
         events.cut_after(run / split, last_kept)
     return checkpoint
+
+
+def _check_state(checkpoint: Checkpoint) -> None:
+    """Raises a RunError if a checkpoint lacks what the trainer needs to continue."""
+    try:
+        EpochSums(**checkpoint.state["epoch_sums"])
+        float(checkpoint.state["seconds"])
+        checkpoint.evaluations()
+        checkpoint.evaluations("validation")
+    except (KeyError, TypeError, ValueError) as error:
+        raise runs.RunError(
+            f"{checkpoint.path / checkpoints.STATE} is damaged. Remove the folder "
+            f"{checkpoint.path}, and resume again from the checkpoint before it."
+        ) from error

@@ -409,24 +409,26 @@ class Trainer:
 
     def _restore(self, run: Path) -> None:
         """Continues from the newest valid checkpoint."""
-        checkpoint = resuming.restore(run, self.model, self.optimizer)
+        checkpoint = resuming.restore(
+            run, self.model, self.optimizer, self.schedule.epoch_of, self.reporter.warn
+        )
         if checkpoint is not None:
-            for skipped in checkpoint.skipped:
-                self.reporter.warn(f"Skipped a damaged checkpoint: {skipped}")
             self.history.step = checkpoint.step
+            self.history.evaluations = checkpoint.evaluations()
             self._started -= checkpoint.state["seconds"]
             self._epoch_sums = EpochSums(**checkpoint.state["epoch_sums"])
-            self.history.evaluations = [tuple(e) for e in checkpoint.state["evaluations"]]
-            self.history.validation = [tuple(e) for e in checkpoint.state.get("validation", [])]
+            self.history.validation = checkpoint.evaluations("validation")
         self.reporter.line(f"Resuming {run} after step {self.step:,}")
 
     def _write_status(self, state: State) -> None:
+        # The last evaluation of a diverged run was at an earlier step.
+        unknown = state == "diverged"
         status = {
             "state": state,
             "step": self.step,
             "epoch": self.schedule.epoch_of(self.step),
-            "test_loss": self.history.test_loss,
-            "test_accuracy": self.history.test_accuracy,
+            "test_loss": None if unknown else self.history.test_loss,
+            "test_accuracy": None if unknown else self.history.test_accuracy,
             **self._validated(),
             "seconds": round(self._seconds(), 3),
             "images_per_second": round(self._pace.images_per_second, 1),
