@@ -93,7 +93,7 @@ def _check(folder: Path, expected: dict[int, dict[str, bytes]]) -> None:
     found = checkpoints.newest_valid(folder)
     assert found is not None
     assert _arrays(found) == expected[found.step], f"step {found.step} has other weights"
-    assert found.state == {"step": found.step}
+    assert found.state["step"] == found.step
     if found.step == OLDER:
         [reason] = found.skipped
         assert reason.startswith(f"{runs.step_name(NEWER)}: "), reason
