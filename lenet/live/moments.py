@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lenet import reading
 from lenet.analysis.trained import TrainedRun
 from lenet.networks.architectures import build_model
 from lenet.recording import checkpoints, inspections, runs
@@ -70,28 +71,28 @@ def _initial(run: TrainedRun, inspection: Path | None) -> dict[int, Weights]:
     weights = _weights_of(model.weight_layers)
     if inspection is None:
         return {}
-    with np.load(inspection, allow_pickle=False) as arrays:
-        for name, pair in weights.items():
-            for kind, array in zip(("kernel", "bias"), pair, strict=True):
-                key = f"{name}/{kind}"
-                if key in arrays.files and not np.array_equal(arrays[key], array):
-                    return {}
+    arrays = reading.read_arrays(inspection)
+    for name, pair in weights.items():
+        for kind, array in zip(("kernel", "bias"), pair, strict=True):
+            key = f"{name}/{kind}"
+            if key in arrays and not np.array_equal(arrays[key], array):
+                return {}
     return {0: weights}
 
 
 def _has_all(path: Path, layers: Sequence[str]) -> bool:
     """Whether a file contains the kernels and biases of all layers."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = set(arrays.files)
+        names = set(reading.array_names(path))
     except (OSError, ValueError):
         return False
     return names >= {f"{layer}/{kind}" for layer in layers for kind in ("kernel", "bias")}
 
 
 def _read(path: Path, layers: Sequence[str]) -> Weights:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: (arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in layers}
+    names = {f"{layer}/{kind}" for layer in layers for kind in ("kernel", "bias")}
+    arrays = reading.read_arrays(path, names.__contains__)
+    return {name: (arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in layers}
 
 
 def _weights_of(layers: dict) -> Weights:
