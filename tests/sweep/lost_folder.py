@@ -77,7 +77,7 @@ def _replaced(disk: Path, step: int) -> None:
 
 
 def _unmounted(disk: Path, step: int) -> None:
-    _runs.mount(disk, "-t", "tmpfs", "tmpfs")
+    _runs.mount(_runs.fresh(disk), "-t", "tmpfs", "tmpfs")
     ended = _start(disk, step, lambda: _runs.unmount(disk, "--lazy"))
     _runs.check_error(ended, disk, "Start a new one")
     assert list(disk.iterdir()) == [], "the folder below the disk is written"
