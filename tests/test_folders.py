@@ -652,7 +652,7 @@ class TestRuns:
         (classes_only / "cat" / "bad.png").touch()
         dataset = load_dataset_for(TrainConfig(**options))
         assert dataset.image_shape == (12, 12, 3)
-        runs.write_config(tmp_path, TrainConfig(**options), {"name": dataset.name}, {})
+        runs.write_config(tmp_path, TrainConfig(**options), dataset.description, {})
         saved, _ = runs.read_config(tmp_path)
         assert saved.classes == ("dog", "cat")
         assert load_dataset_for(saved).sha256 == dataset.sha256

@@ -170,7 +170,7 @@ def test_what_it_writes_is_what_the_model_does(tiny: Dataset, tmp_path: Path) ->
     class Noted(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             model: Any = self.model
-            kernels[batch] = np.array(model.get_layer("stem").kernel)
+            kernels[batch] = np.asarray(model.get_layer("stem").kernel).copy()
 
     inspector = Inspector(tmp_path / "mine", probe(tiny), every=1)
     model = trained(resnet, tiny, [inspector, Noted()], epochs=1, run_eagerly=False)

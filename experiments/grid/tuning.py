@@ -19,14 +19,14 @@ FACTORS, WIDER_FACTORS = (0.1, 0.3, 1, 3, 10), (0.01, 0.03, 30, 100)
 
 
 def candidates(
-    configs: Sequence[TrainConfig], folder: Path, factors: Sequence[float] = FACTORS
+    configs: Sequence[TrainConfig], folder: Path, factors: Sequence[float] | None = None
 ) -> list[TrainConfig]:
     """Runs with several rates around the default of each combination, with the first seed only.
 
     Args:
         configs: the configs of the grid, resolved.
         folder: the folder for these runs.
-        factors: the rates to try, as multiples of the default rate.
+        factors: the rates to try, as multiples of the default rate; default: FACTORS.
     """
     if not configs:
         return []
@@ -36,7 +36,7 @@ def candidates(
         if config.seed != first_seed:
             continue
         assert config.learning_rate is not None
-        for factor in factors:
+        for factor in factors or FACTORS:
             rate = float(f"{config.learning_rate * factor:.6g}")  # 0.03, not 0.03000…04.
             name = f"{without_seed(config)}-learning_rate{rate}-seed{config.seed}"
             configs_to_try.append(

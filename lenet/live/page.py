@@ -53,8 +53,10 @@ def render(content: Content) -> str:
     # Browsers hash the script as it is in the page, so no character may be added to it.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("live.html").render(
-        policy=f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=Markup(
+            f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+            f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        ),
         style=Markup((WEB / "live.css").read_text()),
         script=Markup(script),
         description=content.description,
