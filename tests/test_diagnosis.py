@@ -188,7 +188,9 @@ def test_a_gradient_that_grows_is_hope_and_more_epochs_come_first() -> None:
 def test_small_weights_are_told_from_small_slopes_and_from_saturation() -> None:
     small = VANISHING | {"slopes": dict.fromkeys(LAYERS, 0.9), "init": "truncated_normal"}
     (finding,) = diagnose(record(**small, **STUCK | {"activation": "elu"}))
-    assert "small weights are the larger part" in told(finding)
+    assert "That hardly reduces it: small weights do." in told(finding)
+    smaller = small | {"slopes": dict.fromkeys(LAYERS, 0.6)}
+    assert "small weights are the larger part" in told(diagnose(record(**smaller, **STUCK))[0])
     assert "saturat" not in told(finding)
     changes = [dict(advice.changes) for advice in finding.advice]
     assert {"init": "glorot_uniform"} in changes and {"activation": "relu"} not in changes
@@ -199,11 +201,11 @@ def test_small_weights_are_told_from_small_slopes_and_from_saturation() -> None:
 
 def test_no_gradient_at_all_is_traced_to_dead_units() -> None:
     none = {"norms": dict.fromkeys(LAYERS, 0.0), "dead": {"fc1": 1.0}}
-    first, dead = diagnose(record(**none, **STUCK))
+    (first,) = diagnose(record(**none, **STUCK))
     assert "At step 1,200, the gradient norm at conv1 is 0" in told(first)
     assert "100 of 100 units of fc1 are dead" in told(first)
     assert "hope" not in told(first) and "does not grow" not in told(first)
-    assert dead.rule == "dead"
+    assert [advice.changes for advice in first.advice] == [{"learning_rate": 0.001}]
 
 
 def test_gradients_that_vanish_early_are_a_note_where_the_network_learns() -> None:
@@ -231,7 +233,8 @@ def test_a_network_that_leaves_guessing_late_is_beginning_not_stalled() -> None:
         assert diagnose(record(**at_level, **chance))[0].rule == "not begun"
     from_above = record(train_loss=np.linspace(6, 1.2, len(STEPS)), test_loss=(6, 4, 1.2), **weak)
     assert diagnose(from_above)[0].rule == "slow", "its loss was never that of guessing for long"
-    early = record(train_loss=np.where(STEPS < 300, 2.303, 1.9), test_loss=(2.3, 2, 1.9), **weak)
+    flat = weak | {"test_accuracy": (0.1, 0.3, 0.3)}
+    early = record(train_loss=np.where(STEPS < 300, 2.303, 1.9), test_loss=(2.3, 2, 1.9), **flat)
     assert diagnose(early)[0].rule == "stalled"
 
 
@@ -277,7 +280,9 @@ def test_the_output_layer_is_never_dead_or_saturated() -> None:
 def test_saturation_is_flat_outputs_and_a_small_mean_slope_whatever_the_activation() -> None:
     flat: dict[str, Any] = {"saturated": {"conv2": 0.8}, "slopes": {"conv2": 0.05}}
     finding = only(diagnose(record(**flat, activation="tanh")), "saturated")
-    assert "80 % of the outputs of conv2, and its mean is 0.05" in finding.sentence
+    assert (
+        "80 % of the outputs of conv2, and its root mean square there is 0.050" in finding.sentence
+    )
     assert finding.advice[0].changes == {"activation": "relu"}
     half_of_relu = {"saturated": {"conv2": 0.8}, "slopes": {"conv2": 0.45}}
     assert [f.rule for f in diagnose(record(**half_of_relu))] == ["healthy"]
@@ -398,7 +403,10 @@ def test_slow_learning_differs_from_no_learning() -> None:
     (larger,) = diagnose(record(train_loss=falling, **weak))
     assert [next(iter(a.changes)) for a in larger.advice] == ["epochs", "learning_rate"]
     still = np.full(len(STEPS), 0.5)
-    assert only(diagnose(record(train_loss=still, **weak)), "stalled").wrong
+    rises = diagnose(record(train_loss=still, **weak))[0]
+    assert rises.rule == "slow" and "and it was still rising at the end" in rises.sentence
+    flat = weak | {"test_accuracy": (0.1, 0.85, 0.85)}
+    assert only(diagnose(record(train_loss=still, **flat)), "stalled").wrong
     late = np.where(0.9 * STEPS[-1] >= STEPS, 2.2, 1.5)
     assert [f.rule for f in diagnose(record(train_loss=late, **weak))] == ["slow"]
     good_enough = record(train_loss=still, train_accuracy=0.93)
@@ -486,3 +494,29 @@ def test_advice_consists_of_valid_options(options: dict[str, Any]) -> None:
             assert advice.words and advice.changes
             TrainConfig(**advice.changes)
         assert finding.verdict.startswith(diagnosis.RULES[finding.rule].verdict)
+
+
+def test_a_rate_far_from_the_usual_one_comes_before_everything_else() -> None:
+    dead = {"norms": dict.fromkeys(LAYERS, 0.0), "dead": {"fc1": 1.0}, "learning_rate": 1.0}
+    few = {"step": 100, "train_images": 797}
+    (finding,) = diagnose(
+        record(**dead, **few, **{k: v for k, v in STUCK.items() if k not in dead})
+    )
+    assert finding.rule == "not begun", "more updates do not bring dead units back"
+    assert [advice.changes for advice in finding.advice] == [{"learning_rate": 0.01}]
+
+
+def test_a_low_accuracy_under_dropout_is_told_as_such() -> None:
+    falling = np.linspace(2.3, 1.7, len(STEPS))
+    options: dict[str, Any] = {"train_accuracy": 0.25, "test_accuracy": (0.1, 0.7, 0.85)}
+    finding = diagnose(
+        record(train_loss=falling, test_loss=(2.3, 2.1, 1.75), dropout=0.9, **options)
+    )[0]
+    assert finding.rule == "slow", "at 85 % it is not just beginning"
+    assert "Dropout (rate 0.9) makes training harder" in told(finding)
+
+
+def test_a_loss_far_above_guessing_is_not_near_it() -> None:
+    high = STUCK | {"test_loss": (6.0, 4.5, 3.9), "test_accuracy": (0.1, 0.2, 0.28)}
+    high |= {"train_loss": np.linspace(6.0, 3.9, len(STEPS)), "train_accuracy": 0.28}
+    assert diagnose(record(**high))[0].rule == "slow"

@@ -47,7 +47,7 @@ def suggestions(
         tune: whether another learning rate may help.
     """
     tried, commands = [], []
-    for piece in advice:
+    for piece in sorted(advice, key=lambda piece: bool(piece.changes)):  # To continue comes first.
         if not piece.changes:
             commands.append(Suggestion(piece.words, command=_continuing(comparison, run)))
         elif known := _tried(comparison, run, piece) or _tuned_rate(comparison, run, piece):

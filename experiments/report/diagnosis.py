@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments.report.advice import Suggestion, suggestions
 from experiments.report.data import Combination, Comparison, Run, seed_list
 from experiments.report.statistics import NO_VALUE
-from lenet.diagnosis import RULES, Advice, Finding
+from lenet.diagnosis import RULES, Finding, given
 
 # The text of a link to a figure, by `Finding.plot`.
 LINKS = {
@@ -118,7 +118,7 @@ def make_card(comparison: Comparison, combination: Combination, targets: Mapping
         suggestions(
             comparison,
             wrong[0].run if wrong else combination.shown,
-            _unique([piece for f in wrong for piece in f.finding.advice]),
+            given(*(piece for f in wrong for piece in f.finding.advice)),
             any(f.finding.rule in TUNABLE for f in wrong),
         ),
     )
@@ -215,7 +215,3 @@ def _seeds(found: Found, combination: Combination) -> str:
     others = [run for run in found.holders if run is not found.run]
     also = f", also {seed_list(others)}" if others else ""
     return f"seed {found.run.config.seed}{also}"
-
-
-def _unique(advice: Sequence[Advice]) -> list[Advice]:
-    return list({repr(sorted(a.changes.items())): a for a in reversed(advice)}.values())[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lenet.diagnosis.advice import given
 from lenet.diagnosis.evidence import EARLY_STEPS
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
 from lenet.diagnosis.results import has_not_begun, is_guessing
@@ -26,6 +27,7 @@ __all__ = [
     "Series",
     "accuracy_decimals",
     "diagnose",
+    "given",
     "has_not_begun",
     "interval_in_words",
     "is_guessing",

@@ -14,8 +14,11 @@ PATIENCE, PATIENT_UPDATES = 5, 100  # At least so many epochs, and so many updat
 
 def given(*advice: Advice | None) -> tuple[Advice, ...]:
     """The advice that applies, in this order, each change once."""
-    by_change = {repr(sorted(a.changes.items())): a for a in reversed(advice) if a is not None}
-    return tuple(reversed(by_change.values()))
+    by_change: dict[str, Advice] = {}
+    for piece in advice:
+        if piece is not None:
+            by_change.setdefault(repr(sorted(piece.changes.items())), piece)
+    return tuple(by_change.values())
 
 
 def smaller_rate(record: Record) -> Advice:

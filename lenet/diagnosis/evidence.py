@@ -18,6 +18,8 @@ from lenet.diagnosis.measures import (
     early_slopes,
     growth,
     highest_hidden,
+    last_epoch,
+    last_rise,
     mean_norm,
     movement,
 )
@@ -27,10 +29,12 @@ from lenet.diagnostics import SATURATED_SLOPE
 from lenet.option_checks import join
 
 EARLY_STEPS, VANISHING_RATIO = 600, 1 / 20
+NEARLY_KEPT = 0.5  # A share of a gradient.
 EXPLAINED = 0.5  # The share of the fall of a gradient, in orders of magnitude.
 HARDLY_SATURATED = 0.05  # A share of the outputs of a layer.
 GROWING, SHRINKING = 1.5, 1 / 1.5  # Multiples of an earlier gradient norm.
 SMALLEST_GRADIENT, NEARLY_ALL = 1e-11, 0.9  # NEARLY_ALL is a share of the units of a layer.
+DROPOUT_GAP = 0.05  # A difference in accuracy.
 HARDLY_MOVED, SMALL_UPDATE, LARGE_UPDATE = 0.05, 0.0005, 0.1  # A share of the size of a kernel.
 
 
@@ -107,6 +111,8 @@ def gradient_by_depth(record: Record) -> Evidence | None:
     )
     if early.ratio <= VANISHING_RATIO:
         sentence += f": only {fraction(early.ratio)} of it reaches {early.first}"
+    else:
+        sentence += f": the gradient reaches {early.first}"
     return Evidence(f"{sentence}.", "gradients")
 
 
@@ -118,11 +124,14 @@ def slopes(record: Record) -> Evidence | None:
         return None
     product = math.prod(factors.values())
     each = join([f"{value:.2f} at {layer}" for layer, value in reversed(factors.items())])
-    shrunk = "zero" if product < 1e-9 else fraction(product) if product < 1 else number(product)
     sentence = (
         f"On its way back from {early.last} to {early.first}, a gradient is multiplied by the slope "
-        f"of each activation: {each}. Together, the slopes alone reduce it to {shrunk} of its size."
+        f"of each activation: {each}."
     )
+    if product >= NEARLY_KEPT:
+        return Evidence(f"{sentence} That hardly reduces it: small weights do.", "slope")
+    shrunk = "zero" if product < 1e-9 else fraction(product)
+    sentence += f" Together, the slopes alone reduce it to {shrunk} of its size."
     if not slopes_explain(record):
         sentence += " That is the smaller part of the fall: small weights are the larger part."
     return Evidence(sentence, "slope")
@@ -160,6 +169,9 @@ def first_layer_movement(record: Record) -> Evidence | None:
     if moved is None:
         return None
     hardly = "hardly moved" if moved.relative < HARDLY_MOVED else "did move"
+    if not moved.distance:
+        sentence = f"The kernel of {moved.layer} did not move at all in {record.step:,} steps."
+        return Evidence(sentence, "distance_moved")
     possible = _possible(record, moved)
     subject = f"{possible} It" if possible else f"The kernel of {moved.layer}"
     sentence = (
@@ -245,18 +257,29 @@ def highest_loss(record: Record) -> Evidence | None:
     return Evidence(sentence, "curves")
 
 
+def dropout_gap(record: Record) -> Evidence | None:
+    """That the training accuracy is low because of dropout, which is off in tests."""
+    train, test = record.last_train_accuracy, record.last_test_accuracy
+    if not record.dropout or not test - train >= DROPOUT_GAP:
+        return None
+    sentence = (
+        f"Dropout (rate {record.dropout:g}) makes training harder: with it, the accuracy on the "
+        f"training batches of the last epoch is {record.accuracy(train)}. Without it, on the test "
+        f"images, it is {record.accuracy(test)}."
+    )
+    return Evidence(sentence, "curves")
+
+
 def last_gain(record: Record) -> Evidence | None:
     """How much the last epoch improved the test accuracy."""
     steps, accuracies = record.test_accuracy
-    earlier = np.flatnonzero(steps <= steps[-1] - record.steps_per_epoch) if len(steps) else []
-    if not len(earlier) or steps[earlier[-1]] == 0:
+    ends = last_epoch(record)
+    if ends is None or not last_rise(record):
         return None
-    before, after = float(accuracies[earlier[-1]]), float(accuracies[-1])
-    if after == before:
-        return None
+    before, after = (float(accuracies[position]) for position in ends)
     change = "rose" if after > before else "fell"
     sentence = (
-        f"From epoch {steps[earlier[-1]] / record.steps_per_epoch:.3g} to epoch "
+        f"From epoch {steps[ends[0]] / record.steps_per_epoch:.3g} to epoch "
         f"{steps[-1] / record.steps_per_epoch:.3g}, the test accuracy {change} by "
         f"{100 * abs(after - before):.1f} percentage points, from {record.accuracy(before)} to "
         f"{record.accuracy(after)}."

@@ -164,6 +164,26 @@ def late_fall(losses: Series) -> float | None:
     return 1 - float(last_eighth.mean() / third_quarter.mean())
 
 
+def last_epoch(record: Record) -> tuple[int, int] | None:
+    """The positions, in the test curves, of the last evaluation and of one an epoch or more earlier.
+
+    Returns:
+        The earlier and the last position; None if no evaluation is both that early and after step 0.
+    """
+    steps, _ = record.test_accuracy
+    earlier = np.flatnonzero(steps <= steps[-1] - record.steps_per_epoch) if len(steps) else []
+    if not len(earlier) or steps[earlier[-1]] == 0:
+        return None
+    return int(earlier[-1]), len(steps) - 1
+
+
+def last_rise(record: Record) -> float:
+    """By how much the test accuracy rose over the last epoch, from -1 to 1; 0 if unknown."""
+    accuracies = record.test_accuracy[1]
+    ends = last_epoch(record)
+    return float(accuracies[ends[1]] - accuracies[ends[0]]) if ends else 0.0
+
+
 def left_guessing(losses: Series, low: float, high: float) -> int | None:
     """The step at which a training loss fell below the level of guessing for good.
 

@@ -9,9 +9,17 @@ import math
 
 import numpy as np
 
-from lenet.diagnosis.advice import clipping, given, smaller_rate, steeper_activation, unusual_rate
+from lenet.diagnosis.advice import (
+    clipping,
+    given,
+    smaller_rate,
+    steeper_activation,
+    unusual_rate,
+    usual_init,
+)
 from lenet.diagnosis.evidence import (
     EARLY_STEPS,
+    NEARLY_ALL,
     dead_share,
     gathered,
     largest_update,
@@ -26,10 +34,11 @@ from lenet.diagnosis.results import (
     against_overfitting,
     beginning,
     has_learned,
+    is_blocked,
     overfits,
 )
 from lenet.diagnosis.small_data import FITTED
-from lenet.diagnosis.words import fraction, loss_text, percent
+from lenet.diagnosis.words import fraction, loss_text, number, percent
 from lenet.diagnostics import SATURATED_SLOPE
 
 EXPLODING_NORM = 100.0
@@ -68,7 +77,7 @@ def exploding(record: Record) -> Finding | None:
     size = f"is {norm:,.0f}" if math.isfinite(norm) else "is not a finite number"
     sentence = f"Exploding gradients: at step {step:,}, the gradient norm at {name} {size}."
     why = gathered(largest_update(record))
-    tips = given(clipping(record), smaller_rate(record))
+    tips = given(usual_init(record), clipping(record), smaller_rate(record))
     return Finding(sentence, "gradients", True, why, tips)
 
 
@@ -91,7 +100,7 @@ def vanishing(record: Record) -> Finding | None:
 def dead(record: Record) -> Finding | None:
     """Units have the same output for every image."""
     share, name = dead_share(record)
-    if share < DEAD or record.state == "diverged":
+    if share < DEAD or record.state == "diverged" or is_blocked(record):
         return None
     steps, values = record.by_layer("dead_fraction")[name]
     sentence = (
@@ -107,6 +116,8 @@ def dead(record: Record) -> Finding | None:
         _without_flat_part(record),
         smaller_rate(record),
     )
+    if tip := unusual_rate(record) or usual_init(record):
+        tips = (tip,)
     return Finding(sentence, "activity", share >= TOO_MANY_DEAD, advice=tips)
 
 
@@ -115,13 +126,14 @@ def saturated(record: Record) -> Finding | None:
     share, name = highest_hidden(record.by_layer("saturated_fraction"))
     _, slopes = record.by_layer("slope").get(name, (None, np.zeros(0)))
     flat = share >= SATURATED and len(slopes) > 0 and slopes[-1] < FLAT
-    if not flat or record.state == "diverged":
-        return None
+    if not flat or record.state == "diverged" or dead_share(record)[0] >= NEARLY_ALL:
+        return None  # That a whole layer is dead says more.
     sentence = (
         f"Saturation: the slope of the activation is below {SATURATED_SLOPE} at {percent(share)} of "
-        f"the outputs of {name}, and its mean is {slopes[-1]:.2g}. Hardly any gradient passes."
+        f"the outputs of {name}, and its root mean square there is {number(float(slopes[-1]))}. "
+        "Hardly any gradient passes."
     )
-    tips = given(unusual_rate(record), steeper_activation(record))
+    tips = given(unusual_rate(record) or steeper_activation(record))
     return Finding(sentence, "activity", True, advice=tips)
 
 

@@ -24,6 +24,7 @@ from lenet.diagnosis.advice import (
 from lenet.diagnosis.evidence import (
     EARLY_STEPS,
     VANISHING_RATIO,
+    dropout_gap,
     first_layer_movement,
     gathered,
     gradient_by_depth,
@@ -32,12 +33,13 @@ from lenet.diagnosis.evidence import (
     hope,
     largest_update,
     last_gain,
+    no_gradient,
     slopes_explain,
     small_updates,
     vanishes,
     why_stuck,
 )
-from lenet.diagnosis.measures import early_gradients, guesses, late_fall, left_guessing
+from lenet.diagnosis.measures import early_gradients, guesses, last_rise, late_fall, left_guessing
 from lenet.diagnosis.record import Advice, Finding, Record
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import fraction, loss_text, number, percent, wilson_interval
@@ -49,7 +51,9 @@ GAP = 0.05  # A difference in accuracy.
 RISEN = 1.25  # A multiple of the lowest test loss.
 DECAY = registry.OPTIMIZERS["adamw"].get("weight_decay", 0.0)
 STILL_FALLING, LEARNED = 0.05, 0.9
+STILL_RISING = 0.02  # A difference in accuracy.
 BEGAN_LATE, STILL_NEAR = 0.5, 0.5  # Shares of the steps and of the loss of guessing.
+HALFWAY = 0.5  # A share of the way from guessing to perfect accuracy.
 
 
 def failed(record: Record) -> Finding | None:
@@ -90,17 +94,25 @@ def not_begun(record: Record) -> Finding | None:
         f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
         f"{record.test_accuracy_in_words}.{_only_answer(record)}"
     )
-    tips = given(
-        unusual_rate(record),
+    verdict = "has not begun to learn (vanishing gradients)" if vanishes(record) else ""
+    tips = _against_being_stuck(record)
+    return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
+
+
+def _against_being_stuck(record: Record) -> tuple[Advice, ...]:
+    if tip := unusual_rate(record):  # Before that, nothing else can be judged.
+        return (tip,)
+    if no_gradient(record):
+        return given(usual_init(record), smaller_rate(record))
+    rate = smaller_rate(record) if _moves_far(record) else larger_rate(record)
+    return given(
         more_epochs(record) if grows(record) else None,
         steeper_activation(record) if slopes_explain(record) and not record.reach else None,
+        None if slopes_explain(record) else usual_init(record),
         adaptive_optimizer(record),
         steeper_activation(record) if slopes_explain(record) else None,
-        usual_init(record),
-        smaller_rate(record) if _moves_far(record) else larger_rate(record),
+        usual_init(record) or rate,
     )
-    verdict = "has not begun to learn (vanishing gradients)" if vanishes(record) else ""
-    return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
 
 
 def thrown_off(record: Record) -> Finding | None:
@@ -108,8 +120,8 @@ def thrown_off(record: Record) -> Finding | None:
     if not is_stuck(record) or not _is_thrown_off(record):
         return None
     sentence = (
-        f"The network is worse than guessing: its test loss is {loss_text(record.last_test_loss)}, "
-        f"above ln {record.num_classes} = {loss_text(math.log(record.num_classes))} (accuracy "
+        f"The loss is worse than that of guessing: the test loss is "
+        f"{loss_text(record.last_test_loss)}, above ln {record.num_classes} = {loss_text(math.log(record.num_classes))} (accuracy "
         f"{record.test_accuracy_in_words}). The updates were too large.{_only_answer(record)}"
     )
     why = gathered(highest_loss(record), largest_update(record))
@@ -133,16 +145,13 @@ def overfits(record: Record) -> Finding | None:
 
 
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
-    """What helps against overfitting; stopping early comes first if the test loss has risen."""
-    has_risen = record.last_test_loss > RISEN * float(record.test_loss[1].min())
-    stop = early_stopping(record)
+    """What helps against overfitting, in the order in which it is usually tried."""
     return given(
-        stop if has_risen else None,
         None if record.dropout else Advice("Try dropout", {"fc_dropout": 0.5}),
         None
         if record.augmented
         else Advice("Try augmentation", {"augment": ("shift", "rotate", "zoom")}),
-        stop,
+        early_stopping(record),
         None if record.weight_decay else Advice("Try weight decay", {"weight_decay": DECAY}),
     )
 
@@ -167,6 +176,7 @@ def beginning(record: Record) -> Finding | None:
             f"{accuracy} is clearly better than the {percent(1 / record.num_classes)} of guessing."
         )
     why = gathered(
+        dropout_gap(record),
         gradient_by_depth(record) if vanishes(record) else None,
         first_layer_movement(record),
         hope(record) if grows(record) else None,
@@ -183,13 +193,17 @@ def beginning(record: Record) -> Finding | None:
 def slow(record: Record) -> Finding | None:
     """The network has learned, does not fit its training images yet, and still improves."""
     fall = late_fall(record.train_loss) if _is_unfinished(record) else None
-    if fall is None or fall < STILL_FALLING:
+    if fall is None or (fall < STILL_FALLING and last_rise(record) < STILL_RISING):
         return None
+    still = "it was still rising at the end"
+    if fall >= STILL_FALLING:
+        still = (
+            f"its training loss was still falling at the end (by {percent(fall)} from the third "
+            "quarter of the steps to the last eighth)"
+        )
     sentence = (
         "The network learns, but slowly: its test accuracy is "
-        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and its "
-        f"training loss was still falling at the end (by {percent(fall)} from the third quarter of "
-        "the steps to the last eighth)."
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and {still}."
     )
     tips = given(
         unusual_rate(record),
@@ -198,14 +212,20 @@ def slow(record: Record) -> Finding | None:
         larger_rate(record),
     )
     return Finding(
-        sentence, "curves", True, gathered(last_gain(record), small_updates(record)), tips
+        sentence,
+        "curves",
+        True,
+        gathered(last_gain(record), dropout_gap(record), small_updates(record)),
+        tips,
     )
 
 
 def stalled(record: Record) -> Finding | None:
     """The network has learned something, and no longer improves."""
     fall = late_fall(record.train_loss) if _is_unfinished(record) else None
-    if fall is None or fall >= STILL_FALLING or record.last_train_accuracy >= LEARNED:
+    if fall is None or fall >= STILL_FALLING or last_rise(record) >= STILL_RISING:
+        return None
+    if record.last_train_accuracy >= LEARNED:
         return None
     change = f"fell by only {percent(fall)}" if fall > 0 else f"rose by {percent(-fall)}"
     sentence = (
@@ -221,9 +241,8 @@ def stalled(record: Record) -> Finding | None:
         steeper_activation(record) if vanishes(record) else None,
         smaller_rate(record),
     )
-    return Finding(
-        sentence, "curves", True, gathered(last_gain(record), large or small_updates(record)), tips
-    )
+    why = gathered(last_gain(record), dropout_gap(record), large or small_updates(record))
+    return Finding(sentence, "curves", True, why, tips)
 
 
 def healthy(record: Record) -> Finding | None:
@@ -277,22 +296,34 @@ def is_stuck(record: Record) -> bool:
     return (is_guessing(loss, record.last_test_accuracy, classes) and not learns) or (
         has_not_begun(loss, classes)
         and has_not_begun(record.last_train_loss, classes)
-        and not _is_better_than_its_loss(record)
+        and (_is_thrown_off(record) or not _is_clearly_better(record))
     )
 
 
 def _is_better_than_its_loss(record: Record) -> bool:
-    """Whether the loss is that of guessing, and the accuracy is clearly not.
+    """Whether the loss is near that of guessing, and the accuracy is clearly better."""
+    if record.state == "diverged" or not _is_clearly_better(record):
+        return False
+    relative = record.last_test_loss / math.log(record.num_classes)
+    return NOT_BEGUN <= relative <= WORSE_THAN_GUESSING
+
+
+def _is_clearly_better(record: Record) -> bool:
+    """Whether the test accuracy is clearly better than guessing.
 
     Clearly: by more than three standard deviations of the accuracy of guessing on so many images,
     and not by always giving the answer of a frequent class.
     """
     guess, images = 1 / record.num_classes, record.test_images
-    if record.state == "diverged" or not images or record.only_answer or _is_thrown_off(record):
+    if not images or record.only_answer:
         return False
     threshold = guess + HARDLY_BETTER * (1 - guess) + 3 * math.sqrt(guess * (1 - guess) / images)
-    at_level = has_not_begun(record.last_test_loss, record.num_classes)
-    return at_level and record.last_test_accuracy > threshold
+    return record.last_test_accuracy > threshold
+
+
+def is_blocked(record: Record) -> bool:
+    """Whether the network is stuck because no gradient is left; its explanation says why."""
+    return is_stuck(record) and not _is_thrown_off(record) and no_gradient(record) is not None
 
 
 def has_learned(record: Record) -> bool:
@@ -313,6 +344,9 @@ def _late_beginning(record: Record) -> int | None:
     """The step until which the training loss was that of guessing, if that was late in training."""
     guessing = math.log(record.num_classes)
     if not _is_unfinished(record) or record.last_test_loss < STILL_NEAR * guessing:
+        return None
+    guess = 1 / record.num_classes
+    if record.last_test_accuracy >= guess + HALFWAY * (1 - guess):
         return None
     began = left_guessing(record.train_loss, NOT_BEGUN * guessing, WORSE_THAN_GUESSING * guessing)
     return began if began is not None and began >= BEGAN_LATE * record.step else None

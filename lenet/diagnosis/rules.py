@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from lenet.diagnosis.evidence import EARLY_STEPS, VANISHING_RATIO
+from lenet.diagnosis.evidence import EARLY_STEPS, LARGE_UPDATE, VANISHING_RATIO
 from lenet.diagnosis.notes import (
     DEAD,
     EXPLODING_NORM,
@@ -29,11 +29,13 @@ from lenet.diagnosis.results import (
     BEGAN_LATE,
     FITTED,
     GAP,
+    HALFWAY,
     HARDLY_BETTER,
     LEARNED,
     NOT_BEGUN,
     STILL_FALLING,
     STILL_NEAR,
+    STILL_RISING,
     WORSE_THAN_GUESSING,
     beginning,
     diverged,
@@ -94,8 +96,9 @@ RULES = {
     ),
     "few updates": Rule(
         "too few updates",
-        f"the run made fewer than {FEW_UPDATES} updates, and the accuracy on its training batches is "
-        f"below {percent(FITTED)}",
+        f"the run made fewer than {FEW_UPDATES} updates at a usual learning rate, the accuracy on its "
+        f"training batches is below {percent(FITTED)}, no update changed a kernel by "
+        f"{percent(LARGE_UPDATE)} or more of its size, and the gradient is not 0",
         few_updates,
         "underway",
         announced=True,
@@ -129,7 +132,8 @@ RULES = {
         "is beginning to learn",
         f"the training loss (mean over a sixteenth of the steps) was {percent(NOT_BEGUN)} to "
         f"{percent(WORSE_THAN_GUESSING)} of ln C in the last {percent(1 - BEGAN_LATE)} of the "
-        f"steps, is lower now, and the test loss is at least {percent(STILL_NEAR)} of ln C; or the "
+        f"steps, is lower now, the test loss is at least {percent(STILL_NEAR)} of ln C, and the test "
+        f"accuracy is less than {percent(HALFWAY)} of the way from guessing to perfect; or the "
         "test loss is still that of guessing, and the test accuracy is clearly better",
         beginning,
         "underway",
@@ -137,14 +141,15 @@ RULES = {
     "slow": Rule(
         "learns slowly",
         f"the training accuracy is below {percent(FITTED)}, and the training loss fell by "
-        f"{percent(STILL_FALLING)} or more from the third quarter of the steps to the last eighth",
+        f"{percent(STILL_FALLING)} or more from the third quarter of the steps to the last eighth, or "
+        f"the test accuracy rose by {100 * STILL_RISING:g} percentage points in the last epoch",
         slow,
         "underway",
     ),
     "stalled": Rule(
         "stalled",
         f"the training accuracy is below {percent(LEARNED)}, and the training loss fell by less "
-        f"than {percent(STILL_FALLING)} over the same steps",
+        f"than {percent(STILL_FALLING)} over the same steps, and the test accuracy did not rise so",
         stalled,
         "wrong",
     ),

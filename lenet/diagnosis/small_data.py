@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from lenet import defaults
+from lenet.diagnosis.advice import unusual_rate
+from lenet.diagnosis.evidence import largest_update, no_gradient
 from lenet.diagnosis.record import Advice, Finding, Record
 from lenet.diagnosis.words import percent
 
@@ -17,10 +19,11 @@ def few_updates(record: Record) -> Finding | None:
     fitted = record.last_train_accuracy >= FITTED
     if record.state != "done" or record.step >= FEW_UPDATES or fitted or not record.train_images:
         return None
+    # More updates of a wrong size do not help, and none help where no gradient is left.
+    if unusual_rate(record) or largest_update(record) or no_gradient(record):
+        return None
     updates = "1 update" if record.step == 1 else f"{record.step:,} updates"
-    sentence = (
-        f"There were only {updates} of the weights, too few to learn or to judge the other options"
-    )
+    sentence = f"There were only {updates} of the weights, too few to judge the other options"
     if math.isfinite(record.last_train_accuracy):
         sentence += (
             f". The accuracy on the training batches is {percent(record.last_train_accuracy)}"

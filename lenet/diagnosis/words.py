@@ -66,11 +66,11 @@ def number(value: float) -> str:
         return f"{value:g}"
     if not 1e-6 <= abs(value) < 1e6:
         return f"{value:.1e}"
-    decimals = max(0, 1 - math.floor(math.log10(abs(value))))
-    rounded = round(value, 1 - math.floor(math.log10(abs(value))))
-    return f"{rounded:,.{decimals}f}"
+    rounded = float(f"{value:.1e}")
+    return f"{rounded:,.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
 def fraction(ratio: float) -> str:
     """A ratio below 1 as a fraction, e.g. "1/145"."""
-    return f"1/{1 / ratio:,.0f}" if 1 / ratio >= 10 else f"1/{1 / ratio:.2g}"
+    times = 1 / ratio
+    return f"1/{number(times)}" if not 10 <= times < 1e6 else f"1/{times:,.0f}"
