@@ -64,12 +64,16 @@ def ratios(measured: Answer) -> Iterator[str]:
     yield f"{_machine(measured)}:"
     yield ""
     yield from _matrix(parts["train"]["ratios"], "relu")
-    yield ""
-    yield "| what | compared | factor |"
-    yield "|---|---|---|"
-    for name, title in list(TITLES.items())[1:]:
-        for ratio in parts.get(name, {}).get("ratios", []):
-            yield f"| {title} ({ratio['setting']}) | {ratio['title']} | {_ratio(ratio)} |"
+    others = [
+        f"| {title} ({ratio['setting']}) | {ratio['title']} | {_ratio(ratio)} |"
+        for name, title in list(TITLES.items())[1:]
+        for ratio in parts.get(name, {}).get("ratios", [])
+    ]
+    if others:
+        yield ""
+        yield "| what | compared | factor |"
+        yield "|---|---|---|"
+        yield from others
 
 
 def complete(measured: Answer) -> Iterator[str]:
