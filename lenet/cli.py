@@ -67,6 +67,7 @@ def parse_groups(
     """
     import tyro
 
+    _refuse_other_names(sys.argv[1:] if arguments is None else arguments, groups)
     # tyro shows each nested dataclass as a group with a title.
     fields = [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in groups.items()]
     parsed = tyro.cli(
@@ -77,6 +78,41 @@ def parse_groups(
         config=(tyro.conf.OmitArgPrefixes,),
     )
     return {name: value for group in groups for name, value in vars(getattr(parsed, group)).items()}
+
+
+# What other programs call our options. For a typing error, tyro itself shows what is similar.
+OTHER_NAMES = {
+    "lr": "learning-rate",
+    "patience": "early-stopping",
+    "clipnorm": "clip-norm",
+    "grad-clip": "clip-norm",
+    "wd": "weight-decay",
+    "val-split": "validation-fraction",
+    "validation-split": "validation-fraction",
+    "dropout": "fc-dropout",
+    "batch": "batch-size",
+    "bs": "batch-size",
+    "epoch": "epochs",
+    "steps": "max-steps",
+    "data": "data-dir",
+    "output": "logdir",
+    "log-dir": "logdir",
+    "name": "run-name",
+    "opt": "optimizer",
+    "act": "activation",
+}
+
+
+def _refuse_other_names(arguments: Sequence[str], groups: Mapping[str, type]) -> None:
+    """Ends the program if an option has the name that it has elsewhere, and gives the name here."""
+    known = {
+        f.name.replace("_", "-") for group in groups.values() for f in dataclasses.fields(group)
+    }
+    for argument in arguments:
+        name = argument.removeprefix("--").partition("=")[0].replace("_", "-")
+        ours = OTHER_NAMES.get(name)
+        if argument.startswith("--") and ours in known and name not in known:
+            fail(f"There is no option --{name}. Did you mean --{ours}?")
 
 
 def config_groups(
@@ -228,8 +264,7 @@ def changed(config: TrainConfig, changes: Mapping[str, Any], images: int) -> Tra
     """
     if "activation" in changes or "optimizer" in changes:
         changes = {"learning_rate": None, **changes}
-    if "activation" in changes and config.fc2_activation == config.activation:
-        changes = {"fc2_activation": None, **changes}
+    config = config.with_usual_options(images)
     return dataclasses.replace(config, **changes).resolved(images)
 
 
@@ -244,18 +279,12 @@ def training_command(config: TrainConfig, changes: Mapping[str, Any], images: in
     config = changed(config, changes, images)
     always = {"activation", "optimizer", *(name for name in changes if changes[name] is not None)}
     arguments = [python_command(), "-m", "lenet.train"]
-    usual = TrainConfig(
-        model=config.model,
-        activation=config.activation,
-        optimizer=config.optimizer,
-        init=config.init,
-    ).resolved(images)
-    usual = dataclasses.replace(usual, model=TrainConfig().model)
+    given = config.with_usual_options(images)
     for option in dataclasses.fields(TrainConfig):
-        value = getattr(config, option.name)
-        if option.metadata["group"] not in (NETWORK, DATA, TRAINING):
+        name, value = option.name, getattr(config, option.name)
+        if option.metadata["group"] not in (NETWORK, DATA, TRAINING) and name != "logdir":
             continue
-        if value is None or (value == getattr(usual, option.name) and option.name not in always):
+        if value is None or (getattr(given, name) == option.default and name not in always):
             continue
         shown = value if isinstance(value, tuple) else () if value is True else (value,)
         arguments.append(f"--{option.name.replace('_', '-')}")

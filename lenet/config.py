@@ -280,6 +280,15 @@ class TrainConfig:
         on_resume="free",
     )
 
+    like: Path | None = option(
+        None,
+        RUN,
+        "Start a new run with the options of the run in this folder, except --logdir and "
+        "--run-name. Options that you give take precedence.",
+        shown_default="none",
+        on_resume="free",
+    )
+
     log_every: int = option(
         1,
         LOGGING,
@@ -374,6 +383,11 @@ class TrainConfig:
             if isinstance(value, str) and Path in alternatives(_hints()[each.name]):
                 object.__setattr__(self, each.name, Path(value))
             check_option(each, _hints()[each.name], getattr(self, each.name))
+        if self.early_stopping and self.validation_fraction == 0:
+            raise ValueError(
+                "Expected validation_fraction above 0 with early_stopping, which needs validation "
+                "images. Received: validation_fraction=0"
+            )
         # With these values, the options have no effect on any network.
         neutral = {"fc2_activation": self.activation, "conv_dropout": 0.0}
         for name, (models, reason) in registry.WITHOUT_EFFECT.items():
@@ -406,6 +420,25 @@ class TrainConfig:
         return replace(
             self, **{name: value for name, value in chosen.items() if getattr(self, name) is None}
         )
+
+    def with_usual_options(self, images: int) -> TrainConfig:
+        """The inverse of `resolved`: options with their default value become None.
+
+        Args:
+            images: the number of training images.
+        """
+        usual = TrainConfig(
+            model=self.model,
+            activation=self.activation,
+            optimizer=self.optimizer,
+            init=self.init,
+            device=self.device,
+            early_stopping=self.early_stopping,
+        ).resolved(images)
+        usual = replace(usual, init=registry.model_defaults(self.model)["init"])
+        names = [f.name for f in fields(self) if f.default is None]
+        at_default = [name for name in names if getattr(self, name) == getattr(usual, name)]
+        return replace(self, **dict.fromkeys(at_default))
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON values. Paths become absolute, so they are valid from any folder."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenet import cli, diagnosis
+from lenet import cli, diagnosis, files
 from lenet.config import TrainConfig
 from lenet.reading import UnusableFileError
-from lenet.recording import runs
+from lenet.recording import inspections, runs
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     from lenet.data.datasets import Dataset
@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         defaults = _defaults(arguments)
         config = cli.parse_config(arguments, "python -m lenet.train", DESCRIPTION, defaults)
+        if config.resume is None:
+            files.check_folder(config.logdir, "runs", "choose a different folder with --logdir")
         from lenet.data.datasets import load_dataset_for
         from lenet.training.progress import make_reporter
 
@@ -75,14 +77,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _defaults(arguments: Sequence[str]) -> TrainConfig:
-    """The saved options of the run to resume; without `--resume`, the usual defaults."""
-    resume = None
+    """The saved options of the run to resume or to imitate; without one, the usual defaults."""
+    resume, like = _value(arguments, "--resume"), _value(arguments, "--like")
+    if resume and like:
+        raise ValueError("Expected either --resume or --like, not both.")
+    if resume:
+        return runs.read_config(Path(resume))[0]
+    return runs.options_like(Path(like)) if like else TrainConfig()
+
+
+def _value(arguments: Sequence[str], option: str) -> str:
+    """The last value of an option, or ""."""
+    value = ""
     for argument, following in itertools.pairwise([*arguments, ""]):
-        if argument == "--resume" and following:
-            resume = Path(following)
-        elif argument.startswith("--resume="):
-            resume = Path(argument.removeprefix("--resume="))
-    return TrainConfig() if resume is None else runs.read_config(resume)[0]
+        if argument == option:
+            value = following
+        elif argument.startswith(f"{option}="):
+            value = argument.removeprefix(f"{option}=")
+    return value
 
 
 def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer:
@@ -100,6 +112,11 @@ def _build(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Trainer
         f", batch {chosen.batch_size}, {chosen.epochs} epoch{'' if chosen.epochs == 1 else 's'}, "
         f"seed {chosen.seed}: {trainer.model.num_parameters:,} trainable parameters"
     )
+    if trainer.dataset.validation is not None:
+        reporter.line(
+            f"{len(trainer.dataset.validation):,} of the {trainer.dataset.training_images:,} training "
+            "images are used for validation instead."
+        )
     return trainer
 
 
@@ -142,25 +159,39 @@ def _report(trainer: Trainer, history: History) -> None:
     if math.isfinite(record.last_train_accuracy):
         # Measured with dropout, so it can be lower than the test accuracy.
         accuracy = f"{100 * record.last_train_accuracy:.2f} %"
-        print(f"Train accuracy {accuracy}, mean over the batches of the last epoch")
+        epoch = trainer.schedule.epoch_of(record.end)
+        which = "the last epoch" if history.best_step is None else f"epoch {epoch}"
+        print(f"Train accuracy {accuracy}, mean over the batches of {which}")
     if history.evaluations and history.state != "diverged":  # It was measured earlier.
-        print(
-            f"Test accuracy  {100 * history.test_accuracy:.2f} % on {trainer.dataset.name} "
-            f"(loss {history.test_loss:.4f})"
-        )
+        print(f"Test accuracy  {_test_accuracy(trainer, history)}")
     print(f"Weights        sha256 {history.weights_sha256}")
     if history.state == "done" and trainer.config.figures:
         print(f"Figures        {_draw(trainer, history.run)}")
     print(f"See it all     {cli.tensorboard_command(history.run)}")
+    if runs.has_siblings(history.run):
+        print(f"Compare runs   {cli.tensorboard_command(history.run.parent)}")
     if history.step < trainer.schedule.steps_per_epoch and history.state != "diverged":
         return
     for finding in diagnosis.diagnose(record):
         if finding.wrong and diagnosis.RULES[finding.rule].announced:
             print(finding.sentence)
+            for reason in finding.evidence[:1]:
+                print(f"Why: {reason.sentence}")
             images = trainer.dataset.training_images
             for tip in finding.advice[:1]:
                 command = cli.training_command(trainer.config, tip.changes, images)
                 print(f"{tip.words}: {command}")
+
+
+def _test_accuracy(trainer: Trainer, history: History) -> str:
+    """The test accuracy with its loss, its interval if it has few images, and how old it is."""
+    name, images = trainer.dataset.name, len(trainer.dataset.test)
+    measured, kept = history.last_evaluation[0], history.best_step or history.step
+    interval = diagnosis.interval_in_words(history.test_accuracy, images)
+    text = f"{100 * history.test_accuracy:.2f} % on {name}{interval}, loss {history.test_loss:.4f}"
+    if measured == kept:
+        return text
+    return f"{text}, after step {measured:,}. The weights are newer: step {kept:,}"
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
@@ -178,6 +209,7 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
         test_loss=(steps, losses),
         test_accuracy=(steps, accuracies),
         best_step=history.best_step,
+        diagnostics=inspections.read_diagnostics(history.run / runs.INSPECTIONS, [])[0],
         **diagnosis.options_of(trainer.config),
     )
 

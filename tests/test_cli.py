@@ -104,6 +104,35 @@ def test_an_unknown_choice_lists_the_valid_ones(capsys: pytest.CaptureFixture[st
         assert name in shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "ours"),
+    [("--lr", "--learning-rate"), ("--patience=3", "--early-stopping"), ("--wd", "--weight-decay")],
+)
+def test_an_option_with_the_name_of_another_program_names_ours(
+    typed: str, ours: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(typed, "0.1")
+    assert caught.value.code == 2
+    name = typed.partition("=")[0]
+    assert capsys.readouterr().err == f"Error: There is no option {name}. Did you mean {ours}?\n"
+
+
+def test_every_name_of_another_program_leads_to_an_option_that_exists() -> None:
+    names = {option.name.replace("_", "-") for option in dataclasses.fields(TrainConfig)}
+    assert set(cli.OTHER_NAMES.values()) <= names
+    assert names.isdisjoint(cli.OTHER_NAMES)
+
+
+def test_an_advised_command_keeps_the_log_folder_and_the_defaults_out(tmp_path: Path) -> None:
+    config = TrainConfig(logdir=tmp_path, optimizer="sgd").resolved(797)
+    words = shlex.split(cli.training_command(config, {"early_stopping": 5}, 797))
+    parsed = parse(*words[3:])
+    assert parsed.logdir == tmp_path and "--learning-rate" not in words
+    assert (parsed.optimizer, parsed.early_stopping) == ("sgd", 5)
+    assert parsed.resolved(797).validation_fraction == 0.15
+
+
 def test_an_option_out_of_its_range_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="batch_size"):
         parse("--batch-size", "0")

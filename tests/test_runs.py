@@ -303,3 +303,24 @@ class TestLinks:
         with pytest.raises(runs.RunError, match="lock is a folder.*Remove it"):
             with runs.locked(tmp_path):
                 pass
+
+
+def test_a_run_like_another_has_its_options_but_not_its_place(tmp_path: Path) -> None:
+    config = TrainConfig(
+        activation="tanh", optimizer="adam", epochs=7, init="he_normal", logdir=tmp_path,
+        run_name="first", early_stopping=3, quiet=True,
+    ).resolved(797)  # fmt: skip
+    run = tmp_path / "first"
+    run.mkdir()
+    described = {
+        "name": "digits", "sha256": "0" * 64, "train": 700, "validation": 97, "test": 1000,
+        "image_shape": [28, 28, 1], "class_names": [str(digit) for digit in range(10)],
+    }  # fmt: skip
+    runs.write_config(run, config, described, {})
+    like = runs.options_like(run)
+    assert (like.activation, like.epochs, like.init) == ("tanh", 7, "he_normal")
+    assert (like.early_stopping, like.dataset) == (3, "digits")
+    assert (like.run_name, like.logdir, like.quiet) == (None, TrainConfig().logdir, False)
+    # A rate that was the default of one optimizer is not kept for another.
+    assert dataclasses.replace(like, optimizer="sgd").resolved(797).learning_rate == 0.01
+    assert like.resolved(797).learning_rate == 0.001

@@ -508,7 +508,8 @@ class TestOutcomes:
             for option in dataclasses.fields(TrainConfig)
             if option.metadata["on_resume"] != "fixed"
         }
-        assert may_change == {*changes, "epochs", "dataset", "data_dir", "resume"}
+        others = {"epochs", "dataset", "data_dir", "resume", "like", "early_stopping"}
+        assert may_change == {*changes, *others}
         begun = fit(max_steps=4).history.run
         resumed = go_on(begun, **changes).history
         assert (resumed.state, resumed.step) == ("done", 9)

@@ -15,7 +15,7 @@ from lenet.config import TrainConfig
 from lenet.option_checks import FOLDER_NAME, option
 
 # The grid itself decides where each run is written, and what is drawn and printed.
-LEFT_OUT = ("run_name", "resume", "figures", "quiet")
+LEFT_OUT = ("run_name", "resume", "like", "figures", "quiet")
 GRID = "grid"
 
 

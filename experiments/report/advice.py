@@ -180,6 +180,7 @@ def _images(comparison: Comparison, run: Run) -> dict[str, Any]:
 
 def _as_given(comparison: Comparison, config: TrainConfig) -> TrainConfig:
     """The config without the name of a data set that the user did not type."""
+    config = replace(config, logdir=TrainConfig().logdir)  # `_logdir` adds the grid's own.
     named = not comparison.grid or _given(comparison, "--dataset")
     return config if config.data_dir is None or named else replace(config, dataset="auto")
 

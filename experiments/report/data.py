@@ -13,7 +13,7 @@ import numpy as np
 
 from lenet import diagnosis
 from lenet.config import TrainConfig
-from lenet.diagnosis import Finding, Record, Series
+from lenet.diagnosis import Finding, Record
 from lenet.option_checks import join
 from lenet.recording import inspections
 
@@ -202,7 +202,3 @@ def seed_list(runs: Sequence[Run]) -> str:
     """The seeds of some runs, e.g. "seed 0" or "seeds 0 and 1"."""
     seeds = [str(seed) for seed in sorted({run.config.seed for run in runs})]
     return f"seed{'s' if len(seeds) > 1 else ''} {join(seeds)}"
-
-
-def _last(series: Series) -> float:
-    return float(series[1][-1]) if len(series[1]) else math.nan

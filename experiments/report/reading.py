@@ -15,7 +15,6 @@ from experiments.report.data import TUNING, Comparison, ReportError, Run
 from experiments.report.grouping import combine
 from lenet import cli, reading
 from lenet.diagnosis import Record, Series, options_of
-from lenet.diagnostics import DIAGNOSTICS
 from lenet.recording import inspections, metrics, runs
 from lenet.recording.projector import LABELS
 
@@ -81,7 +80,7 @@ def read_run(folder: Path) -> Run:
     if state == "running" and not _is_locked(folder):
         state = "stopped"
     curves = _read_metrics(folder / runs.METRICS, problems)
-    diagnostics, readable = _read_diagnostics(folder / runs.INSPECTIONS, problems)
+    diagnostics, readable = inspections.read_diagnostics(folder / runs.INSPECTIONS, problems)
     sizes, units = _read_layers(readable)
     batch = config.batch_size or 1
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
@@ -144,36 +143,6 @@ def _read_metrics(path: Path, problems: list[str]) -> dict[str, Series]:
         curves[f"{split}_loss"] = (steps, columns[:, 1])
         curves[f"{split}_accuracy"] = (steps, columns[:, 2])
     return curves
-
-
-def _read_diagnostics(
-    folder: Path, problems: list[str]
-) -> tuple[dict[str, dict[str, Series]], dict[int, Path]]:
-    """The diagnostics of all inspections, by kind and then by layer, in order of depth.
-
-    Returns:
-        The diagnostics, and the files of the inspections that can be read, by step.
-    """
-    points: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    readable: dict[int, Path] = {}
-    for step, path in inspections.paths(folder).items():
-        try:
-            arrays = inspections.load(path, lambda name: name.rpartition("/")[2] in DIAGNOSTICS)
-        except (OSError, ValueError) as error:
-            problems.append(f"An inspection is left out: {error}")
-            continue
-        readable[step] = path
-        for name, array in arrays.items():
-            layer, _, kind = name.rpartition("/")
-            points.setdefault(kind, {}).setdefault(layer, []).append((step, float(array)))
-    curves = {
-        kind: {
-            layer: (np.array([s for s, _ in series]), np.array([v for _, v in series]))
-            for layer, series in layers.items()
-        }
-        for kind, layers in points.items()
-    }
-    return curves, readable
 
 
 def _read_layers(readable: Mapping[int, Path]) -> tuple[dict[str, float], dict[str, int]]:

@@ -30,6 +30,8 @@ def learning_curve(
     name: str = "loss",
     ax: Axes | None = None,
     guess: float | None = None,
+    validation: Curve | None = None,
+    kept: int | None = None,
 ) -> Axes:
     """Loss or accuracy on the training batches and on the test images, over the steps.
 
@@ -38,6 +40,8 @@ def learning_curve(
         test: steps and the value on the whole test set.
         name: "loss" (in nats) or "accuracy" (from 0 to 1).
         guess: the value for random guessing, drawn as a dotted line.
+        validation: steps and the value on all validation images.
+        kept: the step whose weights early stopping has kept, drawn as a vertical line.
     """
     ax = new_axes(ax, width=WIDTH / 2, height=4.5)
     steps, values = train
@@ -48,6 +52,10 @@ def learning_curve(
     # Dashed if the line only connects a few measurements.
     looks: dict[str, Any] = {"marker": "o", "linestyle": "--"} if len(test[0]) < 40 else {}
     ax.plot(*test, color=TEST_COLOR, markersize=5, label="all test images", **looks)
+    if validation is not None:
+        ax.plot(*validation, color=COLORS[2], markersize=4, label="validation images", **looks)
+    if kept is not None:
+        ax.axvline(kept, color=COLORS[7], linewidth=1.0, label=f"weights kept: step {kept:,}")
     if guess is not None:
         value = f"{100 * guess:.3g} %" if name == "accuracy" else f"{guess:.3g}"
         ax.axhline(guess, color=COLORS[7], linestyle=":", label=f"guessing: {value}")
@@ -64,19 +72,26 @@ def learning_curve(
 
 
 def learning_curves(
-    train: Mapping[str, Curve], test: Mapping[str, Curve], num_classes: int, title: str = ""
+    train: Mapping[str, Curve],
+    test: Mapping[str, Curve],
+    num_classes: int,
+    title: str = "",
+    validation: Mapping[str, Curve] | None = None,
+    kept: int | None = None,
 ) -> Figure:
     """Loss and accuracy next to each other.
 
     Args:
-        train, test: curves by tag, "loss" and "accuracy".
+        train, test, validation: curves by tag, "loss" and "accuracy".
+        kept: the step whose weights early stopping has kept.
     """
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     figure.suptitle(title)
     guesses = {"loss": float(np.log(num_classes)), "accuracy": 1 / num_classes}
     for index, (name, guess) in enumerate(guesses.items()):
         ax = figure.add_subplot(1, 2, index + 1)
-        learning_curve(train[name], test[name], name, ax, guess)
+        held_out = validation[name] if validation else None
+        learning_curve(train[name], test[name], name, ax, guess, held_out, kept)
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import animation, curves
 from lenet.gallery.captioned import CaptionedFigure
-from lenet.recording import events
+from lenet.recording import events, runs
 
 if TYPE_CHECKING:
     from lenet.gallery.run_data import RunData
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
     """Loss and accuracy over the steps."""
     train, test = (events.read_scalars(data.run.path / split) for split in ("train", "test"))
+    validation = None
+    if data.dataset.validation is not None:
+        validation = events.read_scalars(data.run.path / "validation")
+    kept = runs.read_status(data.run.path).get("best_step")
     title = f"Learning curves: {data.run.title}"
     yield CaptionedFigure(
         "learning_curves",
-        curves.learning_curves(train, test, len(data.class_names), title),
+        curves.learning_curves(train, test, len(data.class_names), title, validation, kept),
         "Blue shows each training batch, orange all test images. If both losses fall together, the "
         "network learns. If blue falls while orange rises, the network has begun to memorize the "
         "training images. If both stay on the dotted line, it has not begun to learn.",

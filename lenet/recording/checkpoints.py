@@ -97,7 +97,9 @@ def save(
         contents = {
             MODEL: _pack(model.weights),
             OPTIMIZER: _pack(optimizer.variables),
-            STATE: json.dumps({**state, BEST_STEP: best_step}, indent=2).encode(),
+            STATE: json.dumps(
+                state | ({} if best_step is None else {BEST_STEP: best_step})
+            ).encode(),
         }
         manifest = {
             "step": step,

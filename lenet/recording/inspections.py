@@ -171,6 +171,39 @@ def _check_same_shapes(
             raise ValueError(f"{path} is damaged: {name} has the shape {list(arrays[name].shape)}")
 
 
+def read_diagnostics(
+    folder: Path, problems: list[str]
+) -> tuple[dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], dict[int, Path]]:
+    """The diagnostics of all inspections, by kind and then by layer, in order of depth.
+
+    Args:
+        problems: a sentence on each file that cannot be read is added here.
+
+    Returns:
+        The diagnostics, and the files of the inspections that can be read, by step.
+    """
+    points: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    readable: dict[int, Path] = {}
+    for step, path in paths(folder).items():
+        try:
+            arrays = load(path, lambda name: name.rpartition("/")[2] in DIAGNOSTICS)
+        except (OSError, ValueError) as error:
+            problems.append(f"An inspection is left out: {error}")
+            continue
+        readable[step] = path
+        for name, array in arrays.items():
+            layer, _, kind = name.rpartition("/")
+            points.setdefault(kind, {}).setdefault(layer, []).append((step, float(array)))
+    curves = {
+        kind: {
+            layer: (np.array([s for s, _ in series]), np.array([v for _, v in series]))
+            for layer, series in layers.items()
+        }
+        for kind, layers in points.items()
+    }
+    return curves, readable
+
+
 def cut_after(folder: Path, step: int) -> None:
     """Removes the inspections after a step."""
     for later, path in paths(folder).items():

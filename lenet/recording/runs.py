@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import itertools
 import math
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any, TextIO
 
 from lenet import files, reading
 from lenet.config import TrainConfig
-from lenet.option_checks import Check, OnResume, expect, fits
+from lenet.option_checks import RUN, Check, OnResume, expect, fits
 from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
@@ -204,6 +205,27 @@ def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
         return TrainConfig.from_json({**values, "dataset": name}), dataset
     except ValueError as error:
         raise ValueError(f"{run / CONFIG} is damaged: {error}") from error
+
+
+def options_like(run: Path) -> TrainConfig:
+    """The options of a run, as the defaults of a new run.
+
+    Values that were defaults become defaults again, because they may depend on options that
+    differ in the new run, e.g. the learning rate on the optimizer.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_config`.
+    """
+    saved, dataset = read_config(run)
+    images = int(dataset["train"]) + int(dataset.get("validation") or 0)
+    usual, own = saved.with_usual_options(images), TrainConfig()
+    left_out = {f.name for f in fields(saved) if f.metadata["group"] == RUN} | {"figures", "quiet"}
+    return replace(usual, **{name: getattr(own, name) for name in left_out})
+
+
+def has_siblings(run: Path) -> bool:
+    """Whether there are other runs in the folder that contains a run."""
+    return sum(1 for _ in itertools.islice(run.parent.glob(f"*/{CONFIG}"), 2)) > 1
 
 
 def check_resumable(saved: TrainConfig, wanted: TrainConfig) -> None:

@@ -69,12 +69,17 @@ class History:
     @property
     def test_loss(self) -> float:
         """The loss at the last evaluation of the kept weights, in nats; NaN if there was none."""
-        return self._last(self.evaluations)[1]
+        return self.last_evaluation[1]
 
     @property
     def test_accuracy(self) -> float:
         """The accuracy at the last evaluation of the kept weights, from 0 to 1, or NaN."""
-        return self._last(self.evaluations)[2]
+        return self.last_evaluation[2]
+
+    @property
+    def last_evaluation(self) -> Evaluation:
+        """The last evaluation of the kept weights on test images; step 0 and NaN without one."""
+        return self._last(self.evaluations)
 
     @property
     def validation_loss(self) -> float:
