@@ -17,6 +17,7 @@ VARIABLE = tuple(f.name for f in fields(TrainConfig) if f.metadata["group"] in (
 # A folder's name shows the values of these options without the option's name, because a value such
 # as `cosine` can only be a schedule.
 CLEAR_WITHOUT_NAME = ("model", "activation", "init", "optimizer", "schedule")
+SHOWN_FIRST = ("activation", "optimizer", "learning_rate")
 DEFAULT_LISTS: dict[str, tuple[Any, ...]] = {
     "activation": ("relu", "sigmoid", "tanh"),
     "optimizer": ("sgd", "adam"),
@@ -105,12 +106,17 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
 
 
 def hyperparameter_values(configs: Iterable[TrainConfig]) -> dict[str, list[Any]]:
-    """The values of each hyperparameter that occur in a grid, in order of appearance."""
-    values: dict[str, dict[Any, None]] = {}
+    """The hyperparameters for TensorBoard's HParams page, with the values that occur in a grid.
+
+    The page shows only a few options at first, so these are activation, optimizer and learning
+    rate, and then the others that vary.
+    """
+    values: dict[str, dict[Any, None]] = {name: {} for name in SHOWN_FIRST}
     for config in configs:
         for name, value in hyperparameters(config).items():
             values.setdefault(name, {})[value] = None
-    return {name: list(each) for name, each in values.items()}
+    shown = (name for name in values if name in SHOWN_FIRST or len(values[name]) > 1)
+    return {name: list(values[name]) for name in shown}
 
 
 def _in_folder_name(option: str, value: Any) -> str:

@@ -346,7 +346,9 @@ class TestMistakes:
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert re.fullmatch(
-            rf"Error: {tmp_path}/file.*: Not a directory\. Choose .* --logdir\.", line
+            rf"Error: Cannot write runs to {tmp_path}/file/logs \(Not a directory\): choose a "
+            r"different folder with --logdir\.",
+            line,
         )
 
     def test_a_resume_that_contradicts_the_run_names_the_options(
