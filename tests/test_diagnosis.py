@@ -328,6 +328,24 @@ def test_with_early_stopping_the_kept_weights_are_judged() -> None:
     assert finding.rule == "healthy" and "after 1 epoch" in finding.sentence
 
 
+def test_a_run_that_early_stopping_ended_is_not_told_to_train_longer() -> None:
+    """Its validation loss rose, so neither more updates nor more patience would help."""
+    options: dict[str, Any] = {"step": 220, "steps_per_epoch": 22, "train_images": 400}
+    options |= {"best_step": 110, "early_stopping": 5, "num_classes": 2, "test_images": 100}
+    at = (np.array([0, 110, 220]), np.array([0.7, 0.65, 0.9]))
+    weak: dict[str, Any] = {"train_accuracy": 0.74, "test_loss": (0.7, 0.65, 0.9)}
+    weak |= {"test_accuracy": (0.5, 0.63, 0.62)}
+    ended = Record(**{**record(**weak | options).__dict__, "test_loss": at,
+                      "test_accuracy": (at[0], np.array([0.5, 0.63, 0.62]))})  # fmt: skip
+    (finding,) = diagnose(ended)
+    assert finding.rule == "stopped early"
+    assert "ended the training after 10 epochs" in finding.sentence
+    assert "The weights after 5 epochs are kept" in finding.sentence
+    assert "63.0 % (100 test images: 95 % interval 53 to 72 %)" in finding.sentence
+    changes = {name for advice in finding.advice for name in advice.changes}
+    assert changes == {"fc_dropout", "augment", "weight_decay"}
+
+
 def test_only_a_network_that_has_fitted_its_training_images_overfits() -> None:
     """At 50 % training accuracy there is nothing to overfit: the network has not learned enough."""
     for share, overfits in ((0.5, False), (0.94, False), (0.96, True)):

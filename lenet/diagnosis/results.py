@@ -144,6 +144,19 @@ def overfits(record: Record) -> Finding | None:
     return Finding(sentence, "curves", True, advice=against_overfitting(record))
 
 
+def stopped_early(record: Record) -> Finding | None:
+    """Early stopping ended the run before the network fitted its training images."""
+    if record.best_step is None or record.end == record.step or not _is_unfinished(record):
+        return None
+    sentence = (
+        f"Early stopping ended the training after {record.epochs(record.step)}, because the "
+        f"validation loss no longer fell. The weights after {record.epochs(record.end)} are kept: "
+        f"their accuracy is {record.accuracy(record.last_train_accuracy)} on the training batches of "
+        f"that epoch, and the test accuracy is {record.test_accuracy_in_words}."
+    )
+    return Finding(sentence, "curves", True, advice=against_overfitting(record))
+
+
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
     """What helps against overfitting, in the order in which it is usually tried."""
     return given(

@@ -45,6 +45,7 @@ from lenet.diagnosis.results import (
     overfits,
     slow,
     stalled,
+    stopped_early,
     thrown_off,
     unmeasured,
 )
@@ -125,6 +126,14 @@ RULES = {
         f"the accuracy on the training batches of the last epoch is {percent(FITTED)} or more, at "
         f"least {100 * GAP:g} percentage points above the test accuracy, and above its 95 % interval",
         overfits,
+        "wrong",
+        announced=True,
+    ),
+    "stopped early": Rule(
+        "stopped early",
+        "early stopping ended the run, and the accuracy on the training batches of the epoch whose "
+        f"weights are kept is below {percent(FITTED)}",
+        stopped_early,
         "wrong",
         announced=True,
     ),

@@ -17,6 +17,8 @@ FITTED = 0.95
 def few_updates(record: Record) -> Finding | None:
     """Finds that a finished run made too few updates to judge anything else."""
     fitted = record.last_train_accuracy >= FITTED
+    if record.best_step is not None:  # The validation loss judges the number of updates.
+        return None
     if record.state != "done" or record.step >= FEW_UPDATES or fitted or not record.train_images:
         return None
     # More updates of a wrong size do not help, and none help where no gradient is left.
@@ -28,10 +30,6 @@ def few_updates(record: Record) -> Finding | None:
         sentence += (
             f". The accuracy on the training batches is {percent(record.last_train_accuracy)}"
         )
-    if record.early_stopping:
-        patience = {"early_stopping": 4 * record.early_stopping}
-        tip = Advice("Give early stopping more patience", patience)
-        return Finding(f"{sentence}.", "curves", True, advice=(tip,))
     usual = defaults.training(record.train_images)
     per_epoch = math.ceil(record.train_images / usual.batch_size)
     changes = {
