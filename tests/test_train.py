@@ -464,9 +464,12 @@ class TestOutcomes:
             r"test accuracy is [\d.]+ % \(30 test images: 95 % interval \d+ to \d+ %\), a gap",
             shown,
         )
-        advised = shlex.split(printed("Try dropout:", shown))
+        stop = "Stop when the loss on validation images no longer falls, and keep the best weights:"
+        advised = shlex.split(printed(stop, shown))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
-        assert (config.fc_dropout, config.batch_size, config.data_dir) == (0.5, 10, path)
+        # Seven updates make an epoch: the patience is at least 100 updates.
+        assert (config.early_stopping, config.batch_size, config.data_dir) == (15, 10, path)
+        assert config.logdir == tmp_path
 
     def test_without_network_the_digits_are_not_taken_for_mnist(
         self,
