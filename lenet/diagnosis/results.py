@@ -158,13 +158,16 @@ def stopped_early(record: Record) -> Finding | None:
 
 
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
-    """What helps against overfitting, in the order in which it is usually tried."""
+    """What helps against overfitting; stopping early comes first if the test loss has risen."""
+    has_risen = record.last_test_loss > RISEN * float(record.test_loss[1].min())
+    stop = early_stopping(record)
     return given(
+        stop if has_risen else None,
         None if record.dropout else Advice("Try dropout", {"fc_dropout": 0.5}),
         None
         if record.augmented
         else Advice("Try augmentation", {"augment": ("shift", "rotate", "zoom")}),
-        early_stopping(record),
+        None if has_risen else stop,
         None if record.weight_decay else Advice("Try weight decay", {"weight_decay": DECAY}),
     )
 
