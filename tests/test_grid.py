@@ -23,9 +23,10 @@ from experiments.grid import live, tuning
 from experiments.grid.__main__ import main
 from experiments.grid.jobs import STOP_FILE, Job, Outcome
 from experiments.grid.run_one import train_one
-from experiments.grid.terminal_board import TIE, leader_board
+from experiments.grid.terminal_board import leader_board
 from experiments.report import page as report
 from experiments.report.reading import GRID
+from experiments.report.statistics import RANGES
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import events, runs
@@ -378,14 +379,14 @@ def test_the_leader_board_has_mean_and_spread_best_first() -> None:
     ]
 
 
-def test_the_leader_board_marks_ties_as_the_report_does() -> None:
+def test_the_leader_board_gives_ranges_of_ranks_as_the_report_does() -> None:
     made = outcomes(first=[0.93, 0.95], second=[0.92, 0.94])
     made.append(Outcome(replace(made[0].config, seed=2, run_name="first-seed2"), "diverged"))
     assert leader_board(made, 1_000).splitlines() == [
         "rank  combination  test accuracy  learning rate  seeds",
-        "  =1  first         94.0 ± 1.4 %            0.1  2 of 3 (1 diverged)",
-        "  =1  second        93.0 ± 1.4 %            0.1  2",
-        TIE,
+        " 1–2  first         94.0 ± 1.4 %            0.1  2 of 3 (1 diverged)",
+        " 1–2  second        93.0 ± 1.4 %            0.1  2",
+        RANGES,
     ]
 
 

@@ -126,7 +126,8 @@ def test_the_evaluation_is_exact_over_the_whole_test_set(
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     labels = dataset.test.labels
-    loss, accuracy = steps.evaluate(np.arange(len(labels), dtype=np.int32))
+    loss, accuracy, evaluated = steps.evaluate(np.arange(len(labels), dtype=np.int32))
+    np.testing.assert_allclose(evaluated, logits, rtol=1e-4, atol=1e-5)
     assert accuracy == np.mean(logits.argmax(1) == labels)
     expected = -log_probabilities[np.arange(len(labels)), labels].mean()
     assert abs(loss - expected) < 1e-6
@@ -136,7 +137,7 @@ def test_an_evaluation_of_some_images_is_of_those(tiny: Dataset) -> None:
     model, steps = compiled(tiny, 32, towers=2)
     chosen = evaluation_indices(0, 5, len(tiny.test), 7)
     assert len(set(chosen.tolist())) == 7
-    _, accuracy = steps.evaluate(chosen)
+    _, accuracy, _ = steps.evaluate(chosen)
     logits = model(tiny.test.images[chosen] / np.float32(255))[0].numpy()
     assert accuracy == np.mean(logits.argmax(1) == tiny.test.labels[chosen])
 

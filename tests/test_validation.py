@@ -98,7 +98,7 @@ class TestEarlyStopping:
         assert history.best_step is not None
         assert history.step - history.best_step == 2 * schedule.steps_per_epoch
         assert history.step < schedule.last_step
-        loss, _ = stopped.steps.evaluate(
+        loss, _, _ = stopped.steps.evaluate(
             np.arange(len(stopped.dataset.validation or ()), dtype=np.int32), "validation"
         )
         assert loss == pytest.approx(

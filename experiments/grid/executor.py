@@ -72,6 +72,12 @@ class Executor:
         """Prints a line in the way of the current call of `run`."""
         self._say(text)
 
+    def at_a_time(self, runs: int) -> int:
+        """How many of so many runs are trained in parallel; 0 if a running cluster decides."""
+        if self._chosen.scheduler is not None:
+            return 0
+        return max(1, number_of_workers(self._chosen.workers, runs, self._gpus))
+
 
 def number_of_workers(asked: Literal["auto"] | int, runs: int, gpus: int) -> int:
     """The number of processes that train in parallel.

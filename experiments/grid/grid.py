@@ -92,7 +92,13 @@ class Grid:
             if stop.signal:
                 return configs, []
             record.write(
-                self.folder, self.command, self.dataset, self.chosen.lists, configs, choice
+                self.folder,
+                self.command,
+                self.dataset,
+                self.chosen.lists,
+                configs,
+                choice,
+                executor.at_a_time(len(configs)),
             )
             jobs = self._jobs(configs, self.dataset)
             overview = hyperparameter_values(configs)

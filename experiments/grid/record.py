@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ def write(
     lists: Mapping[str, Sequence[Any]],
     configs: Sequence[TrainConfig],
     choice: dict[str, Any] | None,
+    workers: int,
 ) -> None:
     """Writes a grid's `grid.json`.
 
@@ -37,6 +39,7 @@ def write(
         lists: the values of each option that can be compared.
         configs: one config per run, resolved, with tuned learning rates.
         choice: the result of `tuning.choose`, or None without tuning.
+        workers: the number of runs that are trained at a time; 0 if a running cluster decides.
 
     Raises:
         OSError: the file cannot be written.
@@ -54,6 +57,8 @@ def write(
             for config in configs
         ],
         "tuning": choice and tuned,
+        "workers": workers,
+        "repository": _repository(),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -62,3 +67,20 @@ def write(
         "cpus": os.cpu_count(),
     }
     files.write_json(folder / GRID, content)
+
+
+def _repository() -> str:
+    """The commit of this program, with a note if files were changed; "" outside a Git repository."""
+    described = ["git", "describe", "--always", "--long", "--dirty= (with changes)", "--abbrev=12"]
+    try:
+        result = subprocess.run(
+            described,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.strip()

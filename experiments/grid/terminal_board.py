@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from experiments.combinations import without_seed
 from experiments.grid.jobs import Outcome
-from experiments.report.statistics import accuracy_text, ranking, seeds_text
+from experiments.report.differences import Scores
+from experiments.report.statistics import RANGES, accuracy_text, ranking, seeds_text
+from lenet.recording import predictions
 
 HEADINGS = ("rank", "combination", "test accuracy", "learning rate", "seeds")
 ALIGNMENT = "><>><"
-TIE = "= marks a tie: these runs cannot show which of the tied combinations is better."
 
 
 def leader_board(outcomes: Sequence[Outcome], test_images: int) -> str:
@@ -23,27 +25,31 @@ def leader_board(outcomes: Sequence[Outcome], test_images: int) -> str:
     combinations: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         combinations.setdefault(without_seed(outcome.config), []).append(outcome)
-    accuracies = {name: accuracies_when_done(each) for name, each in combinations.items()}
-    ranked = ranking(combinations, lambda name: accuracies[name])
+    scores = {name: _scores(each) for name, each in combinations.items()}
+    ranked = ranking(combinations, lambda name: scores[name], test_images)
     rows: list[Sequence[str]] = [HEADINGS]
     for rank, name in ranked:
         members = combinations[name]
-        seeds = seeds_text(len(accuracies[name]), [member.state for member in members])
-        accuracy = accuracy_text(accuracies[name], test_images)
+        accuracies = list(scores[name].accuracies.values())
+        seeds = seeds_text(len(accuracies), [member.state for member in members])
+        accuracy = accuracy_text(accuracies, test_images)
         rows.append([str(rank), name, accuracy, f"{members[0].config.learning_rate:g}", seeds])
     lines = _aligned(rows)
-    if any(rank.shared for rank, _ in ranked):
-        lines.append(TIE)
+    if any(rank.open for rank, _ in ranked):
+        lines.append(RANGES)
     return "\n".join(lines)
 
 
-def accuracies_when_done(outcomes: Sequence[Outcome]) -> list[float]:
-    """The test accuracies, from 0 to 1, of the runs that are done."""
-    return [
-        outcome.test_accuracy
-        for outcome in outcomes
-        if outcome.state == "done" and outcome.test_accuracy is not None
-    ]
+def _scores(outcomes: Sequence[Outcome]) -> Scores:
+    """The test results of the runs that are done."""
+    accuracies, correct = {}, {}
+    for outcome in outcomes:
+        if outcome.state == "done" and outcome.test_accuracy is not None:
+            accuracies[outcome.config.seed] = outcome.test_accuracy
+            with contextlib.suppress(OSError, ValueError):  # The report names damaged files.
+                if read := predictions.load(outcome.config.logdir / outcome.name):
+                    correct[outcome.config.seed] = read.correct
+    return Scores(accuracies, correct)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

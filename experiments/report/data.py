@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from experiments.report.differences import Difference, Scores, differences
+from experiments.report.statistics import Rank, ranking
 from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record
 from lenet.option_checks import join
-from lenet.recording import inspections
+from lenet.recording import inspections, predictions
+from lenet.recording.predictions import Predictions
 
 # Test accuracies. A report shows how many epochs each run needed to reach them.
 TARGETS = (0.95, 0.98)
@@ -39,6 +42,8 @@ class Run:
         inspections: the files of its readable inspections by step, in ascending order.
         problems: the files of this run that are damaged, each with the reason. More may be added
             when arrays are read.
+        network: its layers in order, each with name, kind, output, units and parameters; () if the
+            run did not record them.
     """
 
     folder: Path
@@ -50,6 +55,7 @@ class Run:
     record: Record
     inspections: Mapping[int, Path]
     problems: list[str]
+    network: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -72,6 +78,16 @@ class Run:
     @property
     def test_loss(self) -> float:
         return self.record.last_test_loss
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """What the network predicts for the test images; None if that was not recorded."""
+        try:
+            read = predictions.load(self.folder, self.record.num_classes)
+        except (OSError, ValueError) as error:
+            self.problems.append(str(error))
+            return None
+        return read if read and read.step == self.record.end else None
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -153,6 +169,15 @@ class Combination:
         values = [float(getattr(run, name)) for run in self.done]
         return [value for value in values if math.isfinite(value)]
 
+    @property
+    def scores(self) -> Scores:
+        """The test results of the finished runs."""
+        finished = [run for run in self.done if math.isfinite(run.test_accuracy)]
+        return Scores(
+            {run.config.seed: run.test_accuracy for run in finished},
+            {run.config.seed: read.correct for run in finished if (read := run.predictions)},
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -175,6 +200,24 @@ class Comparison:
     @property
     def dataset(self) -> Mapping[str, Any]:
         return self.runs[0].dataset
+
+    @property
+    def test_images(self) -> int:
+        """The number of test images."""
+        return int(self.dataset.get("test", 0))
+
+    @cached_property
+    def ranked(self) -> list[tuple[Rank, Combination]]:
+        """The combinations with their ranks, the best first."""
+        return ranking(self.combinations, lambda c: c.scores, self.test_images)
+
+    @cached_property
+    def _differences(self) -> dict[tuple[int, int], Difference]:
+        return differences([c.scores for c in self.combinations], self.test_images)
+
+    def difference(self, one: Combination, other: Combination) -> Difference | None:
+        """The test accuracy of one combination minus another's; None without a common seed."""
+        return self._differences.get((one.number, other.number))
 
     @property
     def activations(self) -> list[str]:

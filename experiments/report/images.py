@@ -18,7 +18,7 @@ from lenet.gallery.page import data_address
 from lenet.recording import runs
 
 # In CSS pixels. Images are enlarged by the largest integer factor that fits.
-FILM_WIDTH, MAP_WIDTH, MAP_HEIGHT = 340, 290, 300
+FILM_WIDTH, PHOTO = 340, 64
 MOST_KERNELS, COLUMNS, GAP = 64, 8, 4
 
 
@@ -80,8 +80,8 @@ def kernel_image(kernels: Sequence[np.ndarray], reach: float, *, alt: str, capti
     return Image(_png(np.concatenate(frames)), alt, caption, width, height, len(frames))
 
 
-def map_image(values: np.ndarray, limits: tuple[float, float], alt: str) -> Image:
-    """Values as blocks of coloured pixels.
+def colored(values: np.ndarray, limits: tuple[float, float]) -> str:
+    """Values as the data address of a picture with one coloured pixel per value.
 
     Args:
         values: float [rows, columns].
@@ -89,10 +89,16 @@ def map_image(values: np.ndarray, limits: tuple[float, float], alt: str) -> Imag
     """
     low, high = limits
     scaled = np.nan_to_num((values - low) / (high - low)).clip(0, 1)
-    colors = (colormaps[PERCEPTUAL](scaled)[..., :3] * 255).round().astype(np.uint8)
-    rows, columns = values.shape
-    width, height = columns * max(1, MAP_WIDTH // columns), rows * max(1, MAP_HEIGHT // rows)
-    return Image(_png(colors), alt, width=width, height=height)
+    return _png((colormaps[PERCEPTUAL](scaled)[..., :3] * 255).round().astype(np.uint8))
+
+
+def photo(pixels: np.ndarray, alt: str) -> Image:
+    """A small picture of one image of the data set, uint8 [height, width, 1 or 3]."""
+    from PIL import Image as PillowImage
+
+    shown = PillowImage.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    shown.thumbnail((PHOTO, PHOTO))
+    return Image(_png(np.asarray(shown)), alt)
 
 
 def _mosaic(kernel: np.ndarray, reach: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,6 +54,19 @@ class Inspected:
                 end = run.inspection(steps[-1], "kernel", BY_CLASS, "labels")
                 if start and end:
                     self.ends[combination.number] = Ends((steps[0], steps[-1]), start, end)
+
+    def common_start(self, combinations: Sequence[Combination]) -> Mapping[str, np.ndarray]:
+        """The kernels at step 0, if they are the same in several combinations; otherwise {}."""
+        ends = [self.ends[c.number] for c in combinations if c.number in self.ends]
+        if len(ends) < 2 or any(each.steps[0] for each in ends):
+            return {}
+        first = ends[0].start
+        same = all(
+            each.start.keys() == first.keys()
+            and all(np.array_equal(each.start[name], first[name]) for name in first)
+            for each in ends
+        )
+        return first if same else {}
 
     @cached_property
     def film_steps(self) -> list[int]:

@@ -13,13 +13,12 @@ from functools import partial
 from experiments.report.data import TARGETS, Combination, Comparison
 from experiments.report.diagnosis import verdicts
 from experiments.report.statistics import (
-    CONFIDENCE,
     NO_BREAK_SPACE,
     NO_VALUE,
+    RANGES,
     Rank,
     accuracy_text,
     mean_and_spread,
-    ranking,
     seeds_text,
 )
 from lenet.diagnosis import percent
@@ -78,7 +77,7 @@ def board_rows(comparison: Comparison) -> list[Row]:
 
 def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
     """The combinations with their ranks, the best first."""
-    return ranking(comparison.combinations, lambda c: c.values("test_accuracy"))
+    return comparison.ranked
 
 
 def board_caption(comparison: Comparison) -> str:
@@ -86,13 +85,8 @@ def board_caption(comparison: Comparison) -> str:
     targets = " and ".join(map(percent, TARGETS))
     sentences = ["Click a heading to sort by that column."]
     if comparison.most_seeds > 1:
-        sentences.append(
-            "± is the standard deviation over seeds. Combinations marked with = tie and share a "
-            "rank: these runs cannot show which of them is better. More exactly, the difference "
-            "from the best combination of that rank is not larger than the half-width of its "
-            f"{percent(CONFIDENCE)} confidence interval over the seeds (Welch's t). With few "
-            "seeds, this interval is wide."
-        )
+        sentences.append("± is the standard deviation over seeds.")
+    sentences.append(RANGES)
     sentences.append(
         "Test accuracy is measured only at evaluations, by default once per epoch. The epochs to "
         f"{targets} are therefore no more precise than that. A dash means that the accuracy was "
@@ -120,7 +114,7 @@ def epochs_to(combination: Combination, accuracy: float) -> tuple[float, int]:
 
 
 def _rank(rank: Rank, combination: Combination) -> Cell:
-    return Cell(str(rank), "" if rank.number is None else str(rank.number))
+    return Cell(str(rank), "" if rank.first is None else str(rank.first))
 
 
 def _combination(rank: Rank, combination: Combination) -> Cell:
@@ -176,7 +170,7 @@ def _sorted_by(number: float) -> str:
 
 
 COLUMNS = (
-    Column("rank", "combinations that tie share a rank, marked with =", _rank),
+    Column("rank", "1–3: these runs cannot show which of the ranks 1 to 3 it is", _rank),
     Column("combination", "activation · optimizer", _combination, numeric=False, is_heading=True),
     Column(
         "test accuracy",

@@ -14,14 +14,18 @@ from experiments.report import sentences
 from experiments.report.advice import command_words, tune_all_command
 from experiments.report.data import TUNING, Comparison
 from experiments.report.diagnosis import command_phrases, make_card, rule_list
+from experiments.report.differences import METHOD
+from experiments.report.intervals import interval_groups
 from experiments.report.leader_board import board_caption, board_columns, board_rows
+from experiments.report.network import GLOSSARY, network_boxes
 from experiments.report.reading import read_comparison
 from experiments.report.results import result_rows
 from lenet import cli, files
+from lenet.diagnostics import DIAGNOSTICS
 
 HERE = Path(__file__).parent
 LONG_LABEL = 40  # Characters. The leader board breaks longer names of combinations into lines.
-SHORT_NAME = 2  # Characters. Class names up to this length need little space next to a map.
+BESIDE = ("gradients", "activity", "weights", *DIAGNOSTICS)  # Parts that fit next to their text.
 
 # The dashes of matplotlib as lengths in SVG, for the legend.
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}
@@ -102,6 +106,10 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
         "board_caption": board_caption(comparison),
         "most_seeds": comparison.most_seeds,
+        "intervals": interval_groups(comparison),
+        "method": METHOD,
+        "boxes": network_boxes(comparison),
+        "glossary": GLOSSARY,
         "rules": rule_list(),
         "again": shlex.join(again),
     }
@@ -122,7 +130,7 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
     targets = {c.number: {"curves": panel.target} for panel in panels for c in panel.combinations}
     for section in (section for sections in inside.values() for section in sections):
         for combination, panel in section.panels:
-            if panel.images:
+            if panel.filled:
                 targets[combination.number][section.name] = f"{section.name}-c{combination.number}"
     looks = {c.variant: variant_look(comparison, c) for c in comparison.combinations}
     films = make_films(inspected)
@@ -136,5 +144,5 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
         "steps": inspected.film_steps,
         "steps_per_epoch": comparison.runs[0].record.steps_per_epoch,
         "inside": {name: sections for name, sections in inside.items() if sections},
-        "short_names": max(map(len, comparison.dataset["class_names"])) <= SHORT_NAME,
+        "beside": BESIDE,
     }

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from experiments.report.classes import Similarities, UnitMap, similarities, unit_map
 from experiments.report.data import Combination, Run, seed_list
 from experiments.report.images import (
     Image,
@@ -18,10 +19,10 @@ from experiments.report.images import (
     drawing,
     kernel_image,
     kernels_by_layer,
-    map_image,
     variant_look,
 )
 from experiments.report.inspected import Inspected
+from experiments.report.mistakes import Confusion, confusion_of
 from lenet.diagnosis import Series
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import comparison as figures
@@ -34,16 +35,25 @@ class Panel:
     Attributes:
         images: the images from top to bottom.
         missing: why there is no image, or "".
-        bands: each class with its number of rows, if the image has a row per probe image.
-        scale: the values of the first and the last colour, if the image has a colour scale.
         seeds: the seeds that it shows, or "" if there is only one.
+        scale: the values of the first and the last colour, if there is a colour scale.
+        units: the outputs of the feature layer by class.
+        alike: the similarities of the classes.
+        confusion: the predictions for the test images.
     """
 
     images: Sequence[Image] = ()
     missing: str = ""
-    bands: Sequence[tuple[str, int]] = ()
     scale: tuple[float, float] | None = None
     seeds: str = ""
+    units: UnitMap | None = None
+    alike: Similarities | None = None
+    confusion: Confusion | None = None
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is more than a sentence."""
+        return bool(self.images or self.units or self.confusion)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Part:
         heading, caption: text in which "{layer}" is replaced by the layer of the features.
         panel: the function that returns the panel of one combination.
         every_seed: whether a panel has a line for every seed, not only the data of one.
+        common: the function that returns the images that are the same for all combinations.
     """
 
     name: str
@@ -62,16 +73,22 @@ class Part:
     caption: str
     panel: Callable[[Inspected, Combination], Panel]
     every_seed: bool = False
+    common: Callable[[Inspected, Sequence[Combination]], Sequence[Image]] | None = None
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the page: a view inside the networks with one activation."""
+    """One part of the page: a view inside the networks with one activation.
+
+    Attributes:
+        common: images that are the same for all combinations, e.g. the kernels before training.
+    """
 
     name: str
     heading: str
     caption: str
     panels: Sequence[tuple[Combination, Panel]]
+    common: Sequence[Image] = ()
 
     @property
     def scale(self) -> tuple[float, float] | None:
@@ -93,48 +110,69 @@ def sections_of(inspected: Inspected, activation: str) -> list[Section]:
             (c, _with_seeds(part, inspected, c) if c.number in inspected.ends else NO_INSPECTIONS)
             for c in combinations
         ]
-        if any(panel.images for _, panel in panels):
+        if any(panel.filled for _, panel in panels):
             heading, caption = (
                 text.format(layer=inspected.feature_layer) for text in (part.heading, part.caption)
             )
-            shown.append(Section(part.name, heading, caption, panels))
+            common = part.common(inspected, combinations) if part.common else ()
+            shown.append(Section(part.name, heading, caption, panels, common))
     return shown
 
 
 def _with_seeds(part: Part, inspected: Inspected, combination: Combination) -> Panel:
     """The panel of a combination, with the seeds that it shows."""
     panel = part.panel(inspected, combination)
-    if len(combination.runs) == 1 or not panel.images:
+    if len(combination.runs) == 1 or not panel.filled:
         return panel
     runs = _measured(combination) if part.every_seed else [combination.shown]
     return replace(panel, seeds=seed_list(runs))
 
 
 def _kernels(inspected: Inspected, combination: Combination) -> Panel:
-    ends = inspected.ends[combination.number]
-    images = [
+    ends, label = inspected.ends[combination.number], combination.label
+    group = inspected.comparison.with_activation(combination.activation)
+    if not convolutions(ends.end):
+        return NO_CONVOLUTION
+    images = (
+        []
+        if inspected.common_start(group)
+        else _kernel_images(inspected, ends.start, label, ends.steps[0])
+    )
+    return Panel([*images, *_kernel_images(inspected, ends.end, label, ends.steps[1])])
+
+
+def _common_kernels(inspected: Inspected, combinations: Sequence[Combination]) -> Sequence[Image]:
+    """The kernels before training, if all combinations started with the same ones."""
+    start = inspected.common_start(combinations)
+    return _kernel_images(inspected, start, "all combinations", 0) if start else ()
+
+
+def _kernel_images(
+    inspected: Inspected, arrays: Mapping[str, np.ndarray], label: str, step: int
+) -> list[Image]:
+    return [
         kernel_image(
             [kernel],
             inspected.reaches[layer],
-            alt=f"Kernels of {layer} at step {step:,}, {combination.label}",
+            alt=f"{kernel.shape[-1]} kernels of {layer} at step {step:,}, {label}",
             caption=f"{layer} at step {step:,}",
         )
-        for step, arrays in zip(ends.steps, (ends.start, ends.end), strict=True)
         for layer, kernel in convolutions(arrays).items()
     ]
-    return Panel(images) if images else NO_CONVOLUTION
 
 
 def _features(inspected: Inspected, combination: Combination) -> Panel:
     if (recorded := inspected.features(combination)) is None:
         return NOT_RECORDED
-    features, labels = recorded
     limits = inspected.feature_limits(combination.activation)
-    alt = f"Outputs of {inspected.feature_layer} by class, {combination.label}"
-    image = map_image(features[np.argsort(labels, kind="stable")], limits, alt)
     names = combination.shown.dataset["class_names"]
-    bands = [(str(names[c]), int((labels == c).sum())) for c in np.unique(labels)]
-    return Panel([image], bands=bands, scale=limits)
+    units = unit_map(*recorded, names, limits, combination.label)
+    return Panel(units=units, alike=similarities(*recorded, names), scale=limits)
+
+
+def _confusion(inspected: Inspected, combination: Combination) -> Panel:
+    confusion = confusion_of(combination)
+    return Panel(confusion=confusion) if confusion else NOT_RECORDED
 
 
 def _gradients(inspected: Inspected, combination: Combination) -> Panel:
@@ -147,8 +185,12 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
     dead = _by_layer(combination, "dead_fraction")
     if not saturated or not dead:
         return NOT_RECORDED
+    if _all_zero(saturated) and _all_zero(dead):
+        return Panel(missing="No output is saturated and no unit is dead, in any layer.")
     figure = figures.activity(saturated, dead, inspected.last_step)
-    return Panel([drawing(figure, f"Saturated outputs and dead units, {combination.label}")])
+    last = f"At the end, {_listed(saturated, '{:.0%}')} are saturated and {_listed(dead, '{:.0%}')} dead."
+    alt = f"Saturated outputs and dead units, {combination.label}. {last}".replace("%", " %")
+    return Panel([drawing(figure, alt)])
 
 
 def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination) -> Panel:
@@ -168,7 +210,9 @@ def _lines(
     values, diagnostic = _by_layer(combination, kind), DIAGNOSTICS[kind]
     if not values:
         return NOT_RECORDED
-    figure = figures.framed(2.4)
+    if diagnostic.scale == "percent" and _all_zero(values):
+        return Panel(missing=f"{diagnostic.title.capitalize()}: 0 % in every layer.")
+    figure = figures.framed(2.4, right=0.5)
     figures.by_layer(
         values,
         figure.add_subplot(),
@@ -177,8 +221,9 @@ def _lines(
         scale=diagnostic.scale,
         last_step=inspected.last_step,
     )
-    title = diagnostic.title.capitalize()
-    return Panel([drawing(figure, f"{title} by layer, {combination.label}")])
+    form = "{:.0%}" if diagnostic.scale == "percent" else "{:.2g}"
+    alt = f"{diagnostic.title.capitalize()} by layer, {combination.label}. At the end: "
+    return Panel([drawing(figure, f"{alt}{_listed(values, form)}.")])
 
 
 def _weights(inspected: Inspected, combination: Combination) -> Panel:
@@ -189,7 +234,22 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
         return NOT_RECORDED
     color, _ = variant_look(inspected.comparison, combination)
     figure = figures.weight_histograms(start, end, color, inspected.widths)
-    return Panel([drawing(figure, f"Weights before and after training, {combination.label}")])
+    spreads = [
+        f"{layer} from {start[layer].std():.2g} to {kernel.std():.2g}"
+        for layer, kernel in end.items()
+    ]
+    alt = f"Weights before and after training, {combination.label}. Standard deviation: "
+    return Panel([drawing(figure, f"{alt}{', '.join(spreads)}.")])
+
+
+def _listed(values: Mapping[str, Sequence[Series]], form: str) -> str:
+    """The last value of each layer as text, the mean over seeds."""
+    means = {layer: np.mean([v[-1] for _, v in seeds]) for layer, seeds in values.items()}
+    return ", ".join(f"{layer} {form.format(mean)}" for layer, mean in means.items())
+
+
+def _all_zero(values: Mapping[str, Sequence[Series]]) -> bool:
+    return not any(np.any(v) for seeds in values.values() for _, v in seeds)
 
 
 def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
@@ -213,22 +273,32 @@ PARTS = (
         "Look for edges and blobs that were not there at the start, and for kernels that did not "
         "change.",
         _kernels,
+        common=_common_kernels,
     ),
     Part(
         "maps",
         "What {layer} shows about the classes",
-        "Each row is a probe image, and the rows are sorted by class. Each column is a unit of "
-        "{layer}. If the rows of a class have their own pattern, the network distinguishes this "
-        "class from the others. A stripe through all classes is a unit that has the same output "
-        "for every class.",
+        "Each column is a unit of {layer}, with its number below. The upper picture shows the mean of "
+        "each class, and the lower picture every probe image. The units are sorted by the class for "
+        "which their mean is highest; that class is written above them. Bright blocks along the "
+        "diagonal are units that tell their class from the others. A column that looks the same in "
+        "all rows is a unit that says nothing about the class.",
         _features,
+    ),
+    Part(
+        "confusion",
+        "What it confuses",
+        "Each row is the true class of the test images, each column the class that the network "
+        "predicts. Wrong predictions are coloured. Below are the wrong predictions with the highest "
+        "probability: true class → predicted class.",
+        _confusion,
     ),
     Part(
         "gradients",
         "Gradient norm by layer",
-        "One line per layer and seed, from the first layer (dark) to the last (light). The scale is "
-        "logarithmic and the same for all combinations. If the dark lines are far below the "
-        "light ones, the first layers learn much more slowly than the last.",
+        "One line per layer and seed. The scale is logarithmic and the same for all combinations. If "
+        "the lines of the first layers are far below the last ones, the first layers learn much more "
+        "slowly.",
         _gradients,
         every_seed=True,
     ),
@@ -253,8 +323,8 @@ PARTS = (
         Part(
             kind,
             f"{diagnostic.title.capitalize()} by layer",
-            f"{diagnostic.meaning.capitalize()}. One line per layer and seed, from the first layer "
-            f"(dark) to the last (light). {diagnostic.hint}".rstrip(),
+            f"{diagnostic.meaning.capitalize()}. One line per layer and seed. "
+            f"{diagnostic.hint}".rstrip(),
             partial(_other_diagnostic, kind),
             every_seed=True,
         )

@@ -72,9 +72,12 @@ def read_run(folder: Path) -> Run:
     images = size + (dataset.get("validation") or 0)
     config = saved.resolved(images)  # An older run may lack an option.
     problems: list[str] = []
-    environment = reading.read_json(folder / runs.CONFIG).get("environment")
+    recorded = reading.read_json(folder / runs.CONFIG)
+    environment, network = recorded.get("environment"), recorded.get("network")
     if not isinstance(environment, dict):
         environment = {}
+    if not isinstance(network, list) or not all(isinstance(layer, dict) for layer in network):
+        network = []
     status = _read(runs.read_status, folder, problems)
     state = status.get("state", "unknown")
     if state == "running" and not _is_locked(folder):
@@ -105,7 +108,9 @@ def read_run(folder: Path) -> Run:
         best_step=status.get("best_step"),
         **options_of(config),
     )
-    return Run(folder, config, dataset, environment, status, state, record, readable, problems)
+    return Run(
+        folder, config, dataset, environment, status, state, record, readable, problems, network
+    )
 
 
 def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:

@@ -72,7 +72,7 @@ def question(comparison: Comparison) -> str:
 
 def answers(comparison: Comparison) -> list[tuple[str, str]]:
     """The outcome in a few sentences, each with a label, which can be empty."""
-    finished = [(rank, c) for rank, c in ranked(comparison) if rank.number is not None]
+    finished = [(rank, c) for rank, c in ranked(comparison) if rank.first is not None]
     if not finished:
         return [("", "No run has finished yet, so there is nothing to rank.")]
     best = finished[0][1]
@@ -85,7 +85,7 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
             f"after {record.epochs(record.end)}.",
         )
     ]
-    if tied := [c.label for rank, c in finished[1:] if rank.number == 1]:
+    if tied := [c.label for rank, c in finished[1:] if rank.first == 1]:
         sentences.append(_tied(tied, comparison.most_seeds))
     if len(finished) > 1 and (first := _first_to_target(comparison)):
         sentences.append(first)
@@ -113,11 +113,10 @@ def _trouble(combination: Combination) -> str:
 
 def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
     """Which combinations share the first rank with the best, and why."""
-    if seeds == 1:
-        return "Tied with it", f"{join(labels)}, with exactly the same accuracy."
-    sentence = f"{join(labels)}. With {seeds} seeds, there is no clear difference."
-    if seeds == 2:
-        sentence += " With a third seed, the answer would be much clearer."
+    number = f"{seeds} seeds" if seeds > 1 else "one seed"
+    sentence = f"{join(labels)}. With {number}, there is no clear difference."
+    if seeds <= 2:
+        sentence += " With more seeds, the answer would be clearer."
     return "Not clearly worse", sentence
 
 
@@ -161,8 +160,11 @@ def facts(comparison: Comparison) -> dict[str, str]:
         "Versions": ", ".join(
             f"{title} {environment[key]}" for key, title in VERSIONS.items() if key in environment
         ),
-        "SHA-256 of the images": f"{str(dataset['sha256'])[:16]}…",
+        "Training time": _training_time(comparison),
+        "SHA-256 of the images": str(dataset["sha256"]),
     }
+    if version := comparison.grid.get("repository"):
+        table["Version of lenet"] = str(version)
     if when := comparison.grid.get("when"):
         table["Date"] = str(when).replace("T", " ")
     return table
@@ -193,6 +195,16 @@ def _validation(comparison: Comparison) -> dict[str, str]:
         )
     images = join([f"{number:,}" for number in numbers])
     return {"Validation": f"{who} use {images} of the {total:,} training images.{use}"}
+
+
+def _training_time(comparison: Comparison) -> str:
+    """The sum over all runs, and how many were trained at a time."""
+    seconds = sum(float(run.status.get("seconds") or 0) for run in comparison.runs)
+    total = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    text = f"{total} in total, the sum of {len(comparison.runs)} runs"
+    if workers := comparison.grid.get("workers"):
+        text += f", {workers} at a time" if workers > 1 else ", one at a time"
+    return text
 
 
 def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]:
@@ -306,9 +318,9 @@ def notes(comparison: Comparison) -> list[str]:
         )
     if comparison.most_seeds == 1:
         sentences.append(
-            "There is only one seed, so the spread over seeds is unknown, and a small difference "
-            "may be due to chance. With several seeds, e.g. --seeds 0 1 2, the report shows which "
-            "differences are clear and which combinations tie."
+            "There is only one seed, so the spread over seeds is unknown. The ranks and intervals "
+            "allow only for the choice of the test images. To see which differences another seed "
+            "would change, train with several seeds, e.g. --seeds 0 1 2."
         )
     return sentences
 

@@ -1,4 +1,4 @@
-"""Compares accuracies over several seeds: means, spreads, ranks and ties."""
+"""Means and spreads over several seeds, and the ranks of a leader board."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from scipy.special import stdtrit
 
-CONFIDENCE = 0.95
+from experiments.report.differences import CONFIDENCE, Scores, differences
+
+RANGES = (
+    "A rank such as 1–3 is a range: these runs cannot show which of the ranks 1 to 3 is the true one. "
+    f"With about {100 * CONFIDENCE:.0f} % confidence, all ranges contain the true rank."
+)
 NO_VALUE = "–"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # With fewer test images, one image is more than 0.02 %, so a second decimal has no meaning.
@@ -22,21 +26,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Rank:
-    """The rank of one entry of a leader board.
+    """The rank of one entry of a leader board, as a range.
 
     Attributes:
-        number: the rank, from 1; None if no run has finished.
-        shared: whether other entries have the same rank.
+        first, last: the best and the worst rank that are possible, from 1; None if no run has
+            finished.
     """
 
-    number: int | None
-    shared: bool
+    first: int | None
+    last: int | None
+
+    @property
+    def open(self) -> bool:
+        """Whether several ranks are possible."""
+        return self.first != self.last
 
     def __str__(self) -> str:
-        """The text in a leader board: "1", "=1" if the rank is shared, or a dash."""
-        if self.number is None:
+        """The text in a leader board: "1", "1–3" for a range, or a dash."""
+        if self.first is None:
             return NO_VALUE
-        return f"={self.number}" if self.shared else str(self.number)
+        return f"{self.first}–{self.last}" if self.open else str(self.first)
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
@@ -75,65 +84,31 @@ def seeds_text(num_done: int, states: Sequence[str]) -> str:
     return text
 
 
-def supported(better: Sequence[float], worse: Sequence[float]) -> bool | None:
-    """Whether two means differ by more than the spread over seeds explains.
-
-    The difference must be larger than the half-width of its 95 % confidence interval (Welch's t).
-    If one side has only one seed, the spread of the other side is used for both.
-
-    Returns:
-        None if neither side has a spread.
-    """
-    known = [float(np.var(values, ddof=1)) for values in (better, worse) if len(values) > 1]
-    if not known or not better or not worse:
-        return None
-    both = known if len(known) == 2 else known * 2
-    parts = [variance / len(v) for variance, v in zip(both, (better, worse), strict=True)]
-    difference, total = float(np.mean(better) - np.mean(worse)), sum(parts)
-    if total == 0:
-        return difference > 0
-    if len(known) == 2:
-        pairs = zip(parts, (better, worse), strict=True)
-        freedom = total**2 / sum(part**2 / (len(v) - 1) for part, v in pairs)
-    else:
-        freedom = max(len(better), len(worse)) - 1
-    half_width = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
-    return difference > half_width
-
-
 def ranking(
-    entries: Iterable[T], accuracies_of: Callable[[T], Sequence[float]]
+    entries: Iterable[T], scores_of: Callable[[T], Scores], test_images: int
 ) -> list[tuple[Rank, T]]:
-    """Ranks the entries of a leader board by mean test accuracy.
+    """Ranks the entries of a leader board.
 
-    An entry ties with the best entry of a rank, and shares that rank, if `supported` finds no
-    difference between them. With one seed each, only equal accuracies are a tie.
+    The rank of an entry is a range: all clearly better entries are before it, and all clearly worse
+    entries are after it. The ranges are simultaneous confidence intervals for the true ranks
+    (Mohamad, Goeman, van Zwet, 2021, "Simultaneous confidence intervals for ranks").
 
     Args:
         entries: what to rank, e.g. combinations; entries with equal means keep this order.
-        accuracies_of: returns the test accuracies of the finished runs of an entry.
+        scores_of: returns the results of an entry.
+        test_images: the number of test images.
 
     Returns:
-        Rank and entry, the best first; entries without a finished run come last.
+        Rank and entry, the highest mean accuracy first; entries without a finished run come last.
     """
-    pairs = [(entry, accuracies_of(entry)) for entry in entries]
-    ordered = sorted(pairs, key=lambda pair: -(np.mean(pair[1]) if pair[1] else -1))
-    numbers: list[int | None] = []
-    leading: Sequence[float] = ()
-    for position, (_, accuracies) in enumerate(ordered, start=1):
-        if not accuracies:
-            numbers.append(None)
-        elif numbers and _tied(leading, accuracies):
-            numbers.append(numbers[-1])
-        else:
-            leading = accuracies
-            numbers.append(position)
-    return [
-        (Rank(number, number is not None and numbers.count(number) > 1), entry)
-        for number, (entry, _) in zip(numbers, ordered, strict=True)
-    ]
-
-
-def _tied(leading: Sequence[float], accuracies: Sequence[float]) -> bool:
-    differ = supported(leading, accuracies)
-    return list(leading) == list(accuracies) if differ is None else not differ
+    scored = [(entry, scores_of(entry)) for entry in entries]
+    scored.sort(key=lambda pair: -pair[1].mean if pair[1].accuracies else math.inf)
+    found = differences([scores for _, scores in scored], test_images)
+    finished = sum(1 for _, scores in scored if scores.accuracies)
+    ranked = []
+    for position, (entry, scores) in enumerate(scored):
+        clear = [d.value for (one, _), d in found.items() if one == position and d.clear]
+        better, worse = sum(value < 0 for value in clear), sum(value > 0 for value in clear)
+        known = Rank(better + 1, finished - worse) if scores.accuracies else Rank(None, None)
+        ranked.append((known, entry))
+    return ranked

@@ -204,3 +204,24 @@ def _write_numbers(values: np.ndarray, ax: Axes, form: str) -> None:
     for (row, column), value in np.ndenumerate(values):
         color = "white" if value < middle else "black"
         ax.text(column, row, form.format(value), ha="center", va="center", fontsize=7, color=color)
+
+
+def unit_order(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorts units by the class they speak for: the class with the highest mean.
+
+    Within a class, the units that stand out most come first. Units that never react come last.
+
+    Args:
+        means: the mean output of each unit for each class, float [classes, units].
+
+    Returns:
+        The numbers of the units in this order, int [units]; and the row in `means` of the class that
+        each unit speaks for, int [units], by unit number, or -1 for units that never react.
+    """
+    means = np.nan_to_num(means)
+    ranked = np.sort(means, axis=0)
+    stands_out = ranked[-1] - ranked[:-1].mean(0)
+    speaks_for = means.argmax(0)
+    speaks_for[np.ptp(means, axis=0) < 1e-6] = -1
+    group = np.where(speaks_for < 0, len(means), speaks_for)
+    return np.lexsort((-stands_out, group)), speaks_for

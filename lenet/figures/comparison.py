@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
@@ -18,6 +17,7 @@ from lenet.figures.style import COLORS, figure_of, new_axes
 PANEL_WIDTH = 3.5  # inches; three are next to each other on a page.
 POINTS = 160  # Maximum number of points of a curve; a small panel cannot show more.
 START_COLOR = "#8a929b"
+NAME_SIZE = 8.0  # Points.
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -47,17 +47,18 @@ def framed(
     top: float = 0.3,
     hspace: float = 0.0,
     wspace: float = 0.0,
+    right: float = 0.07,
 ) -> Figure:
     """A small figure with fixed margins, because an automatic layout takes twice as long.
 
     Args:
-        height, left, top: inches, with room for tick labels and the name of each axis.
+        height, left, top, right: inches, with room for tick labels and the name of each axis.
         hspace, wspace: the gap between subplots, as a share of a subplot's size.
     """
     figure = Figure(figsize=(PANEL_WIDTH, height))
     figure.subplots_adjust(
         left=left / PANEL_WIDTH,
-        right=1 - 0.07 / PANEL_WIDTH,
+        right=1 - right / PANEL_WIDTH,
         bottom=0.45 / height,
         top=1 - top / height,
         hspace=hspace,
@@ -66,9 +67,9 @@ def framed(
     return figure
 
 
-def layer_colors(count: int) -> list[tuple[float, float, float, float]]:
-    """One colour per layer, from dark at the input to light at the output."""
-    return [colormaps["viridis"](0.9 * index / max(1, count - 1)) for index in range(count)]
+def layer_colors(count: int) -> list[str]:
+    """One colour per layer, in an order in which neighbours differ."""
+    return [COLORS[index % len(COLORS)] for index in range(count)]
 
 
 def band(curves: Sequence[Curve], window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -196,10 +197,9 @@ def by_layer(
     label: str = "gradient norm",
     limits: tuple[float, float] | None = None,
     scale: Scale = "percent",
-    legend: bool = True,
     last_step: float | None = None,
 ) -> Axes:
-    """One number per layer over the steps, a line per layer and seed; the first layer is darkest.
+    """One number per layer over the steps, a line per layer and seed, each layer named at its end.
 
     Args:
         layers: the curves of all seeds by layer, in order of depth.
@@ -209,17 +209,19 @@ def by_layer(
         last_step: the end of the x axis; by default, the end of the curves.
     """
     ax, log = new_axes(ax, width=PANEL_WIDTH, height=2.4), scale == "logarithmic"
+    ends: list[tuple[float, str, str]] = []
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
-        label_of_first: str | None = name
+        last: list[float] = []
         for steps, values in seeds:
             shown = np.isfinite(values) & (np.asarray(values) > 0 if log else True)
             if not shown.any():
                 continue
             ax.plot(
                 steps[shown], values[shown], color=color, linewidth=1.1, marker=".", markersize=4,
-                label=label_of_first,
             )  # fmt: skip
-            label_of_first = None
+            last.append(float(values[shown][-1]))
+        if last:
+            ends.append((float(np.median(last)), name, color))
     if log:
         ax.set_yscale("log")
         low, high = ax.dataLim.intervaly
@@ -238,8 +240,7 @@ def by_layer(
     ax.set_ylabel(label)
     ax.set_xlabel("step (optimizer updates)")
     _plain(ax)
-    if legend:
-        _layer_legend(ax, len(layers))
+    _name_lines(ax, ends)
     return ax
 
 
@@ -249,12 +250,12 @@ def activity(
     last_step: float | None = None,
 ) -> Figure:
     """Saturated outputs above, dead units below, by layer, over the steps."""
-    figure = framed(3.4, hspace=0.1)
+    figure = framed(3.4, hspace=0.1, right=0.5)
     above, below = figure.subplots(2, 1, sharex=True)
     limits = (-0.03, 1.03)
     by_layer(saturated, above, "saturated outputs", limits, last_step=last_step)
     above.set_xlabel("")
-    by_layer(dead, below, "dead units", limits, legend=False, last_step=last_step)
+    by_layer(dead, below, "dead units", limits, last_step=last_step)
     return figure
 
 
@@ -305,12 +306,32 @@ def _draw_band(
     ax.plot(steps, mean, color=line.color, linestyle=line.dash, linewidth=linewidth, alpha=alpha)
 
 
-def _layer_legend(ax: Axes, count: int) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    if handles:
-        figure_of(ax).legend(
-            handles, labels, loc="upper center", bbox_to_anchor=(0.56, 1.02), ncols=min(count, 5), frameon=False,
-            fontsize=7.5, handlelength=1.2, columnspacing=0.9, handletextpad=0.4,
+def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Writes the name of each line at its end, in its colour, at a distance from the others.
+
+    Args:
+        ends: the last value, the name and the colour of each line.
+    """
+    figure = figure_of(ax)
+    height = ax.get_position().height * figure.get_figheight() * 72 / (NAME_SIZE + 1.5)  # In names.
+    ax.get_ylim()  # Fixes the scale, on which the places depend.
+    to_axes = ax.transData + ax.transAxes.inverted()
+    heights = [float(to_axes.transform((0, value))[1]) * height for value, _, _ in ends]
+    order = np.argsort(heights, kind="stable")
+    places: list[float] = []
+    for index in order:
+        lowest = places[-1] + 1 if places else 0.5
+        places.append(max(lowest, min(heights[index], height - 0.5)))
+    excess = max(0.0, places[-1] - (height - 0.5)) if places else 0.0
+    for number in range(len(places) - 1, -1, -1):  # Moves them down again if they left the axes.
+        highest = places[number + 1] - 1 if number + 1 < len(places) else places[-1] - excess
+        places[number] = min(places[number], highest)
+    for index, place in zip(order, places, strict=True):
+        _, name, color = ends[index]
+        ax.annotate(
+            name, (1, place / height), (4, 0), xycoords="axes fraction",
+            textcoords="offset points", va="center", fontsize=NAME_SIZE, color=color,
+            annotation_clip=False,
         )  # fmt: skip
 
 

@@ -16,6 +16,14 @@ from lenet.networks.inputs import checked_input
 from lenet.networks.stack_checks import WITH_WEIGHTS, check_size, check_stack
 from lenet.registry import MONOTONE_ACTIVATIONS
 
+# What `Classifier.description` calls the other layers.
+KINDS = {
+    keras.layers.Dense: "fully connected",
+    keras.layers.MaxPool2D: "max pooling 2×2",
+    keras.layers.Dropout: "dropout",
+    keras.layers.Flatten: "flatten",
+}
+
 
 class Classifier(keras.Model):
     """A network that returns both its logits and the features of the layer before them.
@@ -264,6 +272,30 @@ class Classifier(keras.Model):
             elif isinstance(layer, keras.layers.MaxPool2D):
                 passed_on[next(reversed(passed_on))] = layer.name
         return passed_on
+
+    def description(self, image_shape: tuple[int, int, int]) -> list[dict[str, Any]]:
+        """The layers in order, as JSON values: name, kind, output shape, units and parameters.
+
+        Units are kernels in a convolution; layers without weights have none. `flatten` is left out.
+        """
+        layers, shape = [], (None, *image_shape)
+        for layer in self.stacked:
+            shape = layer.compute_output_shape(shape)
+            if isinstance(layer, keras.layers.Conv2D):
+                kind = f"convolution {'×'.join(map(str, layer.kernel_size))}, {layer.padding}"
+            else:
+                kind = KINDS.get(type(layer), type(layer).__name__)
+            if not isinstance(layer, keras.layers.Flatten):
+                layers.append(
+                    {
+                        "name": layer.name,
+                        "kind": kind,
+                        "output": list(shape[1:]),
+                        "units": shape[-1] if isinstance(layer, WITH_WEIGHTS) else 0,
+                        "parameters": layer.count_params(),
+                    }
+                )
+        return layers
 
     @property
     def num_parameters(self) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from lenet.data.datasets import Dataset
-from lenet.recording import inspections, projector, runs
+from lenet.data.datasets import Dataset, Split
+from lenet.recording import inspections, predictions, projector, runs
 from lenet.recording.inspections import Inspection
 from lenet.recording.summaries import Summaries, encode_inspection
 
@@ -126,6 +126,10 @@ class Recorder:
             predicted,
             dataset.class_names,
         )
+
+    def predictions(self, step: int, logits: np.ndarray, test: Split) -> None:
+        """Records what the trained network predicts, from the logits of all test images [n, classes]."""
+        predictions.save(self.run, predictions.predictions_of(step, logits, test))
 
     def flush(self) -> None:
         """Writes all events, so that TensorBoard shows them, and checks that none is lost."""

@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
 LARGEST_IMAGE = 10_000  # Pixels, of one side.
+PREDICTIONS = "predictions.npz"
 CHECKPOINTS, INSPECTIONS, FIGURES = "checkpoints", "inspections", "figures"
 METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
 STATES = ("running", "done", "interrupted", "diverged", "failed")
@@ -168,11 +169,20 @@ def check_links(folder: Path) -> None:
 
 
 def write_config(
-    run: Path, config: TrainConfig, dataset: dict[str, Any], environment: dict[str, Any]
+    run: Path,
+    config: TrainConfig,
+    dataset: dict[str, Any],
+    environment: dict[str, Any],
+    network: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Writes `config.json`: every option with its final value, the data set, the machine."""
+    """Writes `config.json`: every option with its final value, the data set, the machine.
+
+    Args:
+        network: the layers, see `Classifier.description`.
+    """
     options = replace(config, resume=None).to_json()
-    contents = {**options, "dataset": dataset, "environment": environment}
+    described = {"dataset": dataset, "environment": environment, "network": list(network)}
+    contents = {**options, **described}
     files.write_json(run / CONFIG, contents, durable=True)  # No run can be resumed without it.
     files.sync_folder(run.absolute().parent)
 

@@ -106,15 +106,18 @@ class Steps:
         )
         return losses.numpy(), accuracies.numpy()
 
-    def evaluate(self, indices: np.ndarray, split: str = "test") -> tuple[float, float]:
-        """The mean loss in nats and the accuracy from 0 to 1 over some images.
+    def evaluate(self, indices: np.ndarray, split: str = "test") -> tuple[float, float, np.ndarray]:
+        """Evaluates the network on some images.
 
         Args:
             indices: int32 [k], the indices of the images.
             split: "test" or "validation".
+
+        Returns:
+            The mean loss in nats, the accuracy from 0 to 1, and the logits, float32 [k, classes].
         """
-        loss, accuracy = self._evaluate(*self._evaluated[split], tf.constant(indices))
-        return float(loss), float(accuracy)
+        loss, accuracy, logits = self._evaluate(*self._evaluated[split], tf.constant(indices))
+        return float(loss), float(accuracy), logits.numpy()
 
     def one_step_graph(self) -> tf.Graph:
         """The graph of one update with one tower, which is easier to read than the full graph."""
@@ -192,25 +195,33 @@ class Steps:
 
     def _evaluation_loop(
         self, images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         total_loss = tf.constant(0.0, tf.float64)
         total_hits = tf.constant(0.0, tf.float64)
-        count = tf.size(indices)
-        for start in tf.range(0, count, self._evaluated_at_once):
-            batch = indices[start : start + self._evaluated_at_once]
-            loss, hits = self._evaluate_batch(tf.gather(images, batch), tf.gather(labels, batch))
+        count, size = tf.size(indices), self._evaluated_at_once
+        parts = tf.TensorArray(tf.float32, -(-count // size), infer_shape=False)
+        for part in tf.range(-(-count // size)):
+            batch = indices[part * size : (part + 1) * size]
+            loss, hits, logits = self._evaluate_batch(
+                tf.gather(images, batch), tf.gather(labels, batch)
+            )
             total_loss += loss
             total_hits += hits
-        return total_loss / tf.cast(count, tf.float64), total_hits / tf.cast(count, tf.float64)
+            parts = parts.write(part, logits)
+        number = tf.cast(count, tf.float64)
+        return total_loss / number, total_hits / number, parts.concat()
 
     @do_not_convert
-    def _evaluate_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The summed loss and the number of hits of some images, float64 []."""
+    def _evaluate_batch(
+        self, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The summed loss and the number of hits, float64 [], and the logits of some images."""
         logits, _ = self._model(to_float(images), training=False)
         losses, hits = loss_and_hits(logits, labels)
         return (
             tf.reduce_sum(tf.cast(losses, tf.float64)),
             tf.reduce_sum(tf.cast(hits, tf.float64)),
+            logits,
         )
 
 

@@ -144,7 +144,8 @@ class Trainer:
                 self._restore(run)
             try:
                 environment = describe_environment(self.config.device)
-                runs.write_config(run, self.config, self.dataset.description, environment)
+                network = self.model.description(self.dataset.image_shape)
+                runs.write_config(run, self.config, self.dataset.description, environment, network)
                 with Recorder(run) as recorder:
                     self._fit(recorder, stop)
             except BaseException:
@@ -297,13 +298,15 @@ class Trainer:
         """Evaluates and inspects the network if this is due."""
         step, schedule = self.step, self.schedule
         if schedule.evaluation_due(step):
-            loss, accuracy = self.steps.evaluate(self._evaluated_images())
+            loss, accuracy, logits = self.steps.evaluate(self._evaluated_images())
             self.history.evaluations.append((step, loss, accuracy))
             recorder.evaluation(
                 epoch=schedule.epoch_of(step), step=step, loss=loss, accuracy=accuracy
             )
             if not np.isfinite(loss):
                 raise Diverged(f"the test loss is {loss}")
+            if step == schedule.last_step:
+                recorder.predictions(step, logits, self.dataset.test)
             if self.dataset.validation is not None:
                 self._validate(recorder)
         if schedule.inspection_due(step):
@@ -312,7 +315,7 @@ class Trainer:
     def _validate(self, recorder: Recorder) -> None:
         """Evaluates the network on all validation images."""
         step, indices = self.step, np.arange(len(self.dataset.validation or ()), dtype=np.int32)
-        loss, accuracy = self.steps.evaluate(indices, "validation")
+        loss, accuracy, _ = self.steps.evaluate(indices, "validation")
         self.history.validation.append((step, loss, accuracy))
         epoch = self.schedule.epoch_of(step)
         recorder.evaluation(
@@ -345,6 +348,9 @@ class Trainer:
                 return
             checkpoints.restore(checkpoint, self.model)
         self.history.best_step = best
+        if best != schedule.last_step:
+            logits = self.steps.evaluate(np.arange(len(self.dataset.test), dtype=np.int32))[2]
+            recorder.predictions(best, logits, self.dataset.test)
         if schedule.inspect_every and not schedule.inspection_due(best):
             recorder.inspection(self.inspector.inspect(best, after_update=best == self.step))
         stopped = self.step < schedule.last_step

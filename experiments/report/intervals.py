@@ -1,0 +1,115 @@
+"""The differences that a report shows with their intervals: the pairs a reader asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.report.data import Combination, Comparison
+from experiments.report.differences import Difference
+from experiments.report.leader_board import ranked
+
+MOST_PAIRS = 60  # Per group. More are too many to read, and the ranks say the same.
+# The drawing of an interval: its width in its own units, and the radius of the point.
+WIDTH, RADIUS = 200.0, 4.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One difference in words and as a drawing.
+
+    Attributes:
+        name: what is compared, e.g. "relu · adam − relu · sgd".
+        text: the difference in percentage points with its interval.
+        verdict: which one is better, or that this is open.
+        clear: whether the interval excludes 0.
+        low, middle, high: positions in the drawing, from 0 to 200; 100 is no difference.
+        beyond: -1 or 1 if the whole interval is beyond that end of the drawing, otherwise 0.
+    """
+
+    name: str
+    text: str
+    verdict: str
+    clear: bool
+    low: float
+    middle: float
+    high: float
+    beyond: int
+
+
+@dataclass(frozen=True)
+class IntervalGroup:
+    """Some intervals with a common question and a common scale, in percentage points."""
+
+    question: str
+    intervals: Sequence[Interval]
+    reach: float
+
+
+def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
+    """The best combination against all others, and all pairs that differ in one choice."""
+    finished = [c for rank, c in ranked(comparison) if rank.first is not None]
+    if len(finished) < 2:
+        return []
+    best = finished[0]
+    questions = {
+        f"Is {best.label} better than the others?": [(best, other) for other in finished[1:]],
+        "Which activation is better, with everything else the same?": [
+            (one, other)
+            for one, other in _pairs(finished)
+            if one.variant == other.variant and one.activation != other.activation
+        ],
+        "What else makes a difference, with the same activation?": [
+            (one, other) for one, other in _pairs(finished) if one.activation == other.activation
+        ],
+    }
+    groups = []
+    for question, pairs in questions.items():
+        known = [
+            (one, other, difference)
+            for one, other in pairs
+            if (difference := comparison.difference(one, other)) is not None
+        ]
+        if known and len(known) <= MOST_PAIRS:
+            groups.append(_group(question, known))
+    return groups
+
+
+def _pairs(finished: Sequence[Combination]) -> list[tuple[Combination, Combination]]:
+    """All pairs, the better one first."""
+    return [(one, other) for i, one in enumerate(finished) for other in finished[i + 1 :]]
+
+
+def _group(
+    question: str, known: Sequence[tuple[Combination, Combination, Difference]]
+) -> IntervalGroup:
+    # The scale shows the open differences well. Large ones may be beyond it.
+    close = [abs(d.value) + d.half_width for _, _, d in known if not d.clear]
+    nearest = min(abs(d.value) + d.half_width for _, _, d in known)
+    reach = 1.6 * max([*close, nearest])
+    return IntervalGroup(question, [_interval(*each, reach) for each in known], 100 * reach)
+
+
+def _interval(
+    one: Combination, other: Combination, difference: Difference, reach: float
+) -> Interval:
+    value, half = difference.value, difference.half_width
+    ends = np.array([value - half, value, value + half]) / reach
+    low, middle, high = ((1 + ends.clip(-1, 1)) * WIDTH / 2).round(1).tolist()
+    verdict = "open"
+    if difference.clear:
+        verdict = f"{(one if value > 0 else other).label} is better"
+    return Interval(
+        f"{one.label} − {other.label}",
+        f"{100 * value:+.2f} ({100 * (value - half):+.2f} to {100 * (value + half):+.2f})".replace(
+            "-", "−"
+        ),
+        verdict,
+        difference.clear,
+        low,
+        middle,
+        high,
+        int(ends[0] > 1) - int(ends[2] < -1),
+    )

@@ -1,0 +1,86 @@
+"""What a trained network confuses: a table of all test images, and its most confident mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.report.data import Combination
+from experiments.report.images import Image, photo
+from lenet.recording.predictions import Predictions
+
+MOST_CLASSES = 12  # With more classes, the table is too large to read.
+SHOWN_MISTAKES = 10
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrongly classified test image."""
+
+    image: Image
+    label: str
+    predicted: str
+    confidence: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The predictions of one run for all test images.
+
+    Attributes:
+        classes: the names of the classes; a row is a class, a column a prediction.
+        counts: the number of images; () with too many classes.
+        most: the largest number off the diagonal.
+        sentence: how many images are wrong, and what is confused most often.
+        mistakes: the most confident ones first.
+    """
+
+    seed: int
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+    most: int
+    sentence: str
+    mistakes: Sequence[Mistake]
+
+
+def confusion_of(combination: Combination) -> Confusion | None:
+    """The confusion of the run that the report shows; None if its predictions were not recorded."""
+    run = combination.shown
+    if (read := run.predictions) is None:
+        return None
+    names = [str(name) for name in run.dataset["class_names"]]
+    counts = np.zeros((len(names), len(names)), int)
+    np.add.at(counts, (read.labels.astype(int), read.predicted.astype(int)), 1)
+    wrong = counts - np.diag(np.diag(counts))
+    return Confusion(
+        run.config.seed,
+        names,
+        counts.tolist() if len(names) <= MOST_CLASSES else (),
+        max(1, int(wrong.max())),
+        _sentence(wrong, int(counts.sum()), names),
+        _mistakes(read, names),
+    )
+
+
+def _sentence(wrong: np.ndarray, images: int, names: Sequence[str]) -> str:
+    total = int(wrong.sum())
+    if total == 0:
+        return f"All {images:,} test images are classified correctly."
+    label, predicted = divmod(int(wrong.argmax()), len(names))
+    count = int(wrong.max())
+    often = f"{count} images of {names[label]} are called {names[predicted]}"
+    if count == 1:
+        often = "no pair of classes is confused twice"
+    return f"{total:,} of {images:,} test images are wrong. Most often, {often}."
+
+
+def _mistakes(read: Predictions, names: Sequence[str]) -> list[Mistake]:
+    mistakes = []
+    for index, pixels in zip(read.mistakes[:SHOWN_MISTAKES], read.images, strict=False):
+        label, predicted = names[int(read.labels[index])], names[int(read.predicted[index])]
+        confidence = f"{100 * float(read.confidence[index]):.1f} %"
+        alt = f"A {label}, called {predicted} with a probability of {confidence}"
+        mistakes.append(Mistake(photo(pixels, alt), label, predicted, confidence))
+    return mistakes

@@ -1,0 +1,117 @@
+"""What the compared networks are: their layers, units and parameters, and a short glossary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.report.data import Comparison, Run
+from lenet.config import TrainConfig
+from lenet.diagnostics import DIAGNOSTICS
+
+INITIALIZERS = {
+    "glorot_uniform": "Glorot uniform: kernels between ±√(6 / (inputs + outputs) of a unit)",
+    "he_normal": "He normal: kernels with standard deviation √(2 / inputs of a unit), truncated",
+    "truncated_normal": "kernels with standard deviation {stddev:g}, truncated at twice that",
+    "source": "as in the network's original implementation: kernels with standard deviation 0.1, "
+    "truncated at 0.2",
+}
+ENTRIES = {"name", "kind", "output", "units", "parameters"}
+GLOSSARY = {
+    "Nats": "The unit of the loss. A loss of x nats means that the network gives the right class a "
+    "probability of e⁻ˣ (as a geometric mean over the images). ln(10) = 2.303 nats is guessing among "
+    "ten classes.",
+    "Probe images": "A few training images on which gradients and activations are measured. They are "
+    "the same in every run.",
+    "Momentum": "Each update adds the current gradient to 0.9 times the previous update. With a "
+    "gradient that stays the same, updates become ten times as large.",
+    "Gradient norm": "The length of the gradient of a layer's kernel: how strongly the loss reacts to "
+    "the layer's weights.",
+    "Saturated": f"{DIAGNOSTICS['saturated_fraction'].meaning.capitalize()}.",
+    "Dead": f"{DIAGNOSTICS['dead_fraction'].meaning.capitalize()}.",
+    "Update ratio": f"{DIAGNOSTICS['update_ratio'].meaning.capitalize()}.",
+    "Step, epoch": "A step is one update of the weights, from one batch of images. An epoch is one "
+    "pass over all training images.",
+}
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer of the network box."""
+
+    name: str
+    kind: str
+    output: str
+    units: str
+    parameters: str
+
+
+@dataclass(frozen=True)
+class NetworkBox:
+    """One network: its layers in order, and how it was initialized."""
+
+    title: str
+    rows: Sequence[LayerRow]
+    parameters: str
+    initialization: str
+
+
+def network_boxes(comparison: Comparison) -> list[NetworkBox]:
+    """One box for each model of the comparison. Models without a description are left out."""
+    boxes: dict[str, NetworkBox] = {}
+    for run in comparison.runs:
+        if run.config.model not in boxes and (layers := _layers(run)):
+            boxes[run.config.model] = _box(run, layers)
+    return list(boxes.values())
+
+
+def _layers(run: Run) -> list[Mapping[str, Any]]:
+    """The layers from the run's `config.json`, or else from the kernels in its inspections."""
+    if run.network and all(layer.keys() >= ENTRIES for layer in run.network):
+        return list(run.network)
+    arrays = run.inspection(min(run.inspections, default=0), "kernel", "bias")
+    layers = []
+    for name, bias in arrays.items():
+        layer, _, kind = name.rpartition("/")
+        if kind == "bias" and (kernel := arrays.get(f"{layer}/kernel")) is not None:
+            layers.append(
+                {
+                    "name": layer,
+                    "kind": _kind(kernel),
+                    "output": None,
+                    "units": len(bias),
+                    "parameters": kernel.size + bias.size,
+                }
+            )
+    return layers
+
+
+def _kind(kernel: np.ndarray) -> str:
+    if kernel.ndim == 4:
+        return f"convolution {kernel.shape[0]}×{kernel.shape[1]}"
+    return "fully connected"
+
+
+def _box(run: Run, layers: Sequence[Mapping[str, Any]]) -> NetworkBox:
+    rows = [
+        LayerRow(
+            str(layer["name"]),
+            str(layer["kind"]),
+            "×".join(map(str, layer["output"])) if layer["output"] else "",
+            f"{layer['units']:,}" if layer["units"] else "",
+            f"{layer['parameters']:,}" if layer["parameters"] else "",
+        )
+        for layer in layers
+    ]
+    total = sum(int(layer["parameters"]) for layer in layers)
+    return NetworkBox(run.config.model, rows, f"{total:,}", _initialization(run.config))
+
+
+def _initialization(config: TrainConfig) -> str:
+    text = INITIALIZERS[config.init or "glorot_uniform"].format(stddev=config.init_stddev)
+    if config.init_bias is not None:
+        return f"{text}; biases {config.init_bias:g}"
+    return text if config.init == "source" else f"{text}; biases 0"
