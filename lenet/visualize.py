@@ -36,6 +36,8 @@ class Options:
         width: Width of the figures in inches, e.g. 3.5 for one column of a paper. Their text keeps 7
             points where it fits.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
+        unit_order: The order of the units in fc2_maps, fc2_map and fc2_means: by number, or sorted by
+            the class for which their mean is highest. It is the same order for all classes.
         output: The folder for the figures.
         data_dir: The path of the run's images, if they have been moved.
     """
@@ -57,6 +59,7 @@ class Options:
         float | None, arg(metavar="FLOAT", help_behavior_hint="(default: 12, for a screen)")
     ] = None
     colormap: str = "viridis"
+    unit_order: Literal["number", "class"] = "number"
     output: Annotated[
         Path | None, arg(metavar="FOLDER", help_behavior_hint=f"(default: RUN/{runs.FIGURES})")
     ] = None
@@ -162,7 +165,8 @@ def _read(options: Options) -> RunData:
     for skipped in run.skipped:
         _warn(f"skipped a damaged checkpoint: {skipped}")
     dataset = run.load_dataset(options.data_dir)
-    return RunData(run, dataset, options.samples, options.colormap, _warn)
+    sort_units = options.unit_order == "class"
+    return RunData(run, dataset, options.samples, options.colormap, sort_units, _warn)
 
 
 def _warn(text: str) -> None:

@@ -21,7 +21,7 @@ from lenet.analysis import embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
 from lenet.diagnostics import DIAGNOSTICS
-from lenet.figures import animation
+from lenet.figures import activity, animation
 from lenet.gallery import groups, layers, learning
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.run_data import RunData
@@ -101,6 +101,25 @@ def shown(figure: Figure) -> list[np.ndarray]:
 
 def text_of(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+
+
+def test_units_can_be_sorted_by_class_in_all_maps(drawn: Drawn) -> None:
+    in_order = Drawn(drawn.run, drawn.dataset, sort_units=True)
+    features, labels = drawn.data.outputs[1], drawn.dataset.test.labels
+    means = np.stack([features[labels == label].mean(0) for label in range(10)])
+    order, speaks_for = activity.unit_order(means)
+    groups_of_units = speaks_for[order][speaks_for[order] >= 0]
+    assert (np.diff(groups_of_units) >= 0).all() and len(set(groups_of_units)) > 5
+    for group in ("fc2_map", "fc2_means"):
+        raw, figure = drawn.figure(group), in_order.figure(group)
+        np.testing.assert_array_equal(shown(figure)[0], shown(raw)[0][:, order])
+        numbers = [int(label.get_text()) for label in figure.axes[0].get_xticklabels()]
+        assert numbers == order.tolist()
+    for figure, raw in zip(
+        shown(in_order.figure("fc2_maps")), shown(drawn.figure("fc2_maps")), strict=True
+    ):
+        np.testing.assert_array_equal(figure, raw[:, order])
+    assert "sorted units" in text_of(in_order.figure("fc2_maps"))
 
 
 def test_groups_come_in_the_order_of_the_page(drawn: Drawn) -> None:

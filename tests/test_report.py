@@ -6,6 +6,7 @@ import csv
 import html
 import json
 import math
+import os
 import re
 import shlex
 import subprocess
@@ -510,6 +511,37 @@ class TestInABrowser:
         assert broken == 0
         wide = opened.execute_script("return document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0
+
+    @pytest.mark.parametrize("look", ["light", "dark"])
+    @pytest.mark.parametrize("width", [375, 1300])
+    def test_a_checker_finds_no_serious_barrier(
+        self, opened: Chrome, look: str, width: int
+    ) -> None:
+        """axe-core looks for missing names, weak contrast, controls that keys cannot reach."""
+        if not (checker := os.environ.get("LENET_AXE")):
+            pytest.skip("needs the file axe.min.js of axe-core (npm) in $LENET_AXE")
+        media = {"features": [{"name": "prefers-color-scheme", "value": look}]}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        try:
+            opened.execute_script(
+                "document.querySelectorAll('details').forEach(d => d.open = true)"
+            )
+            # The page's policy forbids other scripts, so this one comes as the test's own.
+            found = opened.execute_async_script(
+                Path(checker).read_text()
+                + ";axe.run().then(found => arguments[arguments.length - 1](found.violations))"
+            )
+        finally:
+            opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        serious = [
+            (barrier["id"], barrier["help"], [node["target"] for node in barrier["nodes"]][:5])
+            for barrier in found
+            if barrier["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
 
     def test_a_click_on_a_heading_sorts(self, opened: Chrome) -> None:
         from selenium.webdriver.common.by import By

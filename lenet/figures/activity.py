@@ -19,9 +19,11 @@ from lenet.figures.style import (
     number_size,
     set_title,
     show_matrix,
+    width_of,
     without_ticks,
 )
 
+SMALLEST_NUMBER = 4.0  # Points. Smaller numbers of units are left out.
 CROWDED = 5  # With more maps than this in a row, only the first of each row is numbered.
 
 
@@ -118,6 +120,7 @@ def feature_map_of_class(
     colormap: str = GRAY,
     limits: tuple[float, float] | None = None,
     bar: str | None = "activation",
+    units: Sequence[int] = (),
 ) -> Axes:
     """The features of many images of one class: a row per image, a column per unit.
 
@@ -126,23 +129,28 @@ def feature_map_of_class(
     Args:
         features: float [images, units].
         limits: the activations shown in black and in white; default: the minimum and the maximum.
+        units: the number of the unit in each column; default: the columns are in this order.
     """
     ax = new_axes(ax, width=8.0, height=8.0)
     show_matrix(features, ax, colormap=colormap, limits=limits, bar=bar)
-    ax.set_xlabel("unit")
+    _number_units(ax, units)
     ax.set_ylabel("test image")
     set_title(ax, name)
     return ax
 
 
 def feature_maps_of_classes(
-    maps: Mapping[str, np.ndarray], colormap: str = PERCEPTUAL, title: str = ""
+    maps: Mapping[str, np.ndarray],
+    colormap: str = PERCEPTUAL,
+    title: str = "",
+    units: Sequence[int] = (),
 ) -> Figure:
     """All classes next to each other on one scale, in gray above and in colour below.
 
     Args:
         maps: features by class name, float [images, units].
         colormap: the colours of the lower row.
+        units: the number of the unit in each column; default: the columns are in this order.
     """
     limits = (
         float(min(m.min() for m in maps.values())),
@@ -158,7 +166,9 @@ def feature_maps_of_classes(
             if row == 0:
                 ax.set_title(name, fontsize=10)
             else:
-                ax.set_xlabel("unit", fontsize=8)
+                ax.set_xlabel("sorted units" if len(units) else "unit", fontsize=8)
+            if len(units):  # There is no room for their numbers.
+                ax.set_xticks([])
             if column == 0:
                 ax.set_ylabel("test image", fontsize=8)
             else:
@@ -170,18 +180,21 @@ def feature_maps_of_classes(
     return figure
 
 
-def class_means(means: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
+def class_means(
+    means: np.ndarray, class_names: Sequence[str], title: str = "", units: Sequence[int] = ()
+) -> Figure:
     """The mean features of each class, and how far apart they are.
 
     Args:
         means: float [classes, units].
+        units: the number of the unit in each column; default: the columns are in this order.
     """
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     show_matrix(means, left, colormap=PERCEPTUAL, bar="mean activation")
     left.set_yticks(range(len(class_names)), class_names)
-    left.set_xlabel("unit")
+    _number_units(left, units)
     left.set_ylabel("class")
     left.set_title("mean activation of each unit", fontsize=11)
     distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
@@ -193,6 +206,16 @@ def class_means(means: np.ndarray, class_names: Sequence[str], title: str = "") 
         _write_numbers(distances, right, "{:.1f}")
     right.set_title("Euclidean distance between the means", fontsize=11)
     return figure
+
+
+def _number_units(ax: Axes, units: Sequence[int]) -> None:
+    """Labels the columns of a map; with numbers if these are not the positions."""
+    ax.set_xlabel("number of the unit, sorted by class" if len(units) else "unit")
+    size = min(8.0, 72 * width_of(ax) / max(1, len(units)))
+    if len(units) and size >= SMALLEST_NUMBER:
+        ax.set_xticks(range(len(units)), [str(unit) for unit in units], rotation=90, fontsize=size)
+    elif len(units):
+        ax.set_xticks([])
 
 
 def _tilt(names: Sequence[str]) -> float:

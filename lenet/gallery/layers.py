@@ -33,7 +33,8 @@ def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
 
 def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
     """The features of all classes next to each other, in one figure."""
-    maps, layer = features_by_class(data), data.feature_layer
+    order, columns = _unit_order(data)
+    maps, layer = [values[:, columns] for values in features_by_class(data)], data.feature_layer
     rows = sorted({len(values) for values in maps})
     number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
     shortfall = "" if rows[0] == MAP_ROWS else " (all available)"
@@ -44,6 +45,7 @@ def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
             data.colormap,
             f"{layer}: {number} test images of each class{shortfall} × {maps[0].shape[1]} units "
             f"({data.run.title})",
+            order,
         ),
         "Each row is one image, each column one unit. Vertical stripes that differ between classes "
         "are the code from which the last layer reads the class.",
@@ -69,6 +71,7 @@ def class_map_arrays(data: RunData) -> dict[str, np.ndarray]:
 def class_maps(data: RunData, labels: Sequence[int] = ()) -> Iterator[CaptionedFigure]:
     """The features of each class, one figure per class; only of these classes if any are given."""
     layer = data.feature_layer
+    order, columns = _unit_order(data)
     for label, values in enumerate(features_by_class(data)):
         if labels and label not in labels:
             continue
@@ -78,9 +81,10 @@ def class_maps(data: RunData, labels: Sequence[int] = ()) -> Iterator[CaptionedF
             continue
         shortfall = "" if len(values) == MAP_ROWS else " (all available)"
         ax = activity.feature_map_of_class(
-            values,
+            values[:, columns],
             f"{layer} for class {data.class_names[label]}: {len(values)} test images{shortfall} × "
             f"{values.shape[1]} units\nblack is the minimum, white the maximum",
+            units=order,
         )
         yield CaptionedFigure(
             f"{layer}_map_{label}",
@@ -91,12 +95,27 @@ def class_maps(data: RunData, labels: Sequence[int] = ()) -> Iterator[CaptionedF
 
 def class_means(data: RunData) -> Iterator[CaptionedFigure]:
     """The mean features of each class, and the distances between them."""
-    features, labels = data.outputs[1], data.dataset.test.labels
-    present = [label for label in range(len(data.class_names)) if (labels == label).any()]
-    means = np.stack([features[labels == label].mean(0) for label in present])
+    means, present = _means_by_class(data)
+    order, columns = _unit_order(data)
     names = [data.class_names[label] for label in present]
+    title = f"{data.feature_layer} by class: {data.run.title}"
     yield CaptionedFigure(
         f"{data.feature_layer}_means",
-        activity.class_means(means, names, f"{data.feature_layer} by class: {data.run.title}"),
+        activity.class_means(means[:, columns], names, title, order),
         "The network tends to confuse classes whose means are close together.",
     )
+
+
+def _means_by_class(data: RunData) -> tuple[np.ndarray, list[int]]:
+    """The mean features over all test images of each class, float32 [classes, d]; these classes."""
+    features, labels = data.outputs[1], data.dataset.test.labels
+    present = [label for label in range(len(data.class_names)) if (labels == label).any()]
+    return np.stack([features[labels == label].mean(0) for label in present]), present
+
+
+def _unit_order(data: RunData) -> tuple[Sequence[int], slice | Sequence[int]]:
+    """The numbers of the units if they are sorted, otherwise (); and the index of their columns."""
+    if not data.sort_units:
+        return (), slice(None)
+    order = activity.unit_order(_means_by_class(data)[0])[0].tolist()
+    return order, order

@@ -28,6 +28,7 @@ class RunData:
         dataset: its images.
         samples: the maximum number of test images in the embeddings.
         colormap: the colours of the lower row of the feature layer's maps.
+        sort_units: whether the units in the feature layer's maps are sorted by class.
         warn: called with each message for the user.
     """
 
@@ -35,6 +36,7 @@ class RunData:
     dataset: Dataset
     samples: int = 5_000
     colormap: str = style.PERCEPTUAL
+    sort_units: bool = False
     warn: Callable[[str], None] = print
 
     @property

@@ -1,0 +1,151 @@
+"""The parts of a report's panels: units by class, similar classes, confusion, networks, intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.report.classes import similarities, unit_map
+from experiments.report.data import Comparison
+from experiments.report.intervals import WIDTH, interval_groups
+from experiments.report.mistakes import confusion_of
+from experiments.report.network import network_boxes
+from experiments.report.page import write_report
+from experiments.report.reading import read_comparison
+from lenet.data.datasets import Split
+from lenet.figures.activity import unit_order
+from lenet.networks import architectures
+from lenet.recording import predictions, runs
+from tests.test_report import LAST, make_run
+
+NAMES = ("ant", "bee", "cat")
+
+
+def answers(wrong: dict[int, int]) -> tuple[np.ndarray, Split]:
+    """Logits of 30 test images, ten of each class, all correct except image → prediction."""
+    labels = np.repeat(np.arange(3, dtype=np.int32), 10)
+    images = np.arange(30, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    logits = 5 * np.eye(3, dtype=np.float32)[labels]
+    for position, (image, prediction) in enumerate(wrong.items()):
+        logits[image] = (6 + position) * np.eye(3, dtype=np.float32)[prediction]
+    return logits, Split(images, labels)
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Comparison:
+    """Two combinations, of which the first has recorded three wrong predictions."""
+    run = make_run(tmp_path / "grid", class_names=NAMES, accuracy=0.9)
+    make_run(tmp_path / "grid", "sigmoid", class_names=NAMES, accuracy=0.33)
+    predictions.save(run, predictions.predictions_of(LAST, *answers({3: 1, 4: 1, 25: 0})))
+    return read_comparison(tmp_path / "grid")
+
+
+def test_units_are_sorted_by_the_class_they_speak_for() -> None:
+    means = np.array([[0.0, 5, 1, 1], [2, 0, 1, 0], [0, 0, 1, 9]])
+    order, speaks_for = unit_order(means)
+    assert speaks_for.tolist() == [1, 0, -1, 2]
+    assert order.tolist() == [1, 0, 3, 2], "the unit without a class comes last"
+
+
+def test_a_map_shows_the_units_in_that_order_with_their_numbers() -> None:
+    labels = np.repeat([0, 1, 2], 4)
+    features = np.zeros((12, 4))
+    features[labels == 0, 1] = features[labels == 1, 0] = features[labels == 2, 3] = 1
+    drawn = unit_map(features, labels, NAMES, (0, 1), "relu · adam")
+    assert [box.text for box in drawn.units] == ["1", "0", "3", "2"]
+    assert [box.text for box in drawn.groups] == list(NAMES)
+    assert drawn.alt.endswith("1 for ant, 1 for bee, 1 for cat.")
+
+
+def test_similar_classes_are_found_with_the_units_that_say_so() -> None:
+    """Ant and bee share unit 0. Unit 1 is only for ant, unit 2 only for bee, units 3 to 5 for cat."""
+    features = np.array(
+        [[4.0, 2, 0, 0, 0, 0], [4, 0, 2, 0, 0, 0], [0, 0, 0, 4, 4, 4]]
+    ).repeat(5, 0)  # fmt: skip
+    alike = similarities(features, np.repeat([0, 1, 2], 5), NAMES)
+    assert alike is not None
+    assert alike.closest.classes == ("ant", "bee")
+    assert alike.closest.shared == "0"
+    assert set(alike.closest.different.split(", ")) == {"1 (for ant)", "2 (for bee)"}
+    assert [alike.table[i][i] for i in range(3)] == [1, 1, 1]
+    same = np.ones((15, 6))
+    assert similarities(same, np.repeat([0, 1, 2], 5), NAMES) is None
+
+
+def test_confusion_counts_every_test_image(compared: Comparison) -> None:
+    confusion = confusion_of(compared.combinations[0])
+    assert confusion is not None
+    assert confusion.counts == [[8, 2, 0], [0, 10, 0], [1, 0, 9]]
+    assert confusion.sentence == (
+        "3 of 30 test images are wrong. Most often, 2 images of ant are called bee."
+    )
+    shown = [(mistake.label, mistake.predicted) for mistake in confusion.mistakes]
+    assert shown == [("cat", "ant"), ("ant", "bee"), ("ant", "bee")], "the most confident first"
+    assert confusion_of(compared.combinations[1]) is None, "nothing was recorded"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"predicted": np.full(30, 3, np.uint16)}, "numbers that are too large"),
+        ({"labels": np.zeros(29, np.uint16)}, "different lengths"),
+        ({"mistakes": np.zeros(1, np.int32)}, "one image for each mistake"),
+        ({"step": np.zeros(2)}, "not those of predictions"),
+        (None, "not a complete .npz file"),
+    ],
+)
+def test_damaged_predictions_are_named_and_the_page_is_written(
+    tmp_path: Path, change: dict[str, np.ndarray] | None, reason: str
+) -> None:
+    run = make_run(tmp_path / "grid", class_names=NAMES)
+    path = run / runs.PREDICTIONS
+    if change is None:
+        path.write_bytes(b"PK nothing")
+    else:
+        good = vars(predictions.predictions_of(LAST, *answers({})))
+        np.savez(path, **{**good, **change})
+    text = write_report(tmp_path / "grid").read_text()
+    assert str(path) in text and reason in text
+    assert "What it confuses" not in text
+
+
+def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "grid", inspect=False)
+    config, described = runs.read_config(run)
+    model = architectures.build_model(config, (28, 28, 1), 10)
+    runs.write_config(run, config, described, {}, model.description((28, 28, 1)))
+    (box,) = network_boxes(read_comparison(tmp_path / "grid"))
+    assert [row.name for row in box.rows] == [
+        "conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "fc3"
+    ]  # fmt: skip
+    total = sum(int(row.parameters.replace(",", "") or 0) for row in box.rows)
+    assert f"{total:,}" == box.parameters
+    model(np.zeros((1, 28, 28, 1), np.uint8))
+    assert total == model.num_parameters
+
+
+def test_a_description_that_is_no_network_is_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "grid", inspect=False)
+    config, described = runs.read_config(run)
+    runs.write_config(run, config, described, {}, [{"name": "conv1"}])
+    assert network_boxes(read_comparison(tmp_path / "grid")) == []
+
+
+def test_intervals_are_drawn_where_their_numbers_are(tmp_path: Path) -> None:
+    folder = tmp_path / "grid"
+    for seed in (0, 1, 2):
+        make_run(folder, "relu", seed=seed, accuracy=0.98)
+        make_run(folder, "tanh", seed=seed, accuracy=0.979)
+        make_run(folder, "sigmoid", seed=seed, accuracy=0.33)
+    first = interval_groups(read_comparison(folder))[0]
+    assert first.question == "Is relu · adam better than the others?"
+    tanh, sigmoid = first.intervals
+    assert tanh.name == "relu · adam − tanh · adam" and tanh.text.startswith("+0.10 (")
+    assert not tanh.clear and tanh.verdict == "open"
+    middle = WIDTH / 2 * (1 + 0.1 / first.reach)
+    assert tanh.middle == pytest.approx(middle, abs=0.1)
+    assert tanh.low < WIDTH / 2 < tanh.high, "the interval contains 0"
+    assert sigmoid.clear and sigmoid.verdict == "relu · adam is better"
+    assert sigmoid.beyond == 1 and sigmoid.low == WIDTH
