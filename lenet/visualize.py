@@ -36,8 +36,9 @@ class Options:
         width: Width of the figures in inches, e.g. 3.5 for one column of a paper. Their text keeps 7
             points where it fits.
         colormap: The colours of the lower row of fc2_maps: any matplotlib colour map, e.g. jet.
-        unit_order: The order of the units in fc2_maps, fc2_map and fc2_means: by number, or sorted by
-            the class for which their mean is highest. It is the same order for all classes.
+        unit_order: The order of the units in fc2_maps, fc2_map and fc2_means. "number" keeps their
+            order in the layer. "class" sorts them by the class for which their mean is highest. The
+            order is the same in the maps of all classes.
         output: The folder for the figures.
         data_dir: The path of the run's images, if they have been moved.
     """

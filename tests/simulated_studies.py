@@ -1,10 +1,11 @@
-"""How often the report's rule is wrong: studies with known differences, simulated.
+"""Simulates studies with known differences, and counts how often the report's rule is wrong.
 
 `python -m tests.simulated_studies` writes docs/statistics.md. It takes about four minutes.
 
-A network answers an image correctly if a sum of five parts is positive: the combination's own level,
-what the seed changes, how easy the image is, how well the image suits the combination, and a rest.
-The accuracies, their spread over seeds and the agreement of networks are like those of LeNet on MNIST.
+A network classifies an image correctly if a sum of five parts is positive: the level of the
+combination, the effect of the seed, the ease of the image, the effect of this image on this
+combination, and a random rest. The accuracies, their spread over seeds and the agreement of
+networks are similar to those of LeNet on MNIST.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from experiments.report.differences import METHOD, Scores, differences
 
 SEEDS = (2, 3, 5, 10)
 IMAGES = 10_000
-# The spread over seeds is 12 % of p(1 − p), e.g. 0.17 % at p = 98.6 %. Half of the variance is shared
-# by all combinations with the same seed.
+# The spread over seeds is 12 % of p(1 − p), e.g. 0.17 % at p = 98.6 %. Half of the variance is
+# common to all combinations with the same seed.
 SPREAD, SHARED = 0.12, 0.5
-# Variances of the parts of an answer: ease of the image, its suitability to the combination, the rest.
+# The variances of the parts: ease of the image, its effect on the combination, random rest.
 EASE, SUITS, REST = 0.75, 0.1, 0.15
 # How much the spreads of the combinations differ: the standard deviation of their logarithms.
 ALIKE, UNEQUAL = 0.3, 0.6
 STUDIES = 500
-# The method was developed with seed 0 of the normal generator. The table uses a new seed, and a second
-# generator that had no part in the development.
+# The method was developed with seed 0 of the normal generator. The table uses a new seed and also a
+# second generator, which was not used in the development.
 SEED = 1
 TAILS = 4  # Degrees of freedom of Student's t in the second generator.
 
@@ -42,40 +43,45 @@ STUDY = (0.9683, 0.9861, 0.9873, 0.1135, 0.2977, 0.9777, 0.9584, 0.9869, 0.9878)
 PAGE = """\
 # Which differences are clear
 
-<!-- Made by `python -m tests.simulated_studies`. Do not edit. -->
+<!-- Written by `python -m tests.simulated_studies`. Do not edit. -->
 
-The report and the leader board in the terminal call a difference clear if its interval excludes 0.
-`experiments/report/differences.py` computes the intervals:
+In the report and in the leader board in the terminal, a difference is clear if its confidence
+interval excludes 0. `experiments/report/differences.py` computes the intervals. This is the method:
 
 {method}
 
-The rank of a combination is a range: it starts after all combinations that are clearly better, and
-ends before all that are clearly worse. With about 95 % confidence, all ranges contain the true rank (Mohamad,
-Goeman, van Zwet, 2021). Two ties do not make a third: a combination can be tied with two others
-that clearly differ.
+The rank of a combination is a range. It starts after all combinations that are clearly better, and
+it ends before all combinations that are clearly worse. With about 95 % confidence, the true rank of
+every combination is within its range (Mohamad, Goeman, van Zwet, 2021). Two combinations can differ
+clearly from each other although neither of them differs clearly from a third one.
 
 ## How often the rule is wrong
 
-We simulated studies in which the true accuracies are known, and counted. A false alarm is a study in
-which at least one pair of equal combinations is called different. It should happen in about 5 % of the studies. The rule before
-(Welch's t-test of each pair, on its own) is in the table too. It ignores that the test images are a
-sample, and that many pairs are compared: more seeds make its false alarms more frequent.
+We simulated studies with known true accuracies, and counted the errors of the rule. A false alarm
+is a study in which the rule finds a clear difference between at least two equal combinations. False
+alarms should occur in about 5 % of the studies. A row with "found" shows how often the rule finds a
+true difference between two combinations. The table also shows the previous rule, which is a
+separate Welch's t-test for each pair. The previous rule ignores that the test images are a sample
+and that many pairs are compared. With more seeds, its false alarms become more frequent.
 
 {table}
 
-The method was developed with these simulated studies, but with different random numbers. So that the
-table is not the only judge of itself, the row "heavy tails" comes from a second generator, which had no
-part in the development: seeds and images have Student's t-distribution with {tails} degrees of freedom, an
-answer is drawn from a logistic curve, and nothing is shared by combinations with the same seed.
+The method was developed with the same kind of simulated studies, but with different random numbers.
+For an independent check, the rows "heavy tails" come from a second generator, which was not used in
+the development. In it, the effects of seeds and images have Student's t-distribution with {tails}
+degrees of freedom. A logistic curve determines the probability of a correct answer. Combinations
+with the same seed have no common effect.
 
-The rule is wrong a little more often than the stated 5 % if the spreads of the combinations differ much.
+If the spreads of the combinations are very different, the rule is wrong a little more often than in
+5 % of the studies.
 
-Each cell is the fraction of {studies:,} studies, so a cell of 5.0 % is exact to about 2 %. There are
-10,000 test images. The spread over seeds is 12 % of p(1 − p) for an accuracy p, e.g. 0.17 % at 98.6 %,
-and half of its variance is shared by combinations with the same seed. For each combination, it is
-multiplied by a random factor: the standard deviation of the factor's logarithm is 0.3, and 0.6 for very
-unequal spreads. The last rows are studies with nine combinations, whose true accuracies are those of
-the study in README.md. This command repeats everything:
+Each cell is a fraction of {studies:,} studies, so the error of a cell of 5.0 % is about 2
+percentage points. There are 10,000 test images. For an accuracy p, the spread over seeds is 12 % of
+p(1 − p), e.g. 0.17 % at 98.6 %. Half of its variance is common to all combinations with the same
+seed. For each combination, the spread is multiplied by a random factor. The standard deviation of
+the factor's logarithm is 0.3, or 0.6 for very unequal spreads. The last rows come from studies with
+nine combinations. Their true accuracies are those of the study in README.md. This command repeats
+the simulation:
 
 ```bash
 .venv/bin/python -m tests.simulated_studies
@@ -88,7 +94,7 @@ Decide = Callable[[np.ndarray], dict[tuple[int, int], bool]]
 
 @dataclass(frozen=True)
 class Rates:
-    """Fractions of studies: with a false alarm, and with a true difference found."""
+    """The fraction of studies with a false alarm, and the fraction with a difference found."""
 
     false_alarms: float
     power: float
@@ -101,7 +107,7 @@ def answers(
     images: int,
     unequal: float,
 ) -> np.ndarray:
-    """Whether each network answers each image correctly; bool [combinations, seeds, images]."""
+    """Whether each network classifies each image correctly; bool [combinations, seeds, images]."""
     p = np.array(accuracies)
     level = ndtri(p)
     density = np.exp(-(level**2) / 2) / math.sqrt(2 * math.pi)
@@ -125,10 +131,11 @@ def heavy_tailed_answers(
     images: int,
     unequal: float,
 ) -> np.ndarray:
-    """As `answers`, from logistic curves and Student's t-distributions.
+    """Like `answers`, but with logistic curves and Student's t-distributions.
 
     The level of a combination is the log-odds of its accuracy, plus a constant for the images, which
-    are very different. So the true accuracies are not exactly `accuracies`, but equal ones are equal.
+    are very different. So the true accuracies are not exactly `accuracies`, but equal values in
+    `accuracies` lead to equal true accuracies.
     """
     p = np.array(accuracies)
     spread = SPREAD * np.exp(unequal * generator.normal(size=len(p)))
@@ -140,7 +147,7 @@ def heavy_tailed_answers(
 
 
 def present_rule(correct: np.ndarray) -> dict[tuple[int, int], bool]:
-    """Which pairs the report calls different."""
+    """Whether the report finds a clear difference between the combinations of each pair."""
     scores = [
         Scores(dict(enumerate(answers.mean(1).tolist())), dict(enumerate(answers)))
         for answers in correct
@@ -150,7 +157,7 @@ def present_rule(correct: np.ndarray) -> dict[tuple[int, int], bool]:
 
 
 def welch(correct: np.ndarray) -> dict[tuple[int, int], bool]:
-    """The rule before: Welch's t-test of the accuracies of each pair, on its own."""
+    """The previous rule: a separate Welch's t-test of the accuracies of each pair."""
     accuracies = correct.mean(-1)
     means, parts = accuracies.mean(1), accuracies.var(1, ddof=1) / accuracies.shape[1]
     decisions = {}
@@ -175,16 +182,16 @@ def rates(
     pair: tuple[int, int] = (0, 1),
     generate: Generate = answers,
 ) -> dict[str, Rates]:
-    """Simulates studies and decides with every rule.
+    """Simulates studies and applies every rule to them.
 
     Args:
         accuracies: the true accuracy of each combination.
         pair: the pair whose difference should be found.
-        generate: draws the answers of one study.
+        generate: the function that simulates the answers of one study.
 
     Returns:
-        For each rule, the fraction of studies in which it calls any two equal combinations
-        different, and the fraction in which it calls `pair` different.
+        For each rule, the fraction of studies in which it finds a clear difference between any two
+        equal combinations, and the fraction in which it finds a clear difference for `pair`.
     """
     alarms, found = dict.fromkeys(RULES, 0), dict.fromkeys(RULES, 0)
     generator = np.random.default_rng(SEED)
@@ -200,7 +207,7 @@ def rates(
 
 
 def page(studies: int = STUDIES) -> str:
-    """docs/statistics.md, whose table is simulated."""
+    """The text of docs/statistics.md, with the simulated table."""
     alarms = [
         (f"{number} equal combinations{title}", (0.98,) * number, unequal, generate)
         for number, unequal, title, generate in (

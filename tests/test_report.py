@@ -517,7 +517,7 @@ class TestInABrowser:
     def test_a_checker_finds_no_serious_barrier(
         self, opened: Chrome, look: str, width: int
     ) -> None:
-        """axe-core looks for missing names, weak contrast, controls that keys cannot reach."""
+        """axe-core finds missing names, low contrast and controls that no key can reach."""
         if not (checker := os.environ.get("LENET_AXE")):
             pytest.skip("needs the file axe.min.js of axe-core (npm) in $LENET_AXE")
         media = {"features": [{"name": "prefers-color-scheme", "value": look}]}
@@ -528,7 +528,7 @@ class TestInABrowser:
             opened.execute_script(
                 "document.querySelectorAll('details').forEach(d => d.open = true)"
             )
-            # The page's policy forbids other scripts, so this one comes as the test's own.
+            # The page's policy forbids other scripts, so the browser's driver runs this one.
             found = opened.execute_async_script(
                 Path(checker).read_text()
                 + ";axe.run().then(found => arguments[arguments.length - 1](found.violations))"

@@ -1,4 +1,4 @@
-"""The parts of a report's panels: units by class, similar classes, confusion, networks, intervals."""
+"""Parts of a report: units by class, similar classes, confusion, networks and intervals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("ant", "bee", "cat")
 
 
 def answers(wrong: dict[int, int]) -> tuple[np.ndarray, Split]:
-    """Logits of 30 test images, ten of each class, all correct except image → prediction."""
+    """Logits of 30 test images, ten of each class. Only `wrong`, image → prediction, is wrong."""
     labels = np.repeat(np.arange(3, dtype=np.int32), 10)
     images = np.arange(30, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     logits = 5 * np.eye(3, dtype=np.float32)[labels]
@@ -35,7 +35,7 @@ def answers(wrong: dict[int, int]) -> tuple[np.ndarray, Split]:
 
 @pytest.fixture
 def compared(tmp_path: Path) -> Comparison:
-    """Two combinations, of which the first has recorded three wrong predictions."""
+    """Two combinations. The first one has recorded three wrong predictions."""
     run = make_run(tmp_path / "grid", class_names=NAMES, accuracy=0.9)
     make_run(tmp_path / "grid", "sigmoid", class_names=NAMES, accuracy=0.33)
     predictions.save(run, predictions.predictions_of(LAST, *answers({3: 1, 4: 1, 25: 0})))
@@ -60,7 +60,7 @@ def test_a_map_shows_the_units_in_that_order_with_their_numbers() -> None:
 
 
 def test_similar_classes_are_found_with_the_units_that_say_so() -> None:
-    """Ant and bee share unit 0. Unit 1 is only for ant, unit 2 only for bee, units 3 to 5 for cat."""
+    """Unit 0 is for ant and bee, unit 1 only for ant, unit 2 for bee, units 3 to 5 for cat."""
     features = np.array(
         [[4.0, 2, 0, 0, 0, 0], [4, 0, 2, 0, 0, 0], [0, 0, 0, 4, 4, 4]]
     ).repeat(5, 0)  # fmt: skip
@@ -79,7 +79,8 @@ def test_confusion_counts_every_test_image(compared: Comparison) -> None:
     assert confusion is not None
     assert confusion.counts == [[8, 2, 0], [0, 10, 0], [1, 0, 9]]
     assert confusion.sentence == (
-        "3 of 30 test images are wrong. Most often, 2 images of ant are called bee."
+        "The network classifies 3 of 30 test images wrongly. "
+        "Most often, ant is classified as bee (2 images)."
     )
     shown = [(mistake.label, mistake.predicted) for mistake in confusion.mistakes]
     assert shown == [("cat", "ant"), ("ant", "bee"), ("ant", "bee")], "the most confident first"
@@ -108,7 +109,7 @@ def test_damaged_predictions_are_named_and_the_page_is_written(
         np.savez(path, **{**good, **change})
     text = write_report(tmp_path / "grid").read_text()
     assert str(path) in text and reason in text
-    assert "What it confuses" not in text
+    assert "Which classes the network confuses" not in text
 
 
 def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_intervals_are_drawn_where_their_numbers_are(tmp_path: Path) -> None:
     assert first.question == "Is relu · adam better than the others?"
     tanh, sigmoid = first.intervals
     assert tanh.name == "relu · adam − tanh · adam" and tanh.text.startswith("+0.10 (")
-    assert not tanh.clear and tanh.verdict == "open"
+    assert not tanh.clear and tanh.verdict == "not clear"
     middle = WIDTH / 2 * (1 + 0.1 / first.reach)
     assert tanh.middle == pytest.approx(middle, abs=0.1)
     assert tanh.low < WIDTH / 2 < tanh.high, "the interval contains 0"

@@ -1,4 +1,4 @@
-"""Means, spreads, differences and ranks, compared with values by hand and with simulated studies."""
+"""Means, spreads, differences and ranks: compared with values by hand and with simulations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from experiments.report.statistics import accuracy_text, mean_and_spread, rankin
 from tests.simulated_studies import STUDY, rates
 from tests.simulated_studies import page as simulation_page
 
-MANY = 10**9  # So many test images that only the seeds matter.
+MANY = 10**9  # With so many test images, only the seeds matter.
 
 
 def scores(*accuracies: float) -> Scores:
@@ -27,7 +27,7 @@ def scores(*accuracies: float) -> Scores:
 
 
 def with_images(*answers: Sequence[int]) -> Scores:
-    """The results of one seed per list of answers, 1 for a correct one."""
+    """The results with one seed for each list of answers. A correct answer is 1."""
     correct = [np.array(each, bool) for each in answers]
     return Scores({i: float(c.mean()) for i, c in enumerate(correct)}, dict(enumerate(correct)))
 
@@ -66,7 +66,10 @@ def test_seeds_are_paired() -> None:
 
 
 def test_one_seed_is_compared_by_mcnemar() -> None:
-    """By hand: 30 images to one, 10 to the other, of 1,000: 0.02 ± 1.96 √(40 − 20² / 1,000) / 1,000."""
+    """Of 1,000 images, only one network is correct for 30, and only the other one for 10.
+
+    By hand, the interval is 0.02 ± 1.96 √(40 − 20² / 1,000) / 1,000.
+    """
     one = [1] * 30 + [0] * 10 + [1] * 960
     other = [0] * 30 + [1] * 10 + [1] * 960
     found = differences([with_images(one), with_images(other)], 1_000)[0, 1]
@@ -86,7 +89,7 @@ def test_two_seeds_tell_97_from_98_percent_if_other_combinations_show_the_usual_
 
 
 def test_the_images_limit_what_many_seeds_can_show() -> None:
-    """0.3 % is three images of 1,000: no number of seeds makes that a difference of the networks."""
+    """0.3 % are three images of 1,000, which are too few for a clear difference."""
     draw = np.random.default_rng(0)
     first = [0.95 + draw.normal(0, 0.0002) for _ in range(10)]
     one, other = scores(*first), scores(*[value - 0.003 for value in first])
@@ -95,7 +98,7 @@ def test_the_images_limit_what_many_seeds_can_show() -> None:
 
 
 def test_ranks_are_ranges_and_ties_are_not_transitive() -> None:
-    """Each is tied with its neighbour, but the first and the last differ."""
+    """Neighbours do not differ clearly, but the first and the last do."""
     one, two, three = scores(0.965), scores(0.96), scores(0.955)
     assert ranks(one, two, three, test_images=15_000) == ["1–2", "1–3", "2–3"]
     assert ranks(one, two, three, test_images=1_000_000) == ["1", "2", "3"]
@@ -128,7 +131,11 @@ def test_equal_accuracies_are_no_difference_and_no_error() -> None:
 
 
 def test_the_critical_value_is_that_of_t_for_two_and_of_tukey_for_more() -> None:
-    """From tables: t 2.776 at 4 degrees of freedom; the studentized range 5.03 for 9 and 16."""
+    """Both values are from tables.
+
+    For 4 degrees of freedom, t is 2.776. For 9 combinations and 16 degrees of freedom, the
+    studentized range is 5.03.
+    """
     assert critical_value(2, 4) == pytest.approx(2.776, abs=1e-3)
     assert critical_value(9, 16.9) == pytest.approx(5.03 / 2**0.5, abs=3e-3)
 
@@ -141,7 +148,7 @@ def test_the_inverse_of_trigamma() -> None:
 
 
 def test_false_alarms_in_simulated_studies() -> None:
-    """At most 5 % are stated; 12 % would be 3.7 standard errors more in 150 studies."""
+    """The stated rate is at most 5 %. With 150 studies, 12 % is 3.7 standard errors above it."""
     simulated = rates((0.95,) * 4, 3, studies=150, images=1_000)
     assert simulated["this report"].false_alarms <= 0.12
     assert simulated["Welch, each pair"].false_alarms > 0.12

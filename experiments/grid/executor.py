@@ -73,7 +73,11 @@ class Executor:
         self._say(text)
 
     def at_a_time(self, runs: int) -> int:
-        """How many of so many runs are trained in parallel; 0 if a running cluster decides."""
+        """The number of runs that are trained in parallel; 0 if a running cluster decides it.
+
+        Args:
+            runs: the number of all runs.
+        """
         if self._chosen.scheduler is not None:
             return 0
         return max(1, number_of_workers(self._chosen.workers, runs, self._gpus))

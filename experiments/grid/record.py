@@ -39,7 +39,7 @@ def write(
         lists: the values of each option that can be compared.
         configs: one config per run, resolved, with tuned learning rates.
         choice: the result of `tuning.choose`, or None without tuning.
-        workers: the number of runs that are trained at a time; 0 if a running cluster decides.
+        workers: the number of runs that are trained in parallel; 0 if a running cluster decides it.
 
     Raises:
         OSError: the file cannot be written.
@@ -70,7 +70,7 @@ def write(
 
 
 def _repository() -> str:
-    """The commit of this program, with a note if files were changed; "" outside a Git repository."""
+    """The Git commit of this program, with a note if files were changed; "" if it is unknown."""
     described = ["git", "describe", "--always", "--long", "--dirty= (with changes)", "--abbrev=12"]
     try:
         result = subprocess.run(

@@ -19,7 +19,7 @@ LEFT, UNIT, MEAN_ROW, IMAGE_ROWS, GAP, TOP, BOTTOM = 60, 10, 16, 320, 8, 16, 30
 
 @dataclass(frozen=True)
 class Box:
-    """A label in the drawing of a map, at the middle of its band."""
+    """A label in the drawing of a map, at the middle of the rows or columns that it names."""
 
     text: str
     x: float
@@ -31,13 +31,13 @@ class UnitMap:
     """The outputs of all units as a drawing; every attribute is in its coordinates.
 
     Attributes:
-        means, images: the pictures of the class means and of the probe images, as data addresses,
-            with the y of their upper edges and their heights.
+        means, images: the pictures of the class means and of the probe images. Each is a data
+            address, the y of the upper edge, and the height.
         classes: the names of the classes next to both pictures.
-        groups: above the pictures, the class that each group of units speaks for.
+        groups: the class of each group of units, above the pictures.
         edges: the x of the edges of these groups.
-        units: the number of each unit below the pictures.
-        alt: what the map shows, in a sentence.
+        units: the number of each unit, below the pictures.
+        alt: a description of the map in words.
     """
 
     width: float
@@ -54,7 +54,7 @@ class UnitMap:
 
 @dataclass(frozen=True)
 class PairOfClasses:
-    """How similar two classes are: the correlation of their mean outputs, and which units say so."""
+    """How similar two classes are, which units react to both, and which units distinguish them."""
 
     classes: tuple[str, str]
     similarity: float
@@ -85,8 +85,8 @@ def unit_map(
     """The map of one network.
 
     Args:
-        features: float [n, units], of the probe images.
-        labels: int [n], their classes.
+        features: the outputs for the probe images, float [n, units].
+        labels: the classes of these images, int [n].
         names: the names of the classes.
         limits: the values of the first and the last colour.
         label: the name of the combination.

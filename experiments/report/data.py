@@ -42,8 +42,8 @@ class Run:
         inspections: the files of its readable inspections by step, in ascending order.
         problems: the files of this run that are damaged, each with the reason. More may be added
             when arrays are read.
-        network: its layers in order, each with name, kind, output, units and parameters; () if the
-            run did not record them.
+        network: its layers in order, each with name, kind, output, units and parameters; () if they
+            were not recorded.
     """
 
     folder: Path

@@ -56,7 +56,7 @@ class Inspected:
                     self.ends[combination.number] = Ends((steps[0], steps[-1]), start, end)
 
     def common_start(self, combinations: Sequence[Combination]) -> Mapping[str, np.ndarray]:
-        """The kernels at step 0, if they are the same in several combinations; otherwise {}."""
+        """The kernels at step 0 if all of these combinations have the same ones; otherwise {}."""
         ends = [self.ends[c.number] for c in combinations if c.number in self.ends]
         if len(ends) < 2 or any(each.steps[0] for each in ends):
             return {}

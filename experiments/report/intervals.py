@@ -1,4 +1,4 @@
-"""The differences that a report shows with their intervals: the pairs a reader asks about."""
+"""The differences that a report shows, each with its confidence interval."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from experiments.report.data import Combination, Comparison
 from experiments.report.differences import Difference
 from experiments.report.leader_board import ranked
 
-MOST_PAIRS = 60  # Per group. More are too many to read, and the ranks say the same.
-# The drawing of an interval: its width in its own units, and the radius of the point.
+MOST_PAIRS = 60  # Per group. More are too many to read, and the ranks show the same result.
+# The drawing of an interval: its width and the radius of its point, in its own units.
 WIDTH, RADIUS = 200.0, 4.0
 
 
 @dataclass(frozen=True)
 class Interval:
-    """One difference in words and as a drawing.
+    """One difference, in words and as a drawing.
 
     Attributes:
         name: what is compared, e.g. "relu · adam − relu · sgd".
         text: the difference in percentage points with its interval.
-        verdict: which one is better, or that this is open.
+        verdict: which combination is better, or that the difference is not clear.
         clear: whether the interval excludes 0.
-        low, middle, high: positions in the drawing, from 0 to 200; 100 is no difference.
+        low, middle, high: positions in the drawing, from 0 to 200. 100 means no difference.
         beyond: -1 or 1 if the whole interval is beyond that end of the drawing, otherwise 0.
     """
 
@@ -41,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class IntervalGroup:
-    """Some intervals with a common question and a common scale, in percentage points."""
+    """Intervals that answer the same question and have the same scale, in percentage points."""
 
     question: str
     intervals: Sequence[Interval]
@@ -56,12 +56,12 @@ def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
     best = finished[0]
     questions = {
         f"Is {best.label} better than the others?": [(best, other) for other in finished[1:]],
-        "Which activation is better, with everything else the same?": [
+        "Which activation is better, if everything else is the same?": [
             (one, other)
             for one, other in _pairs(finished)
             if one.variant == other.variant and one.activation != other.activation
         ],
-        "What else makes a difference, with the same activation?": [
+        "Which other choices make a difference, if the activation is the same?": [
             (one, other) for one, other in _pairs(finished) if one.activation == other.activation
         ],
     }
@@ -85,7 +85,7 @@ def _pairs(finished: Sequence[Combination]) -> list[tuple[Combination, Combinati
 def _group(
     question: str, known: Sequence[tuple[Combination, Combination, Difference]]
 ) -> IntervalGroup:
-    # The scale shows the open differences well. Large ones may be beyond it.
+    # All differences that are not clear fit into the scale. Large differences may be outside it.
     close = [abs(d.value) + d.half_width for _, _, d in known if not d.clear]
     nearest = min(abs(d.value) + d.half_width for _, _, d in known)
     reach = 1.6 * max([*close, nearest])
@@ -98,7 +98,7 @@ def _interval(
     value, half = difference.value, difference.half_width
     ends = np.array([value - half, value, value + half]) / reach
     low, middle, high = ((1 + ends.clip(-1, 1)) * WIDTH / 2).round(1).tolist()
-    verdict = "open"
+    verdict = "not clear"
     if difference.clear:
         verdict = f"{(one if value > 0 else other).label} is better"
     return Interval(

@@ -81,7 +81,7 @@ def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
 
 
 def board_caption(comparison: Comparison) -> str:
-    """How to read the leader board, and when combinations tie."""
+    """How to read the leader board, and what a range of ranks means."""
     targets = " and ".join(map(percent, TARGETS))
     sentences = ["Click a heading to sort by that column."]
     if comparison.most_seeds > 1:
@@ -170,7 +170,12 @@ def _sorted_by(number: float) -> str:
 
 
 COLUMNS = (
-    Column("rank", "1–3: these runs cannot show which of the ranks 1 to 3 it is", _rank),
+    Column(
+        "rank",
+        "the possible ranks; 1–3 means that these runs cannot show which of the ranks 1 to 3 is "
+        "the true one",
+        _rank,
+    ),
     Column("combination", "activation · optimizer", _combination, numeric=False, is_heading=True),
     Column(
         "test accuracy",

@@ -1,4 +1,4 @@
-"""What a trained network confuses: a table of all test images, and its most confident mistakes."""
+"""The classes that a trained network confuses, and its most confident wrong predictions."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class Confusion:
     """The predictions of one run for all test images.
 
     Attributes:
-        classes: the names of the classes; a row is a class, a column a prediction.
-        counts: the number of images; () with too many classes.
-        most: the largest number off the diagonal.
-        sentence: how many images are wrong, and what is confused most often.
-        mistakes: the most confident ones first.
+        classes: the names of the classes.
+        counts: the number of images of each class (row) with each prediction (column); () if there
+            are too many classes.
+        most: the largest number of wrong predictions in one cell, at least 1.
+        sentence: how many predictions are wrong, and which mistake is the most common.
+        mistakes: the wrong predictions, the one with the highest probability first.
     """
 
     seed: int
@@ -46,7 +47,7 @@ class Confusion:
 
 
 def confusion_of(combination: Combination) -> Confusion | None:
-    """The confusion of the run that the report shows; None if its predictions were not recorded."""
+    """The confusion table of the run that is shown; None if its predictions were not recorded."""
     run = combination.shown
     if (read := run.predictions) is None:
         return None
@@ -70,10 +71,10 @@ def _sentence(wrong: np.ndarray, images: int, names: Sequence[str]) -> str:
         return f"All {images:,} test images are classified correctly."
     label, predicted = divmod(int(wrong.argmax()), len(names))
     count = int(wrong.max())
-    often = f"{count} images of {names[label]} are called {names[predicted]}"
+    often = f"Most often, {names[label]} is classified as {names[predicted]} ({count} images)."
     if count == 1:
-        often = "no pair of classes is confused twice"
-    return f"{total:,} of {images:,} test images are wrong. Most often, {often}."
+        often = "Each mistake occurs only once."
+    return f"The network classifies {total:,} of {images:,} test images wrongly. {often}"
 
 
 def _mistakes(read: Predictions, names: Sequence[str]) -> list[Mistake]:
@@ -81,6 +82,6 @@ def _mistakes(read: Predictions, names: Sequence[str]) -> list[Mistake]:
     for index, pixels in zip(read.mistakes[:SHOWN_MISTAKES], read.images, strict=False):
         label, predicted = names[int(read.labels[index])], names[int(read.predicted[index])]
         confidence = f"{100 * float(read.confidence[index]):.1f} %"
-        alt = f"A {label}, called {predicted} with a probability of {confidence}"
+        alt = f"{label}, classified as {predicted} with a probability of {confidence}"
         mistakes.append(Mistake(photo(pixels, alt), label, predicted, confidence))
     return mistakes

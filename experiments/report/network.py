@@ -1,4 +1,4 @@
-"""What the compared networks are: their layers, units and parameters, and a short glossary."""
+"""The layers, units and parameters of the compared networks, and a short glossary."""
 
 from __future__ import annotations
 
@@ -13,34 +13,39 @@ from lenet.config import TrainConfig
 from lenet.diagnostics import DIAGNOSTICS
 
 INITIALIZERS = {
-    "glorot_uniform": "Glorot uniform: kernels between ±√(6 / (inputs + outputs) of a unit)",
-    "he_normal": "He normal: kernels with standard deviation √(2 / inputs of a unit), truncated",
-    "truncated_normal": "kernels with standard deviation {stddev:g}, truncated at twice that",
-    "source": "as in the network's original implementation: kernels with standard deviation 0.1, "
-    "truncated at 0.2",
+    "glorot_uniform": "Glorot uniform: kernels from a uniform distribution within "
+    "±√(6 / (fan-in + fan-out))",
+    "he_normal": "He normal: kernels from a truncated normal distribution with standard deviation "
+    "√(2 / fan-in)",
+    "truncated_normal": "kernels from a normal distribution with standard deviation {stddev:g}, "
+    "truncated at twice that value",
+    "source": "as in the network's original implementation: kernels from a normal distribution "
+    "with standard deviation 0.1, truncated at 0.2",
 }
 ENTRIES = {"name", "kind", "output", "units", "parameters"}
 GLOSSARY = {
-    "Nats": "The unit of the loss. A loss of x nats means that the network gives the right class a "
-    "probability of e⁻ˣ (as a geometric mean over the images). ln(10) = 2.303 nats is guessing among "
-    "ten classes.",
+    "Nats": "The unit of the loss. If the loss is x nats, the network assigns a probability of "
+    "e⁻ˣ to the correct class (the geometric mean over the images). A network that guesses among "
+    "ten classes has a loss of ln(10) = 2.303 nats.",
     "Probe images": "A few training images on which gradients and activations are measured. They are "
     "the same in every run.",
-    "Momentum": "Each update adds the current gradient to 0.9 times the previous update. With a "
-    "gradient that stays the same, updates become ten times as large.",
-    "Gradient norm": "The length of the gradient of a layer's kernel: how strongly the loss reacts to "
-    "the layer's weights.",
-    "Saturated": f"{DIAGNOSTICS['saturated_fraction'].meaning.capitalize()}.",
-    "Dead": f"{DIAGNOSTICS['dead_fraction'].meaning.capitalize()}.",
+    "Momentum": "Each update is the update of plain gradient descent plus 0.9 times the previous "
+    "update. If the gradient stays the same, the updates become ten times as large.",
+    "Gradient norm": "The length of the gradient of a layer's kernel. It shows how strongly the "
+    "loss depends on the layer's weights.",
+    "Saturated outputs": f"{DIAGNOSTICS['saturated_fraction'].meaning.capitalize()}.",
+    "Dead units": f"{DIAGNOSTICS['dead_fraction'].meaning.capitalize()}.",
     "Update ratio": f"{DIAGNOSTICS['update_ratio'].meaning.capitalize()}.",
-    "Step, epoch": "A step is one update of the weights, from one batch of images. An epoch is one "
-    "pass over all training images.",
+    "Step, epoch": "A step is one update of the weights, with one batch of images. An epoch is one "
+    "pass through all training images.",
+    "Fan-in, fan-out": "The fan-in is the number of inputs of a unit. The fan-out is the number of "
+    "outputs that depend on one input.",
 }
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer of the network box."""
+    """One layer in a box that describes a network."""
 
     name: str
     kind: str
@@ -69,7 +74,7 @@ def network_boxes(comparison: Comparison) -> list[NetworkBox]:
 
 
 def _layers(run: Run) -> list[Mapping[str, Any]]:
-    """The layers from the run's `config.json`, or else from the kernels in its inspections."""
+    """The layers from the run's `config.json`, or from the kernels in its inspections."""
     if run.network and all(layer.keys() >= ENTRIES for layer in run.network):
         return list(run.network)
     arrays = run.inspection(min(run.inspections, default=0), "kernel", "bias")

@@ -25,7 +25,12 @@ from lenet.diagnostics import DIAGNOSTICS
 
 HERE = Path(__file__).parent
 LONG_LABEL = 40  # Characters. The leader board breaks longer names of combinations into lines.
-BESIDE = ("gradients", "activity", "weights", *DIAGNOSTICS)  # Parts that fit next to their text.
+BESIDE = (
+    "gradients",
+    "activity",
+    "weights",
+    *DIAGNOSTICS,
+)  # Parts with space for their text beside them.
 
 # The dashes of matplotlib as lengths in SVG, for the legend.
 DASHES = {"-": "none", "--": "7 4", ":": "2 3", "-.": "8 3 2 3"}

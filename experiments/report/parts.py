@@ -37,8 +37,8 @@ class Panel:
         missing: why there is no image, or "".
         seeds: the seeds that it shows, or "" if there is only one.
         scale: the values of the first and the last colour, if there is a colour scale.
-        units: the outputs of the feature layer by class.
-        alike: the similarities of the classes.
+        units: the outputs of the feature layer, sorted by class.
+        alike: how similar the classes are.
         confusion: the predictions for the test images.
     """
 
@@ -52,7 +52,7 @@ class Panel:
 
     @property
     def filled(self) -> bool:
-        """Whether there is more than a sentence."""
+        """Whether the panel shows more than the sentence in `missing`."""
         return bool(self.images or self.units or self.confusion)
 
 
@@ -186,10 +186,12 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
     if not saturated or not dead:
         return NOT_RECORDED
     if _all_zero(saturated) and _all_zero(dead):
-        return Panel(missing="No output is saturated and no unit is dead, in any layer.")
+        return Panel(missing="In all layers, no output is saturated and no unit is dead.")
     figure = figures.activity(saturated, dead, inspected.last_step)
-    last = f"At the end, {_listed(saturated, '{:.0%}')} are saturated and {_listed(dead, '{:.0%}')} dead."
-    alt = f"Saturated outputs and dead units, {combination.label}. {last}".replace("%", " %")
+    last = f"Saturated: {_listed(saturated, '{:.0%}')}. Dead: {_listed(dead, '{:.0%}')}."
+    alt = f"Saturated outputs and dead units at the end, {combination.label}. {last}".replace(
+        "%", " %"
+    )
     return Panel([drawing(figure, alt)])
 
 
@@ -243,7 +245,7 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
 
 
 def _listed(values: Mapping[str, Sequence[Series]], form: str) -> str:
-    """The last value of each layer as text, the mean over seeds."""
+    """The last value of each layer as text. This is the mean over seeds."""
     means = {layer: np.mean([v[-1] for _, v in seeds]) for layer, seeds in values.items()}
     return ", ".join(f"{layer} {form.format(mean)}" for layer, mean in means.items())
 
@@ -278,27 +280,29 @@ PARTS = (
     Part(
         "maps",
         "What {layer} shows about the classes",
-        "Each column is a unit of {layer}, with its number below. The upper picture shows the mean of "
-        "each class, and the lower picture every probe image. The units are sorted by the class for "
-        "which their mean is highest; that class is written above them. Bright blocks along the "
-        "diagonal are units that tell their class from the others. A column that looks the same in "
-        "all rows is a unit that says nothing about the class.",
+        "Each column is a unit of {layer}. The number of the unit is below the column. The upper "
+        "picture shows the mean output for each class, and the lower picture shows the output for "
+        "each probe image. The units are sorted by the class for which their mean is highest. The "
+        "name of this class is above them. Bright blocks along the diagonal show units that "
+        "distinguish their class from the others. If a column looks the same in all rows, its "
+        "unit contains no information about the class.",
         _features,
     ),
     Part(
         "confusion",
-        "What it confuses",
-        "Each row is the true class of the test images, each column the class that the network "
-        "predicts. Wrong predictions are coloured. Below are the wrong predictions with the highest "
-        "probability: true class → predicted class.",
+        "Which classes the network confuses",
+        "Each row is a true class, and each column is a predicted class. Each cell shows the "
+        "number of test images. Wrong predictions are coloured. The images below the table have "
+        "the wrong predictions with the highest probability. Their text is: true class → "
+        "predicted class.",
         _confusion,
     ),
     Part(
         "gradients",
         "Gradient norm by layer",
-        "One line per layer and seed. The scale is logarithmic and the same for all combinations. If "
-        "the lines of the first layers are far below the last ones, the first layers learn much more "
-        "slowly.",
+        "There is one line per layer and seed. The scale is logarithmic and the same for all "
+        "combinations. If the lines of the first layers are far below the lines of the last "
+        "layers, the first layers learn much more slowly.",
         _gradients,
         every_seed=True,
     ),
@@ -323,7 +327,7 @@ PARTS = (
         Part(
             kind,
             f"{diagnostic.title.capitalize()} by layer",
-            f"{diagnostic.meaning.capitalize()}. One line per layer and seed. "
+            f"{diagnostic.meaning.capitalize()}. There is one line per layer and seed. "
             f"{diagnostic.hint}".rstrip(),
             partial(_other_diagnostic, kind),
             every_seed=True,

@@ -114,7 +114,7 @@ def _trouble(combination: Combination) -> str:
 def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
     """Which combinations share the first rank with the best, and why."""
     number = f"{seeds} seeds" if seeds > 1 else "one seed"
-    sentence = f"{join(labels)}. With {number}, there is no clear difference."
+    sentence = f"{join(labels)}. With {number}, there is no clear difference from the best."
     if seeds <= 2:
         sentence += " With more seeds, the answer would be clearer."
     return "Not clearly worse", sentence
@@ -201,9 +201,13 @@ def _training_time(comparison: Comparison) -> str:
     """The sum over all runs, and how many were trained at a time."""
     seconds = sum(float(run.status.get("seconds") or 0) for run in comparison.runs)
     total = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    text = f"{total} in total, the sum of {len(comparison.runs)} runs"
+    text = f"{total}, the sum over {len(comparison.runs)} runs"
     if workers := comparison.grid.get("workers"):
-        text += f", {workers} at a time" if workers > 1 else ", one at a time"
+        text += (
+            f"; {workers} runs were trained at a time"
+            if workers > 1
+            else "; one run was trained at a time"
+        )
     return text
 
 
@@ -319,8 +323,8 @@ def notes(comparison: Comparison) -> list[str]:
     if comparison.most_seeds == 1:
         sentences.append(
             "There is only one seed, so the spread over seeds is unknown. The ranks and intervals "
-            "allow only for the choice of the test images. To see which differences another seed "
-            "would change, train with several seeds, e.g. --seeds 0 1 2."
+            "take only the random choice of the test images into account. To see whether the "
+            "differences depend on the seed, train with several seeds, e.g. --seeds 0 1 2."
         )
     return sentences
 

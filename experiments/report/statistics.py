@@ -13,8 +13,9 @@ import numpy as np
 from experiments.report.differences import CONFIDENCE, Scores, differences
 
 RANGES = (
-    "A rank such as 1–3 is a range: these runs cannot show which of the ranks 1 to 3 is the true one. "
-    f"With about {100 * CONFIDENCE:.0f} % confidence, all ranges contain the true rank."
+    "A rank such as 1–3 is a range. These runs cannot show which of the ranks 1 to 3 is the true "
+    f"one. With about {100 * CONFIDENCE:.0f} % confidence, the true rank of every combination is "
+    "within its range."
 )
 NO_VALUE = "–"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
@@ -29,8 +30,7 @@ class Rank:
     """The rank of one entry of a leader board, as a range.
 
     Attributes:
-        first, last: the best and the worst rank that are possible, from 1; None if no run has
-            finished.
+        first, last: the best and the worst possible rank, from 1; None if no run has finished.
     """
 
     first: int | None
@@ -89,9 +89,9 @@ def ranking(
 ) -> list[tuple[Rank, T]]:
     """Ranks the entries of a leader board.
 
-    The rank of an entry is a range: all clearly better entries are before it, and all clearly worse
-    entries are after it. The ranges are simultaneous confidence intervals for the true ranks
-    (Mohamad, Goeman, van Zwet, 2021, "Simultaneous confidence intervals for ranks").
+    The rank of an entry is a range. All clearly better entries have a rank before it, and all
+    clearly worse entries have a rank after it. The ranges are simultaneous confidence intervals for
+    the true ranks (Mohamad, Goeman, van Zwet, 2021, "Simultaneous confidence intervals for ranks").
 
     Args:
         entries: what to rank, e.g. combinations; entries with equal means keep this order.
@@ -99,7 +99,8 @@ def ranking(
         test_images: the number of test images.
 
     Returns:
-        Rank and entry, the highest mean accuracy first; entries without a finished run come last.
+        Each entry with its rank, the highest mean accuracy first. Entries without a finished run
+        come last.
     """
     scored = [(entry, scores_of(entry)) for entry in entries]
     scored.sort(key=lambda pair: -pair[1].mean if pair[1].accuracies else math.inf)

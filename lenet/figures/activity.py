@@ -209,7 +209,7 @@ def class_means(
 
 
 def _number_units(ax: Axes, units: Sequence[int]) -> None:
-    """Labels the columns of a map; with numbers if these are not the positions."""
+    """Labels the columns of a map, with the number of each unit if the units are sorted."""
     ax.set_xlabel("number of the unit, sorted by class" if len(units) else "unit")
     size = min(8.0, 72 * width_of(ax) / max(1, len(units)))
     if len(units) and size >= SMALLEST_NUMBER:
@@ -230,16 +230,17 @@ def _write_numbers(values: np.ndarray, ax: Axes, form: str) -> None:
 
 
 def unit_order(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorts units by the class they speak for: the class with the highest mean.
+    """Sorts units by the class for which their mean output is highest.
 
-    Within a class, the units that stand out most come first. Units that never react come last.
+    Within a class, the units whose mean for this class is furthest above their other means come
+    first. Units with the same mean for every class come last.
 
     Args:
         means: the mean output of each unit for each class, float [classes, units].
 
     Returns:
-        The numbers of the units in this order, int [units]; and the row in `means` of the class that
-        each unit speaks for, int [units], by unit number, or -1 for units that never react.
+        The numbers of the units in this order, int [units]. And for each unit number, the row in
+        `means` of its class, int [units], or -1 for units with the same mean for every class.
     """
     means = np.nan_to_num(means)
     ranked = np.sort(means, axis=0)

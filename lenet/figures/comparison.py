@@ -68,7 +68,7 @@ def framed(
 
 
 def layer_colors(count: int) -> list[str]:
-    """One colour per layer, in an order in which neighbours differ."""
+    """One colour per layer. Neighbouring layers have different colours."""
     return [COLORS[index % len(COLORS)] for index in range(count)]
 
 
@@ -199,7 +199,7 @@ def by_layer(
     scale: Scale = "percent",
     last_step: float | None = None,
 ) -> Axes:
-    """One number per layer over the steps, a line per layer and seed, each layer named at its end.
+    """One number per layer over the steps: a line per layer and seed, with its name at the end.
 
     Args:
         layers: the curves of all seeds by layer, in order of depth.
@@ -307,14 +307,15 @@ def _draw_band(
 
 
 def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Writes the name of each line at its end, in its colour, at a distance from the others.
+    """Writes the name of each line at its end and in its colour. Names do not overlap.
 
     Args:
         ends: the last value, the name and the colour of each line.
     """
     figure = figure_of(ax)
-    height = ax.get_position().height * figure.get_figheight() * 72 / (NAME_SIZE + 1.5)  # In names.
-    ax.get_ylim()  # Fixes the scale, on which the places depend.
+    # The height of the axes in lines of text.
+    height = ax.get_position().height * figure.get_figheight() * 72 / (NAME_SIZE + 1.5)
+    ax.get_ylim()  # This computes the final scale. The places of the names depend on it.
     to_axes = ax.transData + ax.transAxes.inverted()
     heights = [float(to_axes.transform((0, value))[1]) * height for value, _, _ in ends]
     order = np.argsort(heights, kind="stable")
@@ -323,7 +324,7 @@ def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         lowest = places[-1] + 1 if places else 0.5
         places.append(max(lowest, min(heights[index], height - 0.5)))
     excess = max(0.0, places[-1] - (height - 0.5)) if places else 0.0
-    for number in range(len(places) - 1, -1, -1):  # Moves them down again if they left the axes.
+    for number in range(len(places) - 1, -1, -1):  # Moves names down if they are above the axes.
         highest = places[number + 1] - 1 if number + 1 < len(places) else places[-1] - excess
         places[number] = min(places[number], highest)
     for index, place in zip(order, places, strict=True):

@@ -107,14 +107,14 @@ def class_means(data: RunData) -> Iterator[CaptionedFigure]:
 
 
 def _means_by_class(data: RunData) -> tuple[np.ndarray, list[int]]:
-    """The mean features over all test images of each class, float32 [classes, d]; these classes."""
+    """The mean features of each class, float32 [classes, d], and the classes with test images."""
     features, labels = data.outputs[1], data.dataset.test.labels
     present = [label for label in range(len(data.class_names)) if (labels == label).any()]
     return np.stack([features[labels == label].mean(0) for label in present]), present
 
 
 def _unit_order(data: RunData) -> tuple[Sequence[int], slice | Sequence[int]]:
-    """The numbers of the units if they are sorted, otherwise (); and the index of their columns."""
+    """The unit numbers in their order, or () if they are not sorted; and the column index."""
     if not data.sort_units:
         return (), slice(None)
     order = activity.unit_order(_means_by_class(data)[0])[0].tolist()

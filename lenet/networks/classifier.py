@@ -16,7 +16,7 @@ from lenet.networks.inputs import checked_input
 from lenet.networks.stack_checks import WITH_WEIGHTS, check_size, check_stack
 from lenet.registry import MONOTONE_ACTIVATIONS
 
-# What `Classifier.description` calls the other layers.
+# The names in `Classifier.description` for layers that are not convolutions.
 KINDS = {
     keras.layers.Dense: "fully connected",
     keras.layers.MaxPool2D: "max pooling 2×2",
@@ -276,7 +276,8 @@ class Classifier(keras.Model):
     def description(self, image_shape: tuple[int, int, int]) -> list[dict[str, Any]]:
         """The layers in order, as JSON values: name, kind, output shape, units and parameters.
 
-        Units are kernels in a convolution; layers without weights have none. `flatten` is left out.
+        The units of a convolution are its kernels. Layers without weights have no units. `flatten`
+        is left out.
         """
         layers, shape = [], (None, *image_shape)
         for layer in self.stacked:

@@ -1,6 +1,6 @@
 """What the trained network predicts for each test image: `predictions.npz`.
 
-With it, a report compares networks image by image, and shows which classes they confuse.
+A report uses this file to compare networks image by image and to show which classes they confuse.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Predictions:
         step: the number of updates.
         labels, predicted: the class of each test image and the predicted class, uint16 [n].
         confidence: the probability of the predicted class, float16 [n], from 0 to 1.
-        mistakes: the indices of the wrong predictions with the highest confidence, at most 12, the
-            most confident first; int32 [m].
+        mistakes: the indices of the wrong predictions with the highest confidence, int32 [m]. There
+            are at most 12, and the highest confidence comes first.
         images: these images, uint8 [m, height, width, channels].
     """
 
@@ -45,9 +45,16 @@ class Predictions:
 
 
 def predictions_of(step: int, logits: np.ndarray, test: Split) -> Predictions:
-    """The predictions from the logits of all test images, float32 [n, classes]."""
+    """Computes the predictions.
+
+    Args:
+        step: the number of updates.
+        logits: the logits of all test images, float32 [n, classes].
+        test: the test images with their classes.
+    """
     predicted = logits.argmax(1)
-    confidence = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)  # The largest softmax.
+    # The largest probability of the softmax.
+    confidence = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
     wrong = np.flatnonzero(predicted != test.labels)
     mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     return Predictions(
@@ -61,7 +68,7 @@ def predictions_of(step: int, logits: np.ndarray, test: Split) -> Predictions:
 
 
 def save(run: Path, predictions: Predictions) -> None:
-    """Writes `predictions.npz`; its entries are the attributes of `Predictions`.
+    """Writes `predictions.npz`. Its entries are the attributes of `Predictions`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -72,7 +79,7 @@ def save(run: Path, predictions: Predictions) -> None:
 
 
 def load(run: Path, classes: int = 2**16) -> Predictions | None:
-    """Reads the predictions of a run; None if it has none yet.
+    """Reads the predictions of a run; None if there are none yet.
 
     Args:
         classes: the number of classes, if it is known.
@@ -91,7 +98,7 @@ def load(run: Path, classes: int = 2**16) -> Predictions | None:
 
 
 def _problem(read: dict[str, np.ndarray], classes: int) -> str:
-    """Why arrays are no predictions for so many classes; "" if they are."""
+    """The reason why arrays are not valid predictions for so many classes, or ""."""
     dimensions = {field.name: 1 for field in fields(Predictions)} | {"step": 0, "images": 4}
     if {name: array.ndim for name, array in read.items()} != dimensions:
         return "its arrays are not those of predictions"

@@ -128,7 +128,13 @@ class Recorder:
         )
 
     def predictions(self, step: int, logits: np.ndarray, test: Split) -> None:
-        """Records what the trained network predicts, from the logits of all test images [n, classes]."""
+        """Records the predictions of the trained network for all test images.
+
+        Args:
+            step: the number of updates.
+            logits: float32 [n, classes].
+            test: the test images with their classes.
+        """
         predictions.save(self.run, predictions.predictions_of(step, logits, test))
 
     def flush(self) -> None:

@@ -178,7 +178,7 @@ def write_config(
     """Writes `config.json`: every option with its final value, the data set, the machine.
 
     Args:
-        network: the layers, see `Classifier.description`.
+        network: the layers, from `Classifier.description`.
     """
     options = replace(config, resume=None).to_json()
     described = {"dataset": dataset, "environment": environment, "network": list(network)}

@@ -215,7 +215,7 @@ class Steps:
     def _evaluate_batch(
         self, images: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The summed loss and the number of hits, float64 [], and the logits of some images."""
+        """The sum of the losses and the number of hits, float64 [], and the logits."""
         logits, _ = self._model(to_float(images), training=False)
         losses, hits = loss_and_hits(logits, labels)
         return (
