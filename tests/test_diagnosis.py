@@ -11,6 +11,7 @@ import pytest
 from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record, diagnose, options_of
+from lenet.diagnosis.advice import early_stopping
 from lenet.registry import OPTIMIZERS
 
 
@@ -298,7 +299,20 @@ def test_overfitting_by_accuracy_is_the_result_and_by_loss_a_note() -> None:
     healthy, note = diagnose(record(train_accuracy=1.0, test_loss=(2.3, 0.1, 0.2)))
     assert (healthy.rule, note.rule) == ("healthy", "rising loss")
     assert "rose from 0.100 (after 1 epoch) to 0.200" in note.sentence
-    assert note.advice[0].changes == {"early_stopping": 5}
+    assert set(note.advice[0].changes) == {"early_stopping"}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "patience"),
+    [(1, 600, 1), (2, 600, 1), (5, 600, 2), (20, 600, 5), (200, 5, 20), (30, 5, 15)],
+)
+def test_the_advised_patience_fits_into_the_run(
+    epochs: int, steps_per_epoch: int, patience: int
+) -> None:
+    """A patience of as many epochs as the run has would never stop it."""
+    run = record(step=epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch)
+    piece = early_stopping(run)
+    assert piece is not None and piece.changes == {"early_stopping": patience}
 
 
 def test_the_cures_of_overfitting_come_in_order_and_none_twice() -> None:

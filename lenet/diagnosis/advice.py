@@ -9,7 +9,8 @@ import math
 
 from lenet.diagnosis.record import Advice, Record
 
-PATIENCE, PATIENT_UPDATES = 5, 100  # At least so many epochs, and so many updates.
+# At least so many epochs, and so many updates, if the run has twice as many.
+PATIENCE, PATIENT_UPDATES = 5, 100
 
 
 def given(*advice: Advice | None) -> tuple[Advice, ...]:
@@ -88,6 +89,9 @@ def early_stopping(record: Record) -> Advice | None:
     if record.early_stopping:
         return None
     patience = max(PATIENCE, math.ceil(PATIENT_UPDATES / record.steps_per_epoch))
+    # A patience of as many epochs as the run has would never stop it.
+    epochs = math.ceil(record.step / record.steps_per_epoch)
+    patience = min(patience, max(1, epochs // 2))
     words = "Stop when the loss on validation images no longer falls, and keep the best weights"
     return Advice(words, {"early_stopping": patience})
 
