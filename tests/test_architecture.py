@@ -54,7 +54,8 @@ def check_files(text: str, folder: Path, absent: set[str], ignored: str = "(?!)"
 def run(tmp_path_factory: pytest.TempPathFactory, command_line: CommandLine) -> Path:
     """A run of two epochs with everything that runs record by default."""
     logdir = tmp_path_factory.mktemp("logdir")
-    options = ("--dataset", "digits", "--max-steps", "30", "--inspect-every", "10")
+    options = ("--dataset", "digits", "--max-steps", "30", "--inspect-every", "10",
+               "--validation-fraction", "0.2")  # fmt: skip
     result = command_line(*options, "--logdir", logdir, "--run-name", "run")
     assert result.returncode == 0, result.stderr
     return logdir / "run"
@@ -132,9 +133,10 @@ def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path:
     check_files(
         run_files,
         folder / "relu-sgd-seed0",
-        {"figures/….png", "figures/….npz", "figures/index.html", "live.html", "error.txt"},
+        {"figures/….png", "figures/….npz", "figures/index.html", "live.html", "error.txt",
+         "validation/events.out.tfevents.…"},
         ignored="events.+",
-    )
+    )  # fmt: skip
     source = "\n".join(path.read_text() for path in (root / "experiments" / "grid").glob("*.py"))
     assert '"error.txt"' in source
     assert '".stop"' in source

@@ -547,7 +547,7 @@ class TestInABrowser:
         from selenium.webdriver.common.by import By
         from selenium.webdriver.common.keys import Keys
 
-        elements = opened.find_elements(By.CSS_SELECTOR, ".board thead th")
+        elements = opened.find_elements(By.CSS_SELECTOR, "#board thead th")
         headings = dict(zip(table(opened.page_source)[0], elements, strict=True))
 
         def order(name: str) -> str | None:

@@ -137,7 +137,7 @@ def similarities(
 ) -> Similarities | None:
     """How similar the classes are to each other; None if the outputs do not depend on the class.
 
-    The similarity is the correlation of the mean outputs of two classes, after each unit's mean over
+    The similarity is the cosine of the angle between the mean outputs of two classes, after each unit's mean over
     all classes is subtracted.
     """
     present = np.unique(labels)

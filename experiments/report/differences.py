@@ -26,7 +26,7 @@ from scipy.special import digamma, polygamma
 
 CONFIDENCE = 0.95
 METHOD = (
-    "Runs with the same seed start from the same weights and use the same batches, so two "
+    "Runs with the same network and seed start from the same weights and use the same batches, so two "
     "combinations are compared seed by seed. A few seeds are not enough to estimate the variance "
     "of these differences well. Therefore, each variance is moderated: it is moved towards the "
     "usual variance of all pairs (Smyth, 2004). The test images are also a random sample, and "

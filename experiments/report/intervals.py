@@ -49,7 +49,7 @@ class IntervalGroup:
 
 
 def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
-    """The best combination against all others, and all pairs that differ in one choice."""
+    """The best combination against all others, and the pairs with the same activation or the same other options."""
     finished = [c for rank, c in ranked(comparison) if rank.first is not None]
     if len(finished) < 2:
         return []

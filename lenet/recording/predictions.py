@@ -20,7 +20,7 @@ MOST_MISTAKES = 12
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions after the last step.
+    """The predictions of the kept weights: of the last step, or of the best one with early stopping.
 
     Attributes:
         step: the number of updates.
