@@ -133,8 +133,8 @@ def heavy_tailed_answers(
 ) -> np.ndarray:
     """Like `answers`, but with logistic curves and Student's t-distributions.
 
-    The level of a combination is the log-odds of its accuracy, plus a constant for the images, which
-    are very different. So the true accuracies are not exactly `accuracies`, but equal values in
+    The level of a combination is twice the log-odds of its accuracy, because the images differ much
+    in how easy they are. So the true accuracies are not exactly `accuracies`, but equal values in
     `accuracies` lead to equal true accuracies.
     """
     p = np.array(accuracies)

@@ -90,7 +90,7 @@ def test_confusion_counts_every_test_image(compared: Comparison) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"predicted": np.full(30, 3, np.uint16)}, "numbers that are too large"),
+        ({"predicted": np.full(30, 3, np.uint16)}, "numbers that are out of range"),
         ({"labels": np.zeros(29, np.uint16)}, "different lengths"),
         ({"mistakes": np.zeros(1, np.int32)}, "one image for each mistake"),
         ({"step": np.zeros(2)}, "not those of predictions"),

@@ -148,7 +148,7 @@ def test_the_inverse_of_trigamma() -> None:
 
 
 def test_false_alarms_in_simulated_studies() -> None:
-    """The stated rate is at most 5 %. With 150 studies, 12 % is 3.7 standard errors above it."""
+    """The stated rate is at most 5 %. With 150 studies, 12 % is 3.9 standard errors above it."""
     simulated = rates((0.95,) * 4, 3, studies=150, images=1_000)
     assert simulated["this report"].false_alarms <= 0.12
     assert simulated["Welch, each pair"].false_alarms > 0.12

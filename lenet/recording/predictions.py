@@ -111,5 +111,5 @@ def _problem(read: dict[str, np.ndarray], classes: int) -> str:
         if array.dtype.kind not in "iu" or (
             array.size and not 0 <= array.min() <= array.max() < end
         ):
-            return "it contains numbers that are too large"
+            return "it contains numbers that are out of range"
     return ""
