@@ -72,8 +72,8 @@ the development. In it, the effects of seeds and images have Student's t-distrib
 degrees of freedom. A logistic curve determines the probability of a correct answer. Combinations
 with the same seed have no common effect.
 
-If the spreads of the combinations are very different, the rule is wrong a little more often than in
-5 % of the studies.
+If the spreads of the combinations are very different, the rule is wrong more often than it states (see
+the rows "very unequal spreads"). With few seeds, read a result that is just clear with care.
 
 Each cell is a fraction of {studies:,} studies, so the error of a cell of 5.0 % is about 2
 percentage points. There are 10,000 test images. For an accuracy p, the spread over seeds is 12 % of
