@@ -467,8 +467,8 @@ class TestOutcomes:
         stop = "Stop when the loss on validation images no longer falls, and keep the best weights:"
         advised = shlex.split(printed(stop, shown))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
-        # Seven updates make an epoch: the patience is at least 100 updates.
-        assert (config.early_stopping, config.batch_size, config.data_dir) == (15, 10, path)
+        # 100 updates would be 15 epochs of seven updates, but this run has 12: half of them is advised.
+        assert (config.early_stopping, config.batch_size, config.data_dir) == (6, 10, path)
         assert config.logdir == tmp_path
 
     def test_without_network_the_digits_are_not_taken_for_mnist(
