@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.report.differences import Difference, Scores, differences
-from experiments.report.statistics import Rank, ranking
+from experiments.report.statistics import Rank, rank
 from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record
@@ -204,16 +204,21 @@ class Comparison:
     @property
     def test_images(self) -> int:
         """The number of test images."""
-        return int(self.dataset.get("test", 0))
+        return self.runs[0].record.test_images
 
     @cached_property
     def ranked(self) -> list[tuple[Rank, Combination]]:
         """The combinations with their ranks, the best first."""
-        return ranking(self.combinations, lambda c: c.scores, self.test_images)
+        numbers = rank(self._scores, self._differences)
+        return [(each, self.combinations[number]) for each, number in numbers]
+
+    @cached_property
+    def _scores(self) -> list[Scores]:
+        return [c.scores for c in self.combinations]
 
     @cached_property
     def _differences(self) -> dict[tuple[int, int], Difference]:
-        return differences([c.scores for c in self.combinations], self.test_images)
+        return differences(self._scores, self.test_images)
 
     def difference(self, one: Combination, other: Combination) -> Difference | None:
         """The test accuracy of one combination minus another's; None without a common seed."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from experiments.report.differences import CONFIDENCE, Scores, differences
+from experiments.report.differences import CONFIDENCE, Difference, Scores, differences
 
 RANGES = (
     "A rank such as 1–3 is a range. These runs cannot show which of the ranks 1 to 3 is the true "
@@ -87,11 +87,7 @@ def seeds_text(num_done: int, states: Sequence[str]) -> str:
 def ranking(
     entries: Iterable[T], scores_of: Callable[[T], Scores], test_images: int
 ) -> list[tuple[Rank, T]]:
-    """Ranks the entries of a leader board.
-
-    The rank of an entry is a range. All clearly better entries have a rank before it, and all
-    clearly worse entries have a rank after it. The ranges are simultaneous confidence intervals for
-    the true ranks (Mohamad, Goeman, van Zwet, 2021, "Simultaneous confidence intervals for ranks").
+    """Ranks the entries of a leader board, see `rank`.
 
     Args:
         entries: what to rank, e.g. combinations; entries with equal means keep this order.
@@ -102,14 +98,35 @@ def ranking(
         Each entry with its rank, the highest mean accuracy first. Entries without a finished run
         come last.
     """
-    scored = [(entry, scores_of(entry)) for entry in entries]
-    scored.sort(key=lambda pair: -pair[1].mean if pair[1].accuracies else math.inf)
-    found = differences([scores for _, scores in scored], test_images)
-    finished = sum(1 for _, scores in scored if scores.accuracies)
+    entries = list(entries)
+    scores = [scores_of(entry) for entry in entries]
+    found = differences(scores, test_images)
+    return [(each, entries[number]) for each, number in rank(scores, found)]
+
+
+def rank(
+    scores: Sequence[Scores], found: Mapping[tuple[int, int], Difference]
+) -> list[tuple[Rank, int]]:
+    """The rank of each result with its position in `scores`, the highest mean accuracy first.
+
+    The rank of an entry is a range. All clearly better entries have a rank before it, and all
+    clearly worse entries have a rank after it. The ranges are simultaneous confidence intervals for
+    the true ranks (Mohamad, Goeman, van Zwet, 2021, "Simultaneous confidence intervals for ranks").
+
+    Args:
+        found: the differences of all pairs, see `differences`.
+    """
+    order = sorted(
+        range(len(scores)),
+        key=lambda number: -scores[number].mean if scores[number].accuracies else math.inf,
+    )
+    finished = sum(1 for each in scores if each.accuracies)
     ranked = []
-    for position, (entry, scores) in enumerate(scored):
-        clear = [d.value for (one, _), d in found.items() if one == position and d.clear]
+    for number in order:
+        clear = [d.value for (one, _), d in found.items() if one == number and d.clear]
         better, worse = sum(value < 0 for value in clear), sum(value > 0 for value in clear)
-        known = Rank(better + 1, finished - worse) if scores.accuracies else Rank(None, None)
-        ranked.append((known, entry))
+        known = (
+            Rank(better + 1, finished - worse) if scores[number].accuracies else Rank(None, None)
+        )
+        ranked.append((known, number))
     return ranked
