@@ -17,12 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
-from lenet import files
+from lenet import files, reading
 from lenet.config import TrainConfig
 from lenet.option_checks import DATA, NETWORK, TRAINING, in_words
 
 USER_ERROR, UNEXPECTED = 2, 1
-ERROR_FILE = "error.txt"
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ". Free some space there."),
     errno.EROFS: ". Make it writable.",
@@ -188,7 +187,7 @@ def fail(message: object) -> NoReturn:
     if isinstance(message, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE)
-    print(f"Error: {' '.join(describe(message).split())}", file=sys.stderr)
+    print(f"Error: {reading.one_line(describe(message))}", file=sys.stderr)
     raise SystemExit(USER_ERROR)
 
 
@@ -219,12 +218,12 @@ def crash(error: Exception, folder: Path | None = None) -> NoReturn:
         fail("There is not enough memory. Try a smaller --batch-size or --image-size.")
     details = "".join(traceback.format_exception(error))
     try:
-        path = (folder or Path(tempfile.mkdtemp(prefix="lenet-"))) / ERROR_FILE
+        path = (folder or Path(tempfile.mkdtemp(prefix="lenet-"))) / files.ERROR
         files.write(path, details)
         where = f"The details are in {path}."
     except OSError as problem:
         where = f"The details cannot be written ({describe(problem)}): {details}"
-    reason = " ".join(describe(error).split())
+    reason = reading.one_line(describe(error))
     print(f"Unexpected error: {type(error).__name__}: {reason}. {where}", file=sys.stderr)
     raise SystemExit(UNEXPECTED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = ".writing-"  # Temporary names begin with this. No program reads such files.
+ERROR = "error.txt"  # The details of an unexpected error, in the folder of a run.
 
 
 def write(path: Path, content: bytes | str, durable: bool = False) -> None:
@@ -37,7 +39,7 @@ def write(path: Path, content: bytes | str, durable: bool = False) -> None:
                     file.write(data)
             os.replace(temporary, path)
             if durable:
-                sync_folder(path.parent)
+                sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -93,14 +95,25 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Waits until a folder's list of files is on the disk."""
-    with naming(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Waits until the content of a file, or a folder's list of files, is on the disk."""
+    with naming(path):
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def check_writable(folder: Path) -> None:
+    """Checks that the disk of a folder is not read-only.
+
+    Raises:
+        OSError: it is. The error names the folder.
+    """
+    with naming(folder):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def check_folder(folder: Path, what: str, remedy: str) -> None:

@@ -46,8 +46,12 @@ def at_least(minimum: int) -> Check:
 
 
 LARGEST_NUMBER = 2**63
+LARGEST_FLOAT = 2.0**128  # Of float32, in which the networks compute.
 FINITE = Check("a finite number", lambda value: isinstance(value, Real) and math.isfinite(value))
-POSITIVE = Check("a finite number above 0", lambda value: FINITE.holds(value) and value > 0)
+POSITIVE = Check(
+    f"a number above 0 and below {LARGEST_FLOAT:.1g}",
+    lambda value: FINITE.holds(value) and 0 < value < LARGEST_FLOAT,
+)
 NOT_NEGATIVE = Check(
     "a finite number of at least 0", lambda value: FINITE.holds(value) and value >= 0
 )
@@ -130,7 +134,7 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, member) for member in members)
     if hint in (int, float):
         is_number = isinstance(value, (int, hint)) and not isinstance(value, bool)
-        return is_number and abs(value) < LARGEST_NUMBER
+        return is_number and abs(value) < (LARGEST_FLOAT if hint is float else LARGEST_NUMBER)
     return isinstance(value, hint)
 
 

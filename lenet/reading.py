@@ -57,6 +57,11 @@ class UnusableFileError(ValueError):
     """A file is damaged or of a different kind. The message names the file and the reason."""
 
 
+def one_line(text: str) -> str:
+    """A text from a file or a name, without line breaks and characters that control a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
 def special_kind(path: Path) -> str | None:
     """What a path is if it is not a regular file, e.g. "a named pipe"; otherwise None.
 

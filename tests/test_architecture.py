@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from test_imports import DOORS, EXPERIMENTS, MODULES, TOP, rooms
 
+from experiments.grid import jobs
+from lenet import files
 from lenet.recording import events
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,9 +139,7 @@ def test_the_files_of_a_grid_are_those_it_names(page: str, root: Path, tmp_path:
          "validation/events.out.tfevents.…"},
         ignored="events.+",
     )  # fmt: skip
-    source = "\n".join(path.read_text() for path in (root / "experiments" / "grid").glob("*.py"))
-    assert '"error.txt"' in source
-    assert '".stop"' in source
+    assert (files.ERROR, jobs.STOP_FILE) == ("error.txt", ".stop")
 
 
 def test_the_tags_of_a_run_are_those_it_names(page: str, run: Path) -> None:

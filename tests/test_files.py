@@ -74,7 +74,7 @@ def test_on_a_full_disk_the_old_content_stays(tmp_path: Path, root: Path) -> Non
 
 def test_durable_content_is_there(tmp_path: Path) -> None:
     files.write_durably(tmp_path / "file", b"bytes")
-    files.sync_folder(tmp_path)
+    files.sync(tmp_path)
     assert (tmp_path / "file").read_bytes() == b"bytes"
 
 

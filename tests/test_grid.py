@@ -27,6 +27,7 @@ from experiments.grid.terminal_board import leader_board
 from experiments.report import page as report
 from experiments.report.reading import GRID
 from experiments.report.statistics import RANGES
+from lenet import files
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import events, runs
@@ -272,7 +273,9 @@ def test_a_run_that_was_asked_to_stop_continues_to_the_same_bits(
 
     assert train_one(one, AfterTwoSteps()).state == "interrupted"
     assert status(one.folder)["step"] < 6
+    (one.folder / files.ERROR).write_text("the traceback of an earlier attempt")
     assert train_one(one).state == "done"
+    assert not (one.folder / files.ERROR).exists()
     alone = fit(digits, max_steps=6, epochs=None, batch_size=None).history
     assert status(one.folder)["weights_sha256"] == alone.weights_sha256
 

@@ -21,7 +21,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lenet import TrainConfig, Trainer, load_dataset
-from lenet.recording import inspections, runs
+from lenet.recording import events, inspections, runs
 from lenet.registry import OPTIMIZERS
 from lenet.training.progress import Reporter
 
@@ -406,6 +406,24 @@ class TestLibrary:
             trainer.fit()
         for before, weight in zip(trained, trainer.model.weights, strict=True):
             np.testing.assert_array_equal(before, weight)
+
+    @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux")
+    def test_records_are_on_the_disk_before_the_checkpoint_of_their_step(
+        self, fit: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced, fsync = [], os.fsync
+
+        def recording(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", recording)
+        run = fit(max_steps=3).history.run
+        saved = next(i for i, path in enumerate(synced) if runs.CHECKPOINTS in path.parts)
+        before = synced[:saved]
+        assert {run / runs.METRICS, run, run / "train", run / "test"} <= set(before)
+        for split in ("train", "test"):
+            assert set(events.event_files(run / split)) <= set(before)
 
     def test_no_history_before_training(self, tmp_path: Path, tiny: Dataset) -> None:
         with pytest.raises(RuntimeError, match="before `fit`"):

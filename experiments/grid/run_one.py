@@ -20,7 +20,6 @@ from lenet.training import devices
 from lenet.training.interrupts import StopRequest
 from lenet.training.runtime import configure_tensorflow, import_tensorflow
 
-ERROR_FILE = "error.txt"
 # A worker that was cut off from its cluster may still write to the run's folder for a moment.
 LOCK_SECONDS = 60
 LOCK_CHECK_SECONDS = 0.5
@@ -76,7 +75,7 @@ def record_failure(job: Job, message: str, details: str) -> None:
             with suppress(ValueError):
                 status = runs.read_status(job.folder)
             runs.write_status(job.folder, {**status, "state": "failed", "error": message})
-            files.write(job.folder / ERROR_FILE, details)
+            files.write(job.folder / files.ERROR, details)
 
 
 def with_own_device(job: Job) -> Job:

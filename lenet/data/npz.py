@@ -38,7 +38,7 @@ def read_npz(path: Path, _: FolderOptions) -> RawImages:
     """
     names = reading.array_names(path)
     if not set(ARRAYS) <= set(names):
-        listed = [name[:LONGEST_NAME] for name in names[:MOST_NAMES]]
+        listed = [reading.one_line(name[:LONGEST_NAME]) for name in names[:MOST_NAMES]]
         more = ["…"] if len(names) > MOST_NAMES else []
         raise ValueError(
             f"Expected {path} to contain the arrays {', '.join(ARRAYS)}. "

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from lenet.registry import OPTIMIZERS
+
+
+class OnOneDevice:
+    """Updates the weights without TensorFlow's strategies for several devices.
+
+    Keras sums the gradients of all devices, even if there is only one. TensorFlow registers the
+    gradient of this sum for ever, and with it the graph of the training step: 8 MB per run.
+    """
+
+    def _backend_update_step(
+        self, grads: Sequence[tf.Tensor], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        optimizer: Any = self
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            optimizer.update_step(gradient, variable.value, learning_rate)
 
 
 class Adam(keras.optimizers.Adam):
@@ -53,5 +69,9 @@ def build_optimizer(
     more: dict[str, Any] = {"weight_decay": decay} if decay or "weight_decay" in spec else {}
     more |= {"global_clipnorm": clip_norm} if clip_norm else {}
     own = {"Adam": Adam, "AdamW": AdamW}
-    optimizer_class = own.get(spec["keras_class"]) or getattr(keras.optimizers, spec["keras_class"])
-    return optimizer_class(learning_rate=learning_rate, **spec["arguments"], **more)
+    name = spec["keras_class"]
+    optimizer_class = own.get(name) or getattr(keras.optimizers, name)
+    # Its variables are named after the class.
+    return type(name, (OnOneDevice, optimizer_class), {})(
+        learning_rate=learning_rate, **spec["arguments"], **more
+    )

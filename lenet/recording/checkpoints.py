@@ -86,7 +86,7 @@ def save(
     """
     if not folder.exists():
         folder.mkdir(parents=True)
-        files.sync_folder(folder.parent)
+        files.sync(folder.parent)
     target = folder / runs.step_name(step)
     if target.exists() and _problem(target, step) is None:
         return target
@@ -111,10 +111,10 @@ def save(
         contents[MANIFEST] = json.dumps(manifest, indent=2).encode()
         for name, content in contents.items():
             files.write_durably(temporary / name, content)
-        files.sync_folder(temporary)
+        files.sync(temporary)
         files.remove(target)
         temporary.rename(target)
-        files.sync_folder(folder)
+        files.sync(folder)
     except BaseException:
         with contextlib.suppress(OSError):
             files.remove(temporary)

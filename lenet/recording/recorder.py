@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from lenet import files
 from lenet.data.datasets import Dataset, Split
 from lenet.recording import inspections, predictions, projector, runs
 from lenet.recording.inspections import Inspection
@@ -141,3 +142,14 @@ class Recorder:
         """Writes all events, so that TensorBoard shows them, and checks that none is lost."""
         self._write_encoded(wait=True)
         self._summaries.flush()
+
+    def sync(self) -> None:
+        """As `flush`, and waits until events and metrics.csv are on the disk.
+
+        A checkpoint then never has more steps than the records next to it, even after the power
+        has failed.
+        """
+        self._write_encoded(wait=True)
+        self._summaries.sync()
+        files.sync(self.run / runs.METRICS)
+        files.sync(self.run)

@@ -184,7 +184,7 @@ def write_config(
     described = {"dataset": dataset, "environment": environment, "network": list(network)}
     contents = {**options, **described}
     files.write_json(run / CONFIG, contents, durable=True)  # No run can be resumed without it.
-    files.sync_folder(run.absolute().parent)
+    files.sync(run.absolute().parent)
 
 
 def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:

@@ -18,6 +18,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.util import tensor_util
 
+from lenet import files
 from lenet.data.datasets import Split
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import tiles
@@ -88,6 +89,12 @@ class Writer:
             self.tensorflow_writer.flush()
         self._check()
 
+    def sync(self) -> None:
+        """As `flush`, and waits until everything is on the disk."""
+        self.flush()
+        files.sync(self._file)
+        files.sync(self.folder)
+
     def close(self) -> None:
         """As `flush`. Nothing can be written afterwards."""
         with self._system_errors():
@@ -99,6 +106,7 @@ class Writer:
         count, self._position = events.count_records(self._file, self._position)
         self._found += count
         if (self._found, self._position) != (self._expected, self._file.stat().st_size):
+            files.check_writable(self.folder)
             raise OSError(
                 errno.ENOSPC,
                 f"Only {self._found:,} of {self._expected:,} TensorBoard events could be written",
@@ -245,6 +253,11 @@ class Summaries:
         """Writes everything to the disk, so that TensorBoard shows it during training."""
         for writer in (self._train, *self._evaluated.values()):
             writer.flush()
+
+    def sync(self) -> None:
+        """As `flush`, and waits until everything is on the disk."""
+        for writer in (self._train, *self._evaluated.values()):
+            writer.sync()
 
     def close(self) -> None:
         with contextlib.ExitStack() as stack:

@@ -146,7 +146,7 @@ def as_layers(
     recorded = {}
     for name, layer in layers.items():
         kernel, gradient = np.asarray(layer.kernel), measured["kernel_gradient"][name]
-        diagnostics = {"gradient_norm": float(np.linalg.norm(gradient))}
+        diagnostics = {"gradient_norm": norm(gradient)}
         for kind in ("slope", "dead_fraction", "saturated_fraction"):
             if name in measured[kind]:
                 diagnostics[kind] = float(measured[kind][name])
@@ -187,4 +187,13 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
 
 def relative_change(before: np.ndarray, after: np.ndarray) -> float:
     """|after - before| / |before|, with L2 norms."""
-    return float(np.linalg.norm(after - before) / max(np.linalg.norm(before), 1e-12))
+    return norm(after - before) / max(norm(before), 1e-12)
+
+
+def norm(values: np.ndarray) -> float:
+    """The L2 norm of float32 values, even where their squares are too large for float32."""
+    with np.errstate(over="ignore"):
+        found = float(np.linalg.norm(values))
+    if np.isinf(found) and np.isfinite(largest := float(np.abs(values).max())):
+        found = largest * float(np.linalg.norm(values / np.float32(largest)))
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from lenet import files
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
 from lenet.recording import checkpoints, events, inspections, metrics, runs
@@ -81,6 +82,7 @@ def restore(
     inspections.cut_after(run / runs.INSPECTIONS, last_kept)
     for split in ("train", "test", "validation"):
         events.cut_after(run / split, last_kept)
+    files.remove(run / files.ERROR)
     return checkpoint
 
 

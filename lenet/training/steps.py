@@ -66,8 +66,6 @@ class Steps:
             for name, split in evaluated.items()
         }
         self._evaluated_at_once = images_at_once(test.images)
-        # The training images are arguments, because TensorFlow never frees a graph that applies a
-        # Keras optimizer. Images inside the graph would stay in memory too.
         self._train = tf.function(
             self._train_loop,
             input_signature=[

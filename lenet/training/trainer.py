@@ -393,8 +393,8 @@ class Trainer:
         recorder.projection(self.model.feature_layer, features, logits.argmax(1), self.dataset)
 
     def _save(self, recorder: Recorder) -> None:
-        """Saves a checkpoint, after all events up to its step are in their files."""
-        recorder.flush()
+        """Saves a checkpoint, after everything recorded up to its step is on the disk."""
+        recorder.sync()
         if not all(np.isfinite(weight).all() for weight in self.model.weights):
             raise Diverged("some weights are not finite")
         checkpoints.save(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenet import files, train
+from lenet import cli, files, train
 from lenet.recording import checkpoints, events, runs
 from lenet.training import progress
 
@@ -108,10 +108,9 @@ def program(run: Callable[[Sequence[str]], int], *words: str) -> Ended:
     errors = io.StringIO()
     with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
         try:
-            code = run(words)
+            cli.run(lambda: run(words))
         except SystemExit as end:
-            code = int(end.code or 0)
-    return Ended(code, errors.getvalue())
+            return Ended(int(end.code or 0), errors.getvalue())
 
 
 def check_complete(run: Path, expected: Path | None = None) -> None:

@@ -114,12 +114,12 @@ class Killer:
         make_half: Callable[[], Any] | None = None,
     ) -> Any:
         due = self._made == self._number
-        self._made += 1
         if due and self._when == "half" and make_half is not None:
             make_half()
         if due and self._when != "after":
             os.kill(os.getpid(), signal.SIGKILL)
         result = make()
+        self._made += 1  # As in a recording, an operation that failed does not count.
         if due:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
