@@ -23,6 +23,7 @@ from PIL import Image
 
 from lenet import cli
 from lenet.diagnostics import DIAGNOSTICS
+from lenet.recording.encoding import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -244,6 +245,8 @@ def check_scalars(pages: Pages) -> None:
     pages.open("scalars")
     pages.words("tf-scalar-card", {"accuracy", *(f"conv1/{kind}" for kind in DIAGNOSTICS)})
     check_lines(pages, "path.line", 5)
+    explained = DESCRIPTIONS["dead_fraction"]
+    pages.wait(WORDS, "tf-markdown-view", lambda found: explained in found, explained)
     pages.shoot("scalars")
     pages.close()
 
