@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def measure(options: Options) -> Answer:
             {"contestant": name, "what": words, "setting": model, "answers": own}
             for name, own in answers.items()
         ]
-        seconds = {name: [a["epoch_seconds"] for a in own[1:]] for name, own in answers.items()}
-        ratio = compare(f"{WITH} / {WITHOUT}", seconds[WITH], seconds[WITHOUT], setting=model)
-        result["ratios"].append(ratio)
+        for kind, more in (("epoch_seconds", ""), ("cpu_seconds", ", processor time")):
+            seconds = {name: [a[kind] for a in own[1:]] for name, own in answers.items()}
+            title = f"{WITH} / {WITHOUT}{more}"
+            result["ratios"].append(compare(title, seconds[WITH], seconds[WITHOUT], setting=model))
         first, usual = (answers[name][0]["epoch_seconds"] for name in (WITH, WITHOUT))
         result["notes"].append(
             f"{model}: {words}. The first epoch took {first:.1f} s with Inspector and {usual:.1f} s "
@@ -79,17 +81,23 @@ def compete(settings: Settings, name: str, every: int) -> None:
     keras.utils.set_random_seed(settings.seed)
     gate = Gate()
     model: Any = _model(name)
+    cpu_seconds = 0.0
 
     class Turns(keras.callbacks.Callback):
         """Answers at the end of each epoch, after the other callback."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            nonlocal cpu_seconds
             if epoch > 0:
                 gate.wait()
+            cpu_seconds = time.process_time()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             gate.trained()
-            gate.answer((logs or {})["loss"], len(images), weights_sha256=weights_sha256(model))
+            taken = time.process_time() - cpu_seconds
+            sha256 = weights_sha256(model)
+            more = {"cpu_seconds": taken, "weights_sha256": sha256}
+            gate.answer((logs or {})["loss"], len(images), **more)
 
     gate.wait()
     with tempfile.TemporaryDirectory() as logdir:

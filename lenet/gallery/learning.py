@@ -34,7 +34,8 @@ def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
     if kept is not None:
         caption += (
             f" The vertical line is at step {kept:,}, where the validation loss was lowest. Early "
-            "stopping has kept the weights of this step, and the test accuracy of the run is theirs."
+            "stopping has kept the weights of this step. With them, the test accuracy of the run was "
+            "measured."
         )
     yield CaptionedFigure(
         "learning_curves",
