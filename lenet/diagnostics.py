@@ -34,6 +34,12 @@ class Diagnostic:
     scale: Scale
     hint: str = ""
 
+    @property
+    def sentences(self) -> str:
+        """Its meaning and what to look for, for TensorBoard and the report."""
+        meaning = f"the share of {self.meaning}" if self.scale == "percent" else self.meaning
+        return f"{meaning[0].upper()}{meaning[1:]}. {self.hint}".rstrip()
+
 
 DIAGNOSTICS = {
     "gradient_norm": Diagnostic("gradient norm", "L2 norm of the kernel's gradient", "logarithmic"),

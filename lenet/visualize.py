@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         cli.fail(error)
     names = ", ".join(path.name for path in made)
-    print(textwrap.fill(f"{len(made)} files in {options.folder}: {names}", 100))
+    count = f"{len(made)} file{'' if len(made) == 1 else 's'}"
+    print(textwrap.fill(f"{count} in {options.folder}: {names}", 100))
     print(f"{page}  ({time.perf_counter() - started:.0f} s)")
     return 0
 

@@ -15,7 +15,8 @@ from lenet import Inspector
 from lenet.data.datasets import Dataset
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.recording import events
-from lenet.recording.summaries import HISTOGRAMS
+from lenet.recording.encoding import HISTOGRAMS
+from tests.described_tags import descriptions
 
 LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 Model = tuple[keras.Model, Any]
@@ -116,6 +117,10 @@ def check_inspected(
     ):
         np.testing.assert_array_equal(found, expected)
     assert inspector.folder == folder
+    for writer in ("train", "test"):
+        for tag, (first, *later) in descriptions(folder / writer).items():
+            assert first or tag.startswith("custom_scalars"), tag
+            assert set(later) <= {""}, tag
     return events.read_tensors(folder / "train")
 
 

@@ -127,11 +127,20 @@ def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
     assert total == model.num_parameters
 
 
-def test_a_description_that_is_no_network_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"parameters": "156"}, {"output": [28, None, 6]}, {"kind": 5}])
+def test_a_damaged_description_of_the_network_is_left_out_and_said(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
     run = make_run(tmp_path / "grid", inspect=False)
     config, described = runs.read_config(run)
-    runs.write_config(run, config, described, {}, [{"name": "conv1"}])
-    assert network_boxes(read_comparison(tmp_path / "grid")) == []
+    layer = {"name": "conv1", "kind": "convolution 5×5, same", "output": [28, 28, 6], "units": 6}
+    runs.write_config(run, config, described, {}, [{**layer, "parameters": 156}])
+    assert len(network_boxes(read_comparison(tmp_path / "grid"))) == 1
+    runs.write_config(run, config, described, {}, [{**layer, "parameters": 156, **change}])
+    comparison = read_comparison(tmp_path / "grid")
+    assert network_boxes(comparison) == []
+    (problem,) = comparison.runs[0].problems
+    assert "config.json is damaged: Expected network to be a list of layers" in problem
 
 
 def test_intervals_are_drawn_where_their_numbers_are(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def test_steps_know_their_epoch_and_batch() -> None:
     assert [TEN.position(step) for step in (0, 9, 10, 29)] == [(0, 0), (0, 9), (1, 0), (2, 9)]
     assert [TEN.epoch_of(step) for step in (0, 1, 10, 11, 30)] == [0, 1, 1, 2, 3]
     assert [step for step in range(31) if TEN.is_epoch_end(step)] == [10, 20, 30]
+    assert [TEN.in_words(step) for step in (20, 27)] == ["after epoch 2", "at step 27 in epoch 3"]
 
 
 def test_max_steps_stops_early_and_never_late() -> None:

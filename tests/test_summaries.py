@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from lenet.figures import tiles
-from lenet.recording import checkpoints, summaries
+from lenet.recording import checkpoints, encoding
 
 if TYPE_CHECKING:
     from lenet.training.trainer import Trainer
@@ -190,8 +190,8 @@ def test_a_histogram_in_blocks_counts_every_value(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = np.random.default_rng(size).normal(size=size).astype(np.float32)
-    whole = summaries.histogram(values)
-    monkeypatch.setattr(summaries, "BLOCK", 7)
-    found = summaries.histogram(values)
+    whole = encoding.histogram(values)
+    monkeypatch.setattr(encoding, "BLOCK", 7)
+    found = encoding.histogram(values)
     np.testing.assert_array_equal(found, whole)
     assert found[:, 2].sum() == size

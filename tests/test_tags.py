@@ -16,12 +16,13 @@ from scipy.stats import norm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from lenet import TrainConfig, Trainer
+from lenet import TrainConfig, Trainer, diagnostics
 from lenet.data.sampling import choose_probe
 from lenet.figures import tiles
 from lenet.networks.architectures import build_model
 from lenet.recording import events
 from lenet.registry import ACTIVATIONS
+from tests.described_tags import descriptions
 
 if TYPE_CHECKING:
     from lenet.data.datasets import Dataset
@@ -211,6 +212,16 @@ class TestWhatIsThere:
         for tag in recorded.written["train"]:
             plugin = accumulator.SummaryMetadata(tag).plugin_data.plugin_name
             assert plugin == kinds.get(tag.split("/")[-1], "images"), tag
+
+    @pytest.mark.parametrize("writer", WRITERS)
+    def test_the_first_value_of_each_tag_describes_it_and_no_other_does(
+        self, recorded: Recorded, writer: str
+    ) -> None:
+        found = descriptions(recorded.run / writer)
+        for tag in set(recorded.written[writer]) - {"config", "custom_scalars__config__"}:
+            first, *later = found[tag]
+            assert re.fullmatch(r"[A-Z].{15,}\.", first), tag
+            assert set(later) <= {""}, tag
 
     def test_the_scalars_are_those_of_the_history(self, recorded: Recorded) -> None:
         history, test = recorded.trainer.history, recorded.written["test"]
@@ -462,19 +473,19 @@ class TestLayout:
     def test_every_curve_and_diagnostic_is_in_exactly_one_chart(self, recorded: Recorded) -> None:
         content = recorded.at("custom_scalars__config__", 0).item()
         layout = layout_pb2.Layout.FromString(content)
-        charts = [chart for category in layout.category for chart in category.chart]
-        titles = ["loss", "accuracy", "learning_rate", *DIAGNOSTICS]
-        assert sorted(chart.title for chart in charts) == sorted(titles)
         scalars = events.read_scalars(recorded.run / "train")
         shown = [
-            (tag, chart.title)
-            for chart in charts
+            (tag, chart.title, category.title.partition(":")[0])
+            for category in layout.category
+            for chart in category.chart
             for pattern in chart.multiline.tag
             for tag in scalars
             if re.search(pattern, tag)
         ]
-        expected = {tag: tag.split("/")[-1] for tag in scalars if tag != "images_per_second"}
-        assert sorted(shown) == sorted(expected.items())
+        expected = [(tag, tag, "train and test") for tag in ("loss", "accuracy", "learning_rate")]
+        titles = {kind: diagnostics.DIAGNOSTICS[kind].title for kind in DIAGNOSTICS}
+        expected += [(f"{n}/{kind}", n, titles[kind]) for kind in DIAGNOSTICS for n in LAYERS]
+        assert shown == expected
 
 
 class TestInspections:

@@ -23,6 +23,7 @@ from PIL import Image
 
 from lenet import cli
 from lenet.diagnostics import DIAGNOSTICS
+from lenet.recording.encoding import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -31,10 +32,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 HISTOGRAMS = ("activation", "bias", "bias_gradient", "kernel", "kernel_gradient")
-CHARTS = [
-    *("loss", "accuracy", "learning_rate"),
-    *DIAGNOSTICS,
-]
+CHARTS = ("loss", "accuracy", "learning_rate", *LAYERS)  # In Custom Scalars.
 CONVOLUTION_PICTURES = ("feature_maps", "kernels", "kernels_by_channel", "pre_activations")
 PATIENCE = 60  # Seconds until a page must show what it is to show.
 
@@ -245,8 +243,10 @@ def check_time_series(pages: Pages) -> int:
 
 def check_scalars(pages: Pages) -> None:
     pages.open("scalars")
-    pages.words("tf-scalar-card", {"accuracy", *(f"conv1/{kind}" for kind in CHARTS[3:])})
+    pages.words("tf-scalar-card", {"accuracy", *(f"conv1/{kind}" for kind in DIAGNOSTICS)})
     check_lines(pages, "path.line", 5)
+    explained = DESCRIPTIONS["dead_fraction"]
+    pages.wait(WORDS, "tf-markdown-view", lambda found: explained in found, explained)
     pages.shoot("scalars")
     pages.close()
 
@@ -264,7 +264,10 @@ def check_lines(pages: Pages, selector: str, least: int, points: int = 2) -> Non
 def check_custom_scalars(pages: Pages) -> None:
     pages.open("custom_scalars")
     found = pages.words("tf-custom-scalar-multi-line-chart-card", set(CHARTS))
-    assert len(found) == len(CHARTS)
+    assert len(found) == 3 + len(DIAGNOSTICS) * len(LAYERS)
+    titles = pages.words(".heading", set())
+    for diagnostic in DIAGNOSTICS.values():
+        assert any(diagnostic.meaning in title for title in titles), titles
     check_lines(pages, "path.line", 2 + 2 + 1 + 4 * len(LAYERS))
     pages.shoot("custom-scalars")
     pages.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments.report.grouping import combine
+from experiments.report.page import write_report
+from experiments.report.reading import read_run
 from lenet.analysis.trained import load_run
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset, load_dataset, with_validation
+from lenet.gallery import learning, writing
+from lenet.gallery.run_data import RunData
 from lenet.networks.optimizers import build_optimizer
 from lenet.recording import checkpoints, events, runs
 from lenet.training import early_stopping
@@ -122,6 +128,20 @@ class TestEarlyStopping:
         assert list(steps) == [step for step, _, _ in stopped.history.validation]
         splits = {line.split(",")[2] for line in (run / runs.METRICS).read_text().splitlines()[1:]}
         assert splits == {"train", "test", "validation"}
+
+    def test_the_pages_say_which_weights_are_kept(self, stopped: Trainer) -> None:
+        run, history = stopped.history.run, stopped.history
+        data = RunData(load_run(run), stopped.dataset)
+        [curves] = learning.learning_curves(data)
+        assert f"The vertical line is at step {history.best_step:,}" in curves.caption
+        steps = writing._facts(data)["trained with"]
+        assert f"{history.best_step:,} steps (the best of {history.step:,})" in steps
+        read = read_run(run)
+        without = replace(read, config=replace(read.config, early_stopping=0))
+        labels = [combination.label for combination in combine([read, without])]
+        assert labels == ["relu · adam · no early stopping", "relu · adam · early stopping 2"]
+        text = write_report(run.parent).read_text()
+        assert "weights kept by early stopping</span>" in text
 
     def test_interrupted_before_the_best_step_and_resumed_it_ends_the_same(
         self, few: Dataset, stopped: Trainer, tmp_path: Path

@@ -9,7 +9,18 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments.bench import chart, grid, growth, job, operations, results, start, target, train
+from experiments.bench import (
+    chart,
+    grid,
+    growth,
+    inspector,
+    job,
+    operations,
+    results,
+    start,
+    target,
+    train,
+)
 from experiments.bench.options import Options
 from experiments.bench.rounds import Answer, ContestantError
 from lenet import cli, files, registry
@@ -33,6 +44,10 @@ PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
     "job": (job.measure, "from process start to the finished run, compared with a homework script"),
     "target": (target.measure, "from process start to 99 % of MNIST's test images"),
     "grid": (grid.measure, "eight runs with two workers"),
+    "inspector": (
+        inspector.measure,
+        "model.fit with lenet.Inspector, compared with model.fit alone",
+    ),
     "growth": (growth.measure, "speed, memory and event files as epochs, images and batches grow"),
 }
 QUICK_PARTS = ("start", "train", "looking")
@@ -102,7 +117,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
         if part not in PARTS:
             parser.error(f"Expected PART to be one of {', '.join(PARTS)}. Received: {part!r}")
         if given.model != "lenet" and part not in ANY_MODEL_PARTS:
-            parser.error(f"Expected no --model with the part {part}, which measures only LeNet.")
+            parser.error(f"Expected no --model with the part {part}. Its networks are fixed.")
     numbers = [*(given.batch_sizes or []), given.rounds or 1, given.image_size or 1]
     if min(numbers) < 1 or given.rounds == 0 or given.image_size == 0:
         parser.error("Expected --batch-sizes, --rounds and --image-size to be at least 1.")

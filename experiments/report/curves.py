@@ -89,5 +89,6 @@ def _lines(
         test = [getattr(run.record, f"test_{name}") for run in measured]
         validation = [getattr(run.record, f"validation_{name}") for run in measured]
         look = variant_look(comparison, combination)
-        lines.append(figures.Line(*look, train, test, validation))
+        kept = [run.record.best_step for run in measured if run.record.best_step is not None]
+        lines.append(figures.Line(*look, train, test, validation, kept))
     return lines

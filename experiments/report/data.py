@@ -206,6 +206,11 @@ class Comparison:
         """The number of test images."""
         return self.runs[0].record.test_images
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether early stopping has chosen the weights of a run."""
+        return any(run.record.best_step is not None for run in self.runs)
+
     @cached_property
     def ranked(self) -> list[tuple[Rank, Combination]]:
         """The combinations with their ranks, the best first."""

@@ -25,9 +25,7 @@ def combine(runs: Sequence[Run]) -> tuple[Combination, ...]:
     varied = varied_options([run.config for run in runs])
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        others = [
-            f"{name.replace('_', ' ')} {as_word(getattr(run.config, name))}" for name in varied
-        ]
+        others = [_in_words(name, getattr(run.config, name)) for name in varied]
         variant = " · ".join([run.config.optimizer, *others])
         groups.setdefault((run.config.activation, variant), []).append(run)
     activations, optimizers = registry.ACTIVATIONS, list(registry.OPTIMIZERS)
@@ -73,3 +71,11 @@ def varied_options(configs: Sequence[TrainConfig]) -> list[str]:
         if any(len(values) > 1 for values in groups.values()):
             varied.append(name)
     return varied
+
+
+def _in_words(option: str, value: Any) -> str:
+    """The value of an option as a reader sees it, e.g. "fc dropout 0.5" or "no early stopping"."""
+    name = option.replace("_", " ")
+    if value is None or (option == "early_stopping" and value == 0):
+        return f"no {name}"
+    return f"{name} {as_word(value)}"

@@ -62,8 +62,7 @@ class Row:
 
 def board_columns(comparison: Comparison) -> list[Column]:
     """The columns, without that about early stopping if no run has used it."""
-    stopped = any(run.record.best_step is not None for run in comparison.runs)
-    return [column for column in COLUMNS if stopped or column.cell is not _kept]
+    return [column for column in COLUMNS if comparison.stopped_early or column.cell is not _kept]
 
 
 def board_rows(comparison: Comparison) -> list[Row]:

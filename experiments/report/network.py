@@ -22,7 +22,6 @@ INITIALIZERS = {
     "source": "as in the network's original implementation: kernels from a normal distribution "
     "with standard deviation 0.1, truncated at 0.2",
 }
-ENTRIES = {"name", "kind", "output", "units", "parameters"}
 GLOSSARY = {
     "Nats": "The unit of the loss. If the loss is x nats, the network assigns a probability of "
     "e⁻ˣ to the correct class (the geometric mean over the images). A network that guesses among "
@@ -75,7 +74,7 @@ def network_boxes(comparison: Comparison) -> list[NetworkBox]:
 
 def _layers(run: Run) -> list[Mapping[str, Any]]:
     """The layers from the run's `config.json`, or from the kernels in its inspections."""
-    if run.network and all(layer.keys() >= ENTRIES for layer in run.network):
+    if run.network:
         return list(run.network)
     arrays = run.inspection(min(run.inspections, default=0), "kernel", "bias")
     layers = []

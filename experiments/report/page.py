@@ -106,6 +106,7 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "notes": sentences.notes(comparison),
         "tune_command": "" if comparison.grid.get(TUNING) else tune_all_command(comparison),
         "validated": any(run.dataset.get("validation") for run in comparison.runs),
+        "stopped_early": comparison.stopped_early,
         "columns": board_columns(comparison),
         "board": board_rows(comparison),
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),

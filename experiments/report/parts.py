@@ -327,8 +327,7 @@ PARTS = (
         Part(
             kind,
             f"{diagnostic.title.capitalize()} by layer",
-            f"{diagnostic.meaning.capitalize()}. There is one line per layer and seed. "
-            f"{diagnostic.hint}".rstrip(),
+            f"{diagnostic.sentences} There is one line per layer and seed.",
             partial(_other_diagnostic, kind),
             every_seed=True,
         )

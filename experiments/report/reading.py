@@ -7,7 +7,7 @@ import csv
 import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from lenet import cli, reading
 from lenet.diagnosis import Record, Series, options_of
 from lenet.recording import inspections, metrics, runs
 from lenet.recording.projector import LABELS
+
+Content = TypeVar("Content")
 
 GRID = "grid.json"
 MAXIMUM_TABLE = 10_000_000  # Bytes. The table has 1,000 rows.
@@ -46,7 +48,8 @@ def read_comparison(folder: Path | str) -> Comparison:
             except (OSError, ValueError) as error:
                 notes.append(f"{entry.name} is left out: {error}")
         elif (entry / runs.STATUS).is_file():
-            reason = _read(runs.read_status, entry, notes).get("error") or "no reason was recorded"
+            status = _read(runs.read_status, entry, notes) or {}
+            reason = status.get("error") or "no reason was recorded"
             notes.append(f"{entry.name} failed before training began: {reason}")
     if not readable:
         detail = f" ({notes[0]})" if notes else ""
@@ -57,7 +60,7 @@ def read_comparison(folder: Path | str) -> Comparison:
     _check_one_dataset(folder, readable)
     grid: dict[str, Any] = {}
     if (folder / GRID).exists():
-        grid = _read(reading.read_json, folder / GRID, notes)
+        grid = _read(reading.read_json, folder / GRID, notes) or {}
     return Comparison(folder, combine(readable), grid, tuple(notes))
 
 
@@ -72,13 +75,11 @@ def read_run(folder: Path) -> Run:
     images = size + (dataset.get("validation") or 0)
     config = saved.resolved(images)  # An older run may lack an option.
     problems: list[str] = []
-    recorded = reading.read_json(folder / runs.CONFIG)
-    environment, network = recorded.get("environment"), recorded.get("network")
+    environment = reading.read_json(folder / runs.CONFIG).get("environment")
     if not isinstance(environment, dict):
         environment = {}
-    if not isinstance(network, list) or not all(isinstance(layer, dict) for layer in network):
-        network = []
-    status = _read(runs.read_status, folder, problems)
+    network = _read(runs.read_network, folder, problems) or ()
+    status = _read(runs.read_status, folder, problems) or {}
     state = status.get("state", "unknown")
     if state == "running" and not _is_locked(folder):
         state = "stopped"
@@ -191,12 +192,10 @@ def _is_locked(folder: Path) -> bool:
     return False
 
 
-def _read(
-    read: Callable[[Path], dict[str, Any]], path: Path, problems: list[str]
-) -> dict[str, Any]:
-    """What a function reads from a path; {} if the file is damaged, which is added to the problems."""
+def _read(read: Callable[[Path], Content], path: Path, problems: list[str]) -> Content | None:
+    """What a function reads from a path. A damaged file is added to the problems."""
     try:
         return read(path)
     except (OSError, ValueError) as error:
         problems.append(cli.describe(error))
-        return {}
+        return None

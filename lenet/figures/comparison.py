@@ -27,6 +27,7 @@ class Line:
 
     Attributes:
         train, test, validation: one curve (steps and values) for each seed.
+        kept: the step whose weights early stopping has kept, for each seed.
     """
 
     color: str
@@ -34,6 +35,7 @@ class Line:
     train: Sequence[Curve]
     test: Sequence[Curve]
     validation: Sequence[Curve] = ()
+    kept: Sequence[int] = ()
 
 
 def look(index: int) -> tuple[str, str]:
@@ -129,19 +131,12 @@ def panel(
         if test:
             steps, mean, spread = band(test)
             ax.errorbar(
-                steps,
-                mean,
-                spread if spread.any() else None,
-                color=line.color,
-                linestyle="none",
-                marker="o",
-                markersize=5,
-                markeredgecolor="white",
-                markeredgewidth=0.8,
-                capsize=2.5,
-                linewidth=1.2,
-                zorder=3,
-            )
+                steps, mean, spread if spread.any() else None, color=line.color, linestyle="none",
+                marker="o", markersize=5, markeredgecolor="white", markeredgewidth=0.8,
+                capsize=2.5, linewidth=1.2, zorder=3,
+            )  # fmt: skip
+        for step in line.kept:
+            ax.axvline(step, color=line.color, linewidth=0.9, linestyle=(0, (4, 2)))
     if guess is not None:
         ax.axhline(guess, color=START_COLOR, linestyle=":", linewidth=1.2)
         if limits is None or limits[0] <= guess <= limits[1]:

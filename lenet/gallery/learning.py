@@ -24,12 +24,23 @@ def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
         validation = events.read_scalars(data.run.path / "validation")
     kept = runs.read_status(data.run.path).get("best_step")
     title = f"Learning curves: {data.run.title}"
+    caption = (
+        "Blue shows each training batch, orange all test images. If both losses fall together, the "
+        "network learns. If blue falls while orange rises, the network has begun to memorize the "
+        "training images. If both stay on the dotted line, it has not begun to learn."
+    )
+    if validation is not None:
+        caption += " Green shows the validation images, which are not used for training."
+    if kept is not None:
+        caption += (
+            f" The vertical line is at step {kept:,}, where the validation loss was lowest. Early "
+            "stopping has kept the weights of this step. With them, the test accuracy of the run was "
+            "measured."
+        )
     yield CaptionedFigure(
         "learning_curves",
         curves.learning_curves(train, test, len(data.class_names), title, validation, kept),
-        "Blue shows each training batch, orange all test images. If both losses fall together, the "
-        "network learns. If blue falls while orange rises, the network has begun to memorize the "
-        "training images. If both stay on the dotted line, it has not begun to learn.",
+        caption,
     )
 
 

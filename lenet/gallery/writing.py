@@ -18,6 +18,7 @@ from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.groups import Group, groups_of
 from lenet.gallery.page import PageFigure, Section, data_address, read, render
 from lenet.gallery.run_data import RunData
+from lenet.recording import runs
 
 PAGE = "index.html"
 PAGE_DPI = 100
@@ -98,6 +99,9 @@ def drawing_command(run: Path) -> str:
 def _facts(data: RunData) -> dict[str, str]:
     """The facts about the run that the page shows, by name."""
     run, config = data.run, data.run.config
+    status, steps = runs.read_status(run.path), f"{run.step:,} steps"
+    if status.get("best_step") == run.step < (status.get("step") or 0):
+        steps += f" (the best of {status['step']:,})"
     return {
         "run": str(run.path),
         "images": f"{run.dataset_name}, {len(data.dataset.train):,} for training, "
@@ -105,8 +109,7 @@ def _facts(data: RunData) -> dict[str, str]:
         + f"{len(data.dataset.test):,} for testing",
         "network": f"{config.model}, {run.model.num_parameters:,} trainable parameters",
         "trained with": f"{config.activation}, {config.optimizer}, learning rate "
-        f"{config.learning_rate:g}, batch size {config.batch_size}, {run.step:,} steps, seed "
-        f"{config.seed}",
+        f"{config.learning_rate:g}, batch size {config.batch_size}, {steps}, seed {config.seed}",
         "test accuracy": f"{100 * data.accuracy:.2f} %",
     }
 

@@ -15,7 +15,7 @@ from lenet import files
 from lenet.data.datasets import Dataset, Split
 from lenet.recording import inspections, predictions, projector, runs
 from lenet.recording.inspections import Inspection
-from lenet.recording.summaries import Summaries, encode_inspection
+from lenet.recording.summaries import Summaries
 
 
 class Recorder:
@@ -93,7 +93,8 @@ class Recorder:
         continues. The next call of `training` after that, or `flush`, writes them.
         """
         self._write_encoded(wait=True)
-        self._encoding = inspection, self._encoder.submit(encode_inspection, inspection)
+        encoded = self._encoder.submit(self._summaries.encode_inspection, inspection)
+        self._encoding = inspection, encoded
 
     def _write_encoded(self, wait: bool = False) -> None:
         """Writes the last inspection if it is encoded.

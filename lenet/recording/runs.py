@@ -17,56 +17,14 @@ from typing import Any, TextIO
 
 from lenet import files, reading
 from lenet.config import TrainConfig
-from lenet.option_checks import RUN, Check, OnResume, expect, fits
+from lenet.option_checks import RUN, OnResume, expect
+from lenet.recording.run_checks import DATASET_CHECKS, NETWORK, STATUS_CHECKS
 from lenet.registry import KNOWN_DATASETS
 
 CONFIG, STATUS, METRICS, LOCK = "config.json", "status.json", "metrics.csv", ".lock"
-LARGEST_IMAGE = 10_000  # Pixels, of one side.
 PREDICTIONS = "predictions.npz"
 CHECKPOINTS, INSPECTIONS, FIGURES = "checkpoints", "inspections", "figures"
 METRICS_HEADER = ["step", "epoch", "split", "loss", "accuracy"]
-STATES = ("running", "done", "interrupted", "diverged", "failed")
-TEXT = Check("a text", lambda value: isinstance(value, str))
-COUNT = Check("a whole number of at least 0", lambda value: fits(value, int) and value >= 0)
-NUMBER = Check("a number of at least 0", lambda value: fits(value, float) and value >= 0)
-# The entries of config.json's "dataset" and of status.json.
-DATASET_CHECKS = {
-    "name": TEXT,
-    "sha256": TEXT,
-    "class_names": Check(
-        "at least two texts",
-        lambda value: isinstance(value, list) and len(value) > 1 and all(map(TEXT.holds, value)),
-    ),
-    "image_shape": Check(
-        "height, width and channels",
-        lambda value: (
-            isinstance(value, list)
-            and len(value) == 3
-            and all(fits(size, int) and 0 < size <= LARGEST_IMAGE for size in value)
-        ),
-    ),
-    "train": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
-    "validation": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
-    "test": Check(COUNT.expected, lambda value: value is None or COUNT.holds(value)),
-    "mean": Check(
-        "one number for each channel",
-        lambda value: value is None or (isinstance(value, list) and all(map(NUMBER.holds, value))),
-    ),
-}
-STATUS_CHECKS = {
-    "state": Check(f"one of {', '.join(STATES)}", lambda value: value in STATES),
-    "step": COUNT,
-    "epoch": COUNT,
-    "test_loss": NUMBER,
-    "test_accuracy": Check("from 0 to 1", lambda value: fits(value, float) and 0 <= value <= 1),
-    "validation_loss": NUMBER,
-    "validation_accuracy": NUMBER,
-    "best_step": COUNT,
-    "seconds": NUMBER,
-    "images_per_second": NUMBER,
-    "weights_sha256": TEXT,
-    "error": TEXT,
-}
 
 
 class RunError(ValueError):
@@ -215,6 +173,20 @@ def read_config(run: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
         return TrainConfig.from_json({**values, "dataset": name}), dataset
     except ValueError as error:
         raise ValueError(f"{run / CONFIG} is damaged: {error}") from error
+
+
+def read_network(run: Path) -> list[dict[str, Any]]:
+    """Reads the layers of a run's network, as `write_config` wrote them; [] if there are none.
+
+    Raises:
+        ValueError: the entry is damaged.
+    """
+    network = reading.read_json(run / CONFIG).get("network", [])
+    try:
+        expect("network", NETWORK.expected, network, NETWORK.holds(network))
+    except ValueError as error:
+        raise ValueError(f"{run / CONFIG} is damaged: {error}") from error
+    return network
 
 
 def options_like(run: Path) -> TrainConfig:

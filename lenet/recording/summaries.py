@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,32 +13,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import Message
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.plugins.histogram import metadata as histogram_metadata
-from tensorboard.plugins.image import metadata as image_metadata
-from tensorboard.plugins.scalar import metadata as scalar_metadata
-from tensorboard.util import tensor_util
 
 from lenet import files
 from lenet.data.datasets import Split
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import tiles
 from lenet.recording import events
+from lenet.recording.encoding import SCALARS, Page, encode_inspection
 from lenet.recording.inspections import Inspection
 
 STEP_TAGS = ("loss", "accuracy", "learning_rate")
-HISTOGRAMS = ("kernel", "bias", "kernel_gradient", "bias_gradient", "activation")
-BUCKETS = 30
-BLOCK = 2**20
 NUM_INPUTS = 25
-# No screen can show a larger matrix, or more kernels, as an image.
-LARGEST_MATRIX = 4_000_000
-
-# The metadata that tf.summary.histogram, .image and .scalar attach. These functions use small
-# TensorFlow operations, which take ten times as long here as NumPy.
-HISTOGRAM_METADATA = histogram_metadata.create_summary_metadata("", "")
-IMAGE_METADATA = image_metadata.create_summary_metadata("", "")
-SCALAR_METADATA = scalar_metadata.create_summary_metadata("", "")
+FIT_METRIC = (
+    "The value that `model.fit` reported after the epoch: in `train` for the training data, in `test` "
+    "for the validation data."
+)
+FIT_METRICS = {"learning_rate": SCALARS["learning_rate"]}
 
 
 class Writer:
@@ -62,6 +53,7 @@ class Writer:
             self.tensorflow_writer = tf.summary.create_file_writer(str(folder))
         [created] = set(folder.glob(events.PATTERN)) - earlier
         self._file = events.named_last(created)
+        self.described: set[str] = set()  # The tags in the file that have their description.
         self._expected = 1  # The first record contains the version of the file format.
         self._found, self._position = 0, 0
 
@@ -167,12 +159,18 @@ class Summaries:
         """Writes the training values of each step. All arrays are [n]."""
         if len(steps):
             values = np.stack([losses, accuracies, learning_rates], axis=1).astype(np.float32)
+            if not self._train.described.issuperset(STEP_TAGS):
+                page = Page(self._train.described)
+                for tag, value in zip(STEP_TAGS, values[0], strict=True):
+                    page.scalar(tag, value)
+                self._train.write(page.summary, int(steps[0]))
+                steps, values = steps[1:], values[1:]
             with self._train.active(records=values.size):
                 self._write_steps(tf.constant(steps, tf.int64), tf.constant(values))
 
     def write_speed(self, step: int, images_per_second: float) -> None:
         """Writes the speed of the compiled call that ended at `step`."""
-        page = _Page()
+        page = Page(self._train.described)
         page.scalar("images_per_second", images_per_second)
         self._train.write(page.summary, step)
 
@@ -182,23 +180,28 @@ class Summaries:
         """Writes the means over the images of a split, "test" or "validation"."""
         if split not in self._evaluated:
             self._evaluated[split] = Writer(self._run / split)
-        page = _Page()
+        writer = self._evaluated[split]
+        page = Page(writer.described)
         page.scalar("loss", loss)
         page.scalar("accuracy", accuracy)
-        self._evaluated[split].write(page.summary, step)
-        self._evaluated[split].flush()
+        writer.write(page.summary, step)
+        writer.flush()
 
     def write_metrics(
         self, step: int, train: Mapping[str, float], test: Mapping[str, float]
     ) -> None:
-        """Writes any scalars of both splits, by tag, and flushes them."""
+        """Writes what `model.fit` reports, by tag, for both splits, and flushes it."""
         for writer, values in ((self._train, train), (self._test, test)):
             if values:
-                page = _Page()
+                page = Page(writer.described)
                 for tag, value in values.items():
-                    page.scalar(tag, value)
+                    page.scalar(tag, value, FIT_METRICS.get(tag, FIT_METRIC))
                 writer.write(page.summary, step)
         self.flush()
+
+    def encode_inspection(self, inspection: Inspection) -> bytes:
+        """See `encoding.encode_inspection`. It writes nothing, and may run in another thread."""
+        return encode_inspection(inspection, self._train.described)
 
     def write_inspection(self, step: int, encoded: bytes) -> None:
         """Writes what `encode_inspection` returned, and flushes it."""
@@ -210,32 +213,38 @@ class Summaries:
         for writer, split in ((self._train, train), (self._test, test)):
             images, labels = split.images[:NUM_INPUTS], split.labels[:NUM_INPUTS]
             titles = [class_names[int(label)] for label in labels]
-            page = _Page()
+            page = Page(writer.described)
             page.pictures("inputs/each", *images)
             page.pictures("inputs/grid", tiles.titled_grid(images, titles))
             writer.write(page.summary)
             writer.flush()
 
     def write_layout(self, layers: Sequence[str]) -> None:
-        """Writes the layout of TensorBoard's Custom Scalars page: train and test in one chart."""
+        """Writes the layout of TensorBoard's Custom Scalars page.
+
+        Train and test are in one chart. Of each diagnostic, the charts of all layers are next to each
+        other. One chart for all layers would not show which line is which layer, because TensorBoard
+        gives all lines of a writer the same colour.
+        """
         from tensorboard.plugins.custom_scalar import layout_pb2, summary
 
-        def chart(title: str, *tags: str) -> layout_pb2.Chart:
-            return layout_pb2.Chart(
-                title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags))
-            )
+        def chart(title: str, tag: str) -> layout_pb2.Chart:
+            lines = layout_pb2.MultilineChartContent(tag=[f"^{re.escape(tag)}$"])
+            return layout_pb2.Chart(title=title, multiline=lines)
 
-        curves = [chart(tag, f"^{tag}$") for tag in STEP_TAGS]
-        diagnostics = [
-            chart(kind, *(f"^{layer}/{kind}$" for layer in layers)) for kind in DIAGNOSTICS
+        categories = [
+            layout_pb2.Category(
+                title="train and test", chart=[chart(tag, tag) for tag in STEP_TAGS]
+            ),
+            *(
+                layout_pb2.Category(
+                    title=f"{diagnostic.title}: {diagnostic.meaning}",
+                    chart=[chart(layer, f"{layer}/{kind}") for layer in layers],
+                )
+                for kind, diagnostic in DIAGNOSTICS.items()
+            ),
         ]
-        layout = layout_pb2.Layout(
-            category=[
-                layout_pb2.Category(title="train and test", chart=curves),
-                layout_pb2.Category(title="layer by layer", chart=diagnostics),
-            ]
-        )
-        self._train.write(summary.pb(layout))
+        self._train.write(summary.pb(layout_pb2.Layout(category=categories)))
 
     def write_config(self, options: Mapping[str, Any]) -> None:
         """Writes the run's options as a table."""
@@ -265,36 +274,6 @@ class Summaries:
                 stack.callback(writer.close)
 
 
-def encode_inspection(inspection: Inspection) -> bytes:
-    """Encodes histograms, diagnostics and images of every layer. It writes nothing.
-
-    Returns:
-        A serialized Summary.
-    """
-    page = _Page()
-    for name, layer in inspection.layers.items():
-        for kind in HISTOGRAMS:
-            if (values := getattr(layer, kind)) is not None:
-                page.histogram(f"{name}/{kind}", values)
-        for kind, value in layer.diagnostics.items():
-            page.scalar(f"{name}/{kind}", value)
-        if layer.kernel.size > LARGEST_MATRIX:
-            continue
-        if layer.kernel.ndim == 4:
-            page.pictures(f"{name}/kernels", tiles.kernels_as_rgb(layer.kernel))
-            page.pictures(f"{name}/kernels_by_channel", tiles.kernels_by_channel(layer.kernel))
-        elif layer.kernel.ndim == 2:
-            # Outputs are rows, so that the image is wide, like a screen.
-            page.pictures(f"{name}/matrix", tiles.matrix(layer.kernel.T))
-    for name, maps in inspection.feature_maps.items():
-        page.pictures(f"{name}/feature_maps", tiles.maps(maps))
-        page.pictures(f"{name}/pre_activations", tiles.maps(inspection.pre_activations[name]))
-    if inspection.features is not None and inspection.labels is not None:
-        by_class = tiles.matrix(inspection.features)
-        page.pictures(f"{inspection.feature_layer}/by_class", by_class)
-    return page.summary.SerializeToString()
-
-
 def write_trial(run: Path, options: Mapping[str, str | float | bool]) -> None:
     """Writes the entry of one run in TensorBoard's HParams page, into the run's own folder.
 
@@ -319,7 +298,8 @@ def write_comparison(folder: Path, options: Mapping[str, Sequence[str | float | 
         outdated.unlink()
     shown = [api.HParam(name, api.Discrete(values)) for name, values in options.items()]
     metrics = [
-        api.Metric(tag, group="test", display_name=f"test {tag}") for tag in ("accuracy", "loss")
+        api.Metric(tag, group="test", display_name=f"test {tag}", description=SCALARS[tag])
+        for tag in ("accuracy", "loss")
     ]
     _write_once(folder, api.hparams_config_pb(shown, metrics))
 
@@ -328,54 +308,3 @@ def _write_once(folder: Path, summary: Message) -> None:
     writer = Writer(folder)
     writer.write(summary)
     writer.close()
-
-
-def histogram(values: np.ndarray) -> np.ndarray:
-    """Counts values in 30 buckets of equal width, in the form of TensorBoard's histograms.
-
-    Args:
-        values: float, any shape; values that are not finite are left out.
-
-    Returns:
-        float64 [30, 3]: left edge, right edge, count. If all values are equal, the buckets
-        span one unit around them; if there are none, the counts are 0.
-    """
-    flat = values.ravel()
-    minimum, maximum = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    if not np.isfinite(maximum - minimum):
-        flat = flat[np.isfinite(flat)]
-        minimum, maximum = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    if minimum == maximum:
-        minimum, maximum = minimum - 0.5, maximum + 0.5
-    edges = np.linspace(minimum, maximum, BUCKETS + 1)
-    counts = np.zeros(BUCKETS, np.intp)
-    # This is faster than numpy.histogram, which checks every edge again. It works in blocks,
-    # because a layer may have a hundred million weights.
-    for start in range(0, flat.size, BLOCK):
-        block = flat[start : start + BLOCK]
-        buckets = ((block - minimum) * (BUCKETS / (maximum - minimum))).astype(np.intp)
-        counts += np.bincount(np.clip(buckets, 0, BUCKETS - 1), minlength=BUCKETS)
-    return np.stack([edges[:-1], edges[1:], counts], axis=1)
-
-
-class _Page:
-    """Many values of one step in one event. One event per value would take ten times as long."""
-
-    def __init__(self) -> None:
-        self.summary = Summary()
-
-    def scalar(self, tag: str, value: float) -> None:
-        self._add(tag, np.float32(value), SCALAR_METADATA)
-
-    def histogram(self, tag: str, values: np.ndarray) -> None:
-        self._add(tag, histogram(values), HISTOGRAM_METADATA)
-
-    def pictures(self, tag: str, *pictures: np.ndarray) -> None:
-        """Adds images of one size, uint8 [h, w, channels]."""
-        height, width, _ = pictures[0].shape
-        encoded = [str(width).encode(), str(height).encode(), *map(tiles.png, pictures)]
-        self._add(tag, encoded, IMAGE_METADATA)
-
-    def _add(self, tag: str, value: Any, metadata: SummaryMetadata) -> None:
-        tensor = tensor_util.make_tensor_proto(value)
-        self.summary.value.add(tag=tag, tensor=tensor, metadata=metadata)

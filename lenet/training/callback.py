@@ -15,7 +15,7 @@ import tensorflow as tf
 from lenet.data.sampling import PROBE_IMAGES, first_of_each_class
 from lenet.recording import events
 from lenet.recording.inspections import Inspection
-from lenet.recording.summaries import Summaries, encode_inspection
+from lenet.recording.summaries import Summaries
 from lenet.training.inspector import Measured, as_arrays, as_layers, copied_kernels, measurements
 from lenet.training.watching import Watched, layers_with_kernel, watching
 
@@ -161,7 +161,8 @@ class Inspector(keras.callbacks.Callback):
             labels=self._labels,
         )
         self._write_encoded()
-        self._encoding = step, self._encoder.submit(encode_inspection, inspection)
+        encoded = self._encoder.submit(self._summaries.encode_inspection, inspection)
+        self._encoding = step, encoded
         self._inspected = step
 
     def _write_encoded(self) -> None:

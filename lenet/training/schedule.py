@@ -51,6 +51,11 @@ class Schedule:
         """The epoch (from 1) of the last update; 0 at step 0."""
         return math.ceil(step / self.steps_per_epoch)
 
+    def in_words(self, step: int) -> str:
+        """A step in words: "after epoch 3" or, within an epoch, "at step 270 in epoch 3"."""
+        when = "after" if self.is_epoch_end(step) else f"at step {step:,} in"
+        return f"{when} epoch {self.epoch_of(step)}"
+
     def next_boundary(self, step: int) -> int:
         """The first step after `step` at which something is due.
 

@@ -355,8 +355,8 @@ class Trainer:
             recorder.inspection(self.inspector.inspect(best, after_update=best == self.step))
         stopped = self.step < schedule.last_step
         self.reporter.line(
-            f"{'Stopped early' if stopped else 'Ended'} after epoch {schedule.epoch_of(self.step)}. "
-            f"The weights after epoch {schedule.epoch_of(best)} are kept, because their validation "
+            f"{'Stopped early' if stopped else 'Ended'} {schedule.in_words(self.step)}. "
+            f"The weights {schedule.in_words(best)} are kept, because their validation "
             f"loss is the lowest ({self.history.validation_loss:.4f})."
         )
 
