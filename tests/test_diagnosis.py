@@ -139,7 +139,8 @@ def test_why_a_network_has_not_begun_is_a_chain_of_numbers_from_the_slope_to_the
             "slope",
             "On its way back from fc3 to conv1, a gradient is multiplied by the slope of each "
             "activation: 0.25 at fc2, 0.25 at fc1, 0.25 at conv2 and 0.25 at conv1. Together, the "
-            "slopes alone reduce it to 1/256 of its size.",
+            "slopes alone reduce it to 1/256 of its size. The weights, and in a convolution the sum "
+            "over all positions, make up for a part of this.",
         ),
         (
             "activity",
@@ -175,6 +176,38 @@ def test_an_optimizer_that_divides_by_the_gradient_is_judged_by_its_updates() ->
 def test_momentum_lets_a_kernel_move_ten_times_as_far() -> None:
     (finding,) = diagnose(record(**VANISHING, **STUCK | {"optimizer": "momentum", "reach": 10.0}))
     assert "moved by about 0.12," in told(finding) and "times 10 for the momentum" in told(finding)
+
+
+def test_a_rate_that_is_too_small_is_the_reason_not_the_gradient() -> None:
+    tiny = STUCK | {"learning_rate": 1e-6}
+    (finding,) = diagnose(record(moved=dict.fromkeys(LAYERS, 1e-9), **tiny))
+    assert finding.evidence[-1].sentence == (
+        "The updates are small because the learning rate is: 1e-06 is 1/10,000 of the default of "
+        "this network and optimizer (0.01)."
+    )
+    assert "hardly help" not in told(finding), "it would, but only after very many steps"
+    assert "because the learning rate is" not in told(diagnose(record(**VANISHING, **tiny))[0])
+
+
+def test_units_that_died_of_a_large_update_have_it_as_their_reason() -> None:
+    gone = {"norms": dict.fromkeys(LAYERS, 0.0), "dead": {"fc1": 1.0}, "updates": {"fc3": 0.4}}
+    (finding, *_) = diagnose(record(**gone, **STUCK))
+    assert "changed the kernel of fc3 by 40 % of its size" in told(finding)
+
+
+def test_a_slow_network_with_a_high_rate_is_not_told_to_use_a_smaller_one() -> None:
+    falling = {"train_loss": np.linspace(2, 0.8, len(STEPS)), "train_accuracy": 0.7}
+    for rate in (0.1, 1e-5):
+        (finding,) = diagnose(record(learning_rate=rate, test_accuracy=(0.1, 0.6, 0.7), **falling))
+        rates = [piece.changes.get("learning_rate", rate) for piece in finding.advice]
+        assert finding.rule == "slow" and min(rates) == rate
+        assert (max(rates) > rate) == (rate < 0.001)
+
+
+def test_a_rate_that_changes_is_not_multiplied() -> None:
+    (finding,) = diagnose(record(**VANISHING, **STUCK | {"constant_rate": False}))
+    assert "The kernel of conv1 can have moved by about 0.012 in 1,200 steps" in told(finding)
+    assert "times learning rate" not in told(finding)
 
 
 def test_a_gradient_that_grows_is_hope_and_more_epochs_come_first() -> None:

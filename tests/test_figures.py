@@ -16,7 +16,7 @@ from PIL import Image
 
 from lenet.analysis.embeddings import Separation
 from lenet.diagnostics import DIAGNOSTICS
-from lenet.figures import activity, animation, curves, outcomes, scatter, style, weights
+from lenet.figures import activity, animation, comparison, curves, outcomes, scatter, style, weights
 
 RNG = np.random.default_rng(0)
 DIGITS = tuple("0123456789")
@@ -76,8 +76,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "features of classes": lambda: activity.feature_maps_of_classes(
         dict.fromkeys(DIGITS, FEATURES), title="fc2"
     ),
-    "class means": lambda: activity.class_means(FEATURES[:10], DIGITS, "fc2"),
-    "class means of clothes": lambda: activity.class_means(FEATURES[:5], CLOTHES, "fc2"),
+    "class means": lambda: activity.class_means(FEATURES[:10], np.eye(10), DIGITS, "fc2"),
+    "class means of clothes": lambda: activity.class_means(FEATURES[:5], None, CLOTHES, "fc2"),
+    "sorted units": lambda: activity.sorted_units(
+        FEATURES[:10], FEATURES, [len(FEATURES) // 10] * 10, DIGITS, range(84), [9] * 9 + [3], "fc2"
+    ),
     "learning curves": lambda: curves.learning_curves(
         {"loss": TRAIN, "accuracy": TRAIN}, {"loss": TEST, "accuracy": TEST}, 10, "MNIST"
     ),
@@ -310,13 +313,37 @@ class TestActivity:
             assert image.get_clim() == (maps["b"].min(), maps["b"].max())
         assert [image.get_cmap().name for image in drawn] == ["gray", "gray", "jet", "jet"]
 
-    def test_means_are_shown_with_the_distances_between_them(self) -> None:
-        means = FEATURES[:5]
-        figure = activity.class_means(means, CLOTHES, "fc2")
+    @pytest.mark.parametrize("reach", [0.031, 0.19, 0.5, 1.0, 7.4])
+    def test_numbers_of_neighbouring_histograms_do_not_touch(self, reach: float) -> None:
+        kernels = {name: RNG.uniform(-reach, reach, (5, 5)) for name in ("a", "b", "c", "d", "e")}
+        figure = comparison.weight_histograms(
+            kernels, kernels, limits=dict.fromkeys(kernels, reach)
+        )
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for ax in figure.axes for label in ax.get_xticklabels()]
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes), "none is cut off"
+        for one, other in itertools.combinations(boxes, 2):
+            assert not one.padded(1).overlaps(other)
+
+    def test_means_are_shown_with_the_similarity_of_the_classes(self) -> None:
+        means, similarity = FEATURES[:5], np.linspace(-1, 1, 25).reshape(5, 5)
+        figure = activity.class_means(means, similarity, CLOTHES, "fc2")
         np.testing.assert_array_equal(shown(figure.axes[0]), means)
-        expected = [[np.linalg.norm(a - b) for b in means] for a in means]
-        np.testing.assert_allclose(shown(figure.axes[1]), expected, rtol=1e-5, atol=1e-6)
-        assert f"{expected[0][1]:.1f}" in text_of(figure.axes[1])
+        np.testing.assert_array_equal(shown(figure.axes[1]), similarity)
+        assert f"{similarity[0][1]:.1f}" in text_of(figure.axes[1])
+
+    def test_sorted_units_have_their_class_above_and_their_number_below(self) -> None:
+        features, units = FEATURES[:50, :6], [4, 2, 0, 1, 5, 3]
+        figure = activity.sorted_units(
+            FEATURES[:5, :6], features, [10] * 5, CLOTHES, units, [2, 0, 1, 3, 0], "fc2"
+        )
+        above, below = figure.axes[:2]
+        np.testing.assert_array_equal(shown(below), features)
+        assert [int(label.get_text()) for label in below.get_xticklabels()] == units
+        (names,) = above.child_axes
+        assert list(names.get_xticks()) == [0.5, 2, 4]
+        shown_names = [label.get_text() for label in names.get_xticklabels()]
+        assert shown_names == [CLOTHES[0], CLOTHES[2], CLOTHES[3]]
 
 
 class TestCurves:

@@ -17,11 +17,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from lenet import registry
-from lenet.analysis import embeddings
+from lenet.analysis import classes, embeddings
 from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
 from lenet.diagnostics import DIAGNOSTICS
-from lenet.figures import activity, animation
+from lenet.figures import animation
 from lenet.gallery import groups, layers, learning
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.run_data import RunData
@@ -42,7 +42,7 @@ FIGURES = {
     "kernels": ["kernels_conv1", "kernels_conv2", "kernels_conv2_by_channel"],
     "feature_maps": ["feature_maps"],
     "fc_matrices": ["fc_matrices"],
-    "fc2_maps": ["fc2_maps"],
+    "fc2_maps": ["fc2_maps", "fc2_sorted"],
     "fc2_map": [f"fc2_map_{label}" for label in range(10)],
     "fc2_means": ["fc2_means"],
     "confusion_matrix": ["confusion_matrix"],
@@ -106,8 +106,7 @@ def text_of(figure: Figure) -> str:
 def test_units_can_be_sorted_by_class_in_all_maps(drawn: Drawn) -> None:
     in_order = Drawn(drawn.run, drawn.dataset, sort_units=True)
     features, labels = drawn.data.outputs[1], drawn.dataset.test.labels
-    means = np.stack([features[labels == label].mean(0) for label in range(10)])
-    order, speaks_for = activity.unit_order(means)
+    order, speaks_for = classes.unit_order(classes.class_means(features, labels)[0])
     groups_of_units = speaks_for[order][speaks_for[order] >= 0]
     assert (np.diff(groups_of_units) >= 0).all() and len(set(groups_of_units)) > 5
     for group in ("fc2_map", "fc2_means"):
@@ -119,6 +118,8 @@ def test_units_can_be_sorted_by_class_in_all_maps(drawn: Drawn) -> None:
         shown(in_order.figure("fc2_maps")), shown(drawn.figure("fc2_maps")), strict=True
     ):
         np.testing.assert_array_equal(figure, raw[:, order])
+    together = np.concatenate(layers.features_by_class(drawn.data))
+    np.testing.assert_array_equal(shown(drawn.figure("fc2_maps", 1))[1], together[:, order])
     assert "sorted units" in text_of(in_order.figure("fc2_maps"))
 
 

@@ -53,7 +53,13 @@ WITHOUT_TENSORFLOW = sorted(
         "lenet.training.interrupts",
         "lenet.training.progress",
     )
-    or name in ("lenet.analysis.embeddings", "lenet.gallery.page", "lenet.gallery.groups")
+    or name
+    in (
+        "lenet.analysis.classes",
+        "lenet.analysis.embeddings",
+        "lenet.gallery.page",
+        "lenet.gallery.groups",
+    )
     if name not in ("lenet.recording.summaries", "lenet.recording.recorder")
 )
 

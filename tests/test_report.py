@@ -21,12 +21,14 @@ import pytest
 from experiments.grid.options import parse
 from experiments.report import page as report
 from experiments.report.__main__ import main
+from experiments.report.advice import suggestions
 from experiments.report.data import ReportError
 from experiments.report.reading import read_comparison
 from lenet import cli
 from lenet.config import TrainConfig
-from lenet.diagnosis import EARLY_STEPS
-from lenet.recording import inspections, runs
+from lenet.data.splits import Split
+from lenet.diagnosis import EARLY_STEPS, Advice
+from lenet.recording import inspections, predictions, runs
 from lenet.recording.inspections import Inspection, Layer
 
 if TYPE_CHECKING:
@@ -222,6 +224,15 @@ def test_advice_that_the_study_has_tried_says_what_it_reached(page: str) -> None
     assert 'In this study, <a href="#c3">sigmoid · adam</a>' in card(page, "sigmoid · sgd")
 
 
+def test_to_train_beyond_a_limit_of_the_steps_was_not_tried(tmp_path: Path) -> None:
+    make_run(tmp_path, max_steps=100)
+    comparison = read_comparison(tmp_path)
+    longer = Advice("Train longer", {"max_steps": None})
+    (suggestion,) = suggestions(comparison, comparison.runs[0], [longer], tune=False)
+    assert suggestion.command and "--max-steps" not in suggestion.command
+    assert not suggestion.outcome, "its own outcome is not that of longer training"
+
+
 def test_what_was_not_tried_is_a_command_that_runs_in_the_folders_the_user_gave(page: str) -> None:
     train, tune = commands(card(page, "sigmoid · sgd"))
     assert train[1:3] == ["-m", "lenet.train"] and tune[1:3] == ["-m", "experiments.grid"]
@@ -249,9 +260,9 @@ def test_a_card_gives_every_seed_and_the_seed_of_each_sentence(page: str) -> Non
 def test_a_network_that_always_answers_the_same_explains_its_small_spread(tmp_path: Path) -> None:
     for seed in (0, 1):
         run = make_run(tmp_path, "sigmoid", "sgd", seed=seed, accuracy=0.33)
-        rows = ["answer\tlabel\tpredicted\toutcome", "a, right\ta\ta\tright"]
-        (run / "test").mkdir()
-        (run / "test" / "projector_labels.tsv").write_text("\n".join([*rows, "b\tb\ta\twrong"]))
+        images = Split(np.zeros((3, 4, 4, 1), np.uint8), np.arange(3, dtype=np.int32))
+        always_a = np.eye(3, dtype=np.float32)[[0, 0, 0]]
+        predictions.save(run, predictions.predictions_of(LAST, always_a, images))
     text = plain(report.write_report(tmp_path).read_text())
     assert '33.00 % (seed 0, always answers "a"), 33.00 % (seed 1, always answers "a")' in text
     assert "so the spread over seeds means nothing here" in text

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.report.classes import similarities, unit_map
+from experiments.report.classes import unit_map
 from experiments.report.data import Comparison
 from experiments.report.intervals import WIDTH, interval_groups
 from experiments.report.mistakes import confusion_of
 from experiments.report.network import network_boxes
 from experiments.report.page import write_report
 from experiments.report.reading import read_comparison
+from lenet.analysis.classes import class_means, similarities, unit_order
 from lenet.data.datasets import Split
-from lenet.figures.activity import unit_order
 from lenet.networks import architectures
 from lenet.recording import predictions, runs
 from tests.test_report import LAST, make_run
@@ -64,14 +64,15 @@ def test_similar_classes_are_found_with_the_units_that_say_so() -> None:
     features = np.array(
         [[4.0, 2, 0, 0, 0, 0], [4, 0, 2, 0, 0, 0], [0, 0, 0, 4, 4, 4]]
     ).repeat(5, 0)  # fmt: skip
-    alike = similarities(features, np.repeat([0, 1, 2], 5), NAMES)
+    labels = np.repeat([0, 1, 2], 5)
+    alike = similarities(class_means(features, labels)[0], NAMES)
     assert alike is not None
     assert alike.closest.classes == ("ant", "bee")
     assert alike.closest.shared == "0"
     assert set(alike.closest.different.split(", ")) == {"1 (for ant)", "2 (for bee)"}
-    assert [alike.table[i][i] for i in range(3)] == [1, 1, 1]
+    np.testing.assert_allclose(np.diag(alike.table), 1)
     same = np.ones((15, 6))
-    assert similarities(same, np.repeat([0, 1, 2], 5), NAMES) is None
+    assert similarities(class_means(same, labels)[0], NAMES) is None
 
 
 def test_confusion_counts_every_test_image(compared: Comparison) -> None:
@@ -125,6 +126,28 @@ def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
     assert f"{total:,}" == box.parameters
     model(np.zeros((1, 28, 28, 1), np.uint8))
     assert total == model.num_parameters
+
+
+@pytest.mark.parametrize("init", ["truncated_normal", "source"])
+def test_the_network_box_gives_the_true_spread_of_truncated_weights(
+    tmp_path: Path, init: str
+) -> None:
+    config, _ = runs.read_config(make_run(tmp_path / "grid", init=init))
+    model = architectures.build_model(config, (28, 28, 1), 10)
+    model(np.zeros((1, 28, 28, 1), np.uint8))
+    spread = float(np.std(model.weight_layers["fc1"].kernel))
+    (box,) = network_boxes(read_comparison(tmp_path / "grid"))
+    assert f"their standard deviation is {spread:.2g}" in box.initialization
+
+
+def test_probe_images_are_the_same_only_with_the_same_validation_images(tmp_path: Path) -> None:
+    make_run(tmp_path / "grid")
+    make_run(tmp_path / "grid", "tanh")
+    same = "of all runs are measured on the same 30 training images"
+    assert same in write_report(tmp_path / "grid").read_text()
+    make_run(tmp_path / "grid", "sigmoid", validation_fraction=0.1)
+    text = write_report(tmp_path / "grid").read_text()
+    assert same not in text and "in runs with the same share of validation images" in text
 
 
 @pytest.mark.parametrize("change", [{"parameters": "156"}, {"output": [28, None, 6]}, {"kind": 5}])

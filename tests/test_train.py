@@ -414,7 +414,7 @@ class TestOutcomes:
         shown = capsys.readouterr()
         assert re.search(r"Stopped at step \d+: the (training|test) loss is (nan|inf)", shown.err)
         assert "the weights diverged (learning rate 1e+06)" in shown.out
-        advised = shlex.split(printed("Try the usual learning rate of sgd:", shown.out))
+        advised = shlex.split(printed("Try the default learning rate .*:", shown.out))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
         assert (config.learning_rate, config.optimizer, config.epochs) == (0.01, "sgd", 20)
 
@@ -440,7 +440,7 @@ class TestOutcomes:
         assert train.main([*words.split(), *LONG_ENOUGH, "--no-figures"]) == 0
         shown = capsys.readouterr().out
         assert "has not begun to learn" in shown
-        advised = printed("Try the usual learning rate of adam:", shown)
+        advised = printed("Try the default learning rate .*:", shown)
         assert "--learning-rate 0.001" in advised, "and never the command it came from"
 
     def test_a_run_that_overfits_says_so_and_what_to_try(

@@ -129,7 +129,8 @@ def _tried(comparison: Comparison, run: Run, piece: Advice) -> Suggestion | None
     """What the combination reached that has exactly the advised options, if there is one."""
     wanted = _options(cli.changed(run.config, piece.changes, run.training_images))
     for other in comparison.combinations:
-        if _options(other.runs[0].config) != wanted:
+        own = any(each is run for each in other.runs)  # The advice is to end it later.
+        if own or _options(other.runs[0].config) != wanted:
             continue
         values = other.values("test_accuracy")
         if values:

@@ -1,4 +1,4 @@
-"""What the units of the feature layer show about the classes: their order, means and similarities."""
+"""The drawing of the feature layer: every unit's output for each class and each probe image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.report.images import colored
-from lenet.figures.activity import unit_order
+from lenet.analysis.classes import class_means, unit_order
 
-NAMED_UNITS = 3  # Units named for each pair of classes.
-MOST_CLASSES = 12  # With more classes, the tables are too large to read.
 MOST_NUMBERED = 130  # With more units, their numbers are too small to read.
 # Lengths in the drawing of a map.
 LEFT, UNIT, MEAN_ROW, IMAGE_ROWS, GAP, TOP, BOTTOM = 60, 10, 16, 320, 8, 16, 30
@@ -52,29 +50,6 @@ class UnitMap:
     alt: str
 
 
-@dataclass(frozen=True)
-class PairOfClasses:
-    """How similar two classes are, which units react to both, and which units distinguish them."""
-
-    classes: tuple[str, str]
-    similarity: float
-    shared: str
-    different: str
-
-
-@dataclass(frozen=True)
-class Similarities:
-    """The similarity of each pair of classes, as a table and as a list, the most similar first."""
-
-    classes: Sequence[str]
-    table: Sequence[Sequence[float]]
-    pairs: Sequence[PairOfClasses]
-
-    @property
-    def closest(self) -> PairOfClasses:
-        return self.pairs[0]
-
-
 def unit_map(
     features: np.ndarray,
     labels: np.ndarray,
@@ -91,8 +66,7 @@ def unit_map(
         limits: the values of the first and the last colour.
         label: the name of the combination.
     """
-    present = np.unique(labels)
-    means = _class_means(features, labels)
+    means, present = class_means(features, labels)
     order, speaks_for = unit_order(means)
     rows = np.argsort(labels, kind="stable")
     width = UNIT * features.shape[1]
@@ -130,55 +104,3 @@ def unit_map(
         alt=f"Outputs of {features.shape[1]} units by class, {label}. Number of units that are "
         f"strongest for each class: {', '.join(counts)}.",
     )
-
-
-def similarities(
-    features: np.ndarray, labels: np.ndarray, names: Sequence[str]
-) -> Similarities | None:
-    """How similar the classes are to each other; None if the outputs do not depend on the class.
-
-    The similarity is the cosine of the angle between the mean outputs of two classes, after each unit's mean over
-    all classes is subtracted.
-    """
-    present = np.unique(labels)
-    means = _class_means(features, labels)
-    own = means - means.mean(0)
-    sizes = np.linalg.norm(own, axis=1)
-    if (
-        not 2 <= len(present) <= MOST_CLASSES
-        or not np.isfinite(sizes).all()
-        or (sizes < 1e-6).any()
-    ):
-        return None
-    table = (own / sizes[:, None]) @ (own / sizes[:, None]).T
-    scaled = own / np.maximum(own.std(0), 1e-9)
-    shown = [str(names[c]) for c in present]
-    pairs = [
-        _pair(scaled, i, j, shown, float(table[i, j]))
-        for i in range(len(present))
-        for j in range(i + 1, len(present))
-    ]
-    pairs.sort(key=lambda pair: -pair.similarity)
-    return Similarities(shown, table.round(2).tolist(), pairs)
-
-
-def _pair(
-    scaled: np.ndarray, i: int, j: int, names: Sequence[str], similarity: float
-) -> PairOfClasses:
-    both = np.minimum(scaled[i], scaled[j])
-    shared = [int(unit) for unit in np.argsort(-both)[:NAMED_UNITS] if both[unit] > 0.5]
-    gap = scaled[i] - scaled[j]
-    apart = [int(unit) for unit in np.argsort(-np.abs(gap))[:NAMED_UNITS] if abs(gap[unit]) > 0.5]
-    different = [f"{unit} (for {names[i] if gap[unit] > 0 else names[j]})" for unit in apart]
-    return PairOfClasses(
-        (names[i], names[j]),
-        similarity,
-        ", ".join(map(str, shared)) or "none",
-        ", ".join(different) or "none",
-    )
-
-
-def _class_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The mean outputs of each class; float [classes, units]."""
-    finite = np.nan_to_num(features.astype(float), posinf=0.0, neginf=0.0)
-    return np.stack([finite[labels == c].mean(0) for c in np.unique(labels)])

@@ -17,7 +17,7 @@ from lenet import diagnosis
 from lenet.config import TrainConfig
 from lenet.diagnosis import Finding, Record
 from lenet.option_checks import join
-from lenet.recording import inspections, predictions
+from lenet.recording import inspections
 from lenet.recording.predictions import Predictions
 
 # Test accuracies. A report shows how many epochs each run needed to reach them.
@@ -44,6 +44,7 @@ class Run:
             when arrays are read.
         network: its layers in order, each with name, kind, output, units and parameters; () if they
             were not recorded.
+        predictions: what the network predicts for the test images; None if that was not recorded.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Run:
     inspections: Mapping[int, Path]
     problems: list[str]
     network: Sequence[Mapping[str, Any]] = ()
+    predictions: Predictions | None = None
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -78,16 +80,6 @@ class Run:
     @property
     def test_loss(self) -> float:
         return self.record.last_test_loss
-
-    @cached_property
-    def predictions(self) -> Predictions | None:
-        """What the network predicts for the test images; None if that was not recorded."""
-        try:
-            read = predictions.load(self.folder, self.record.num_classes)
-        except (OSError, ValueError) as error:
-            self.problems.append(str(error))
-            return None
-        return read if read and read.step == self.record.end else None
 
     @property
     def seconds_per_epoch(self) -> float:

@@ -11,7 +11,7 @@ from experiments.report.data import Combination
 from experiments.report.images import Image, photo
 from lenet.recording.predictions import Predictions
 
-MOST_CLASSES = 12  # With more classes, the table is too large to read.
+MOST_CLASSES = 12  # With more classes, a table of classes is too large to read.
 SHOWN_MISTAKES = 10
 
 

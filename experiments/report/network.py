@@ -11,25 +11,30 @@ import numpy as np
 from experiments.report.data import Comparison, Run
 from lenet.config import TrainConfig
 from lenet.diagnostics import DIAGNOSTICS
+from lenet.registry import OPTIMIZERS
 
+SOURCE_STDDEV = 0.1  # Of the original implementations, `Classifier.source_init`.
+TRUNCATED = 0.8796  # The standard deviation of a standard normal distribution without |x| > 2.
+MOMENTUM = float(OPTIMIZERS["momentum"]["arguments"]["momentum"])
 INITIALIZERS = {
     "glorot_uniform": "Glorot uniform: kernels from a uniform distribution within "
     "±√(6 / (fan-in + fan-out))",
     "he_normal": "He normal: kernels from a truncated normal distribution with standard deviation "
     "√(2 / fan-in)",
-    "truncated_normal": "kernels from a normal distribution with standard deviation {stddev:g}, "
-    "truncated at twice that value",
+    "truncated_normal": "kernels from a normal distribution with standard deviation {stddev:g} "
+    "without its values beyond ±{limit:g}, so that their standard deviation is {true:.2g}",
     "source": "as in the network's original implementation: kernels from a normal distribution "
-    "with standard deviation 0.1, truncated at 0.2",
+    "with standard deviation {stddev:g} without its values beyond ±{limit:g}, so that their standard "
+    "deviation is {true:.2g}",
 }
 GLOSSARY = {
     "Nats": "The unit of the loss. If the loss is x nats, the network assigns a probability of "
     "e⁻ˣ to the correct class (the geometric mean over the images). A network that guesses among "
     "ten classes has a loss of ln(10) = 2.303 nats.",
-    "Probe images": "A few training images on which gradients and activations are measured. They are "
-    "the same in every run.",
-    "Momentum": "Each update is the update of plain gradient descent plus 0.9 times the previous "
-    "update. If the gradient stays the same, the updates become ten times as large.",
+    "Probe images": "A few training images on which gradients and activations are measured.",
+    "Momentum": f"Each update is the update of plain gradient descent plus {MOMENTUM:g} times the "
+    f"previous update. If the gradient stays the same, the updates become {1 / (1 - MOMENTUM):.2g} "
+    "times as large.",
     "Gradient norm": "The length of the gradient of a layer's kernel. It shows how strongly the "
     "loss depends on the layer's weights.",
     "Saturated outputs": f"{DIAGNOSTICS['saturated_fraction'].meaning.capitalize()}.",
@@ -115,7 +120,10 @@ def _box(run: Run, layers: Sequence[Mapping[str, Any]]) -> NetworkBox:
 
 
 def _initialization(config: TrainConfig) -> str:
-    text = INITIALIZERS[config.init or "glorot_uniform"].format(stddev=config.init_stddev)
+    stddev = SOURCE_STDDEV if config.init == "source" else config.init_stddev
+    text = INITIALIZERS[config.init or "glorot_uniform"].format(
+        stddev=stddev, limit=2 * stddev, true=TRUNCATED * stddev
+    )
     if config.init_bias is not None:
         return f"{text}; biases {config.init_bias:g}"
     return text if config.init == "source" else f"{text}; biases 0"

@@ -128,6 +128,7 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
     from experiments.report.films import films_caption, make_films
     from experiments.report.images import variant_look
     from experiments.report.inspected import Inspected
+    from experiments.report.mistakes import MOST_CLASSES
     from experiments.report.parts import sections_of
 
     inspected = Inspected(comparison)
@@ -151,4 +152,5 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
         "steps_per_epoch": comparison.runs[0].record.steps_per_epoch,
         "inside": {name: sections for name, sections in inside.items() if sections},
         "beside": BESIDE,
+        "most_classes": MOST_CLASSES,
     }

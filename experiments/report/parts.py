@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from experiments.report.classes import Similarities, UnitMap, similarities, unit_map
+from experiments.report.classes import UnitMap, unit_map
 from experiments.report.data import Combination, Run, seed_list
 from experiments.report.images import (
     Image,
@@ -23,6 +23,7 @@ from experiments.report.images import (
 )
 from experiments.report.inspected import Inspected
 from experiments.report.mistakes import Confusion, confusion_of
+from lenet.analysis.classes import Similarities, class_means, similarities
 from lenet.diagnosis import Series
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import comparison as figures
@@ -167,7 +168,9 @@ def _features(inspected: Inspected, combination: Combination) -> Panel:
     limits = inspected.feature_limits(combination.activation)
     names = combination.shown.dataset["class_names"]
     units = unit_map(*recorded, names, limits, combination.label)
-    return Panel(units=units, alike=similarities(*recorded, names), scale=limits)
+    means, present = class_means(*recorded)
+    alike = similarities(means, [str(names[c]) for c in present])
+    return Panel(units=units, alike=alike, scale=limits)
 
 
 def _confusion(inspected: Inspected, combination: Combination) -> Panel:

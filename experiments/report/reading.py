@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +14,12 @@ from experiments.report.data import TUNING, Comparison, ReportError, Run
 from experiments.report.grouping import combine
 from lenet import cli, reading
 from lenet.diagnosis import Record, Series, options_of
-from lenet.recording import inspections, metrics, runs
-from lenet.recording.projector import LABELS
+from lenet.recording import inspections, metrics, predictions, runs
+from lenet.recording.predictions import Predictions
 
 Content = TypeVar("Content")
 
 GRID = "grid.json"
-MAXIMUM_TABLE = 10_000_000  # Bytes. The table has 1,000 rows.
 
 
 def read_comparison(folder: Path | str) -> Comparison:
@@ -88,10 +86,13 @@ def read_run(folder: Path) -> Run:
     sizes, units = _read_layers(readable)
     batch = config.batch_size or 1
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
+    step, best = int(status.get("step") or max(steps, default=0)), status.get("best_step")
+    classes = dataset["class_names"]
+    answers = _read_predictions(folder, len(classes), step if best is None else best, problems)
     record = Record(
         state=state,
-        step=int(status.get("step") or max(steps, default=0)),
-        num_classes=len(dataset["class_names"]),
+        step=step,
+        num_classes=len(classes),
         steps_per_epoch=max(1, -(-size // batch)),
         error=str(status.get("error") or ""),
         train_loss=curves["train_loss"],
@@ -103,15 +104,16 @@ def read_run(folder: Path) -> Run:
         units=units,
         train_images=images,
         test_images=dataset.get("test") or 0,
-        only_answer=_only_answer(folder) if state == "done" else "",
+        only_answer=_only_answer(answers, classes) if answers else "",
         validation_loss=curves["validation_loss"],
         validation_accuracy=curves["validation_accuracy"],
-        best_step=status.get("best_step"),
+        best_step=best,
         **options_of(config),
     )
     return Run(
-        folder, config, dataset, environment, status, state, record, readable, problems, network
-    )
+        folder, config, dataset, environment, status, state, record, readable, problems, network,
+        answers,
+    )  # fmt: skip
 
 
 def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
@@ -170,14 +172,22 @@ def _read_layers(readable: Mapping[int, Path]) -> tuple[dict[str, float], dict[s
     return sizes, units
 
 
-def _only_answer(folder: Path) -> str:
-    """The class that the network predicts for all test images in the projector's table, or ""."""
+def _only_answer(answers: Predictions, class_names: Sequence[str]) -> str:
+    """The class that the network predicts for all test images, or ""."""
+    predicted = np.unique(answers.predicted)
+    return str(class_names[predicted[0]]) if len(predicted) == 1 else ""
+
+
+def _read_predictions(
+    folder: Path, classes: int, end: int, problems: list[str]
+) -> Predictions | None:
+    """What the network predicts for the test images; None if that was not recorded at the end."""
     try:
-        lines = reading.read_bytes(folder / "test" / LABELS, MAXIMUM_TABLE).decode().split("\n")
-        answers = {row["predicted"] for row in csv.DictReader(lines, delimiter="\t")}
-    except (OSError, ValueError, KeyError, csv.Error):
-        return ""
-    return answers.pop() if len(answers) == 1 else ""
+        read = predictions.load(folder, classes)
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
+        return None
+    return read if read and read.step == end else None
 
 
 def _is_locked(folder: Path) -> bool:

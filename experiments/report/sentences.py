@@ -222,11 +222,7 @@ def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]
         batches += " The batch size differs, because it is part of the comparison."
     points = [("First weights", _start(comparison)), ("Batches", batches)]
     if probe_images:
-        sentence = (
-            "Gradients and activations of all runs are measured on the same "
-            f"{probe_images} training images."
-        )
-        points.append(("Probe images", sentence))
+        points.append(("Probe images", _probe(comparison, probe_images)))
     points.append(("Learning rates", _rates(comparison)))
     sentence = (
         "Final test accuracies are measured on the full test set, which was not used to choose "
@@ -234,6 +230,19 @@ def fairness(comparison: Comparison, probe_images: int) -> list[tuple[str, str]]
     )
     points.append(("Test images", sentence))
     return points
+
+
+def _probe(comparison: Comparison, images: int) -> str:
+    if len({run.config.validation_fraction for run in comparison.runs}) == 1:
+        return (
+            f"Gradients and activations of all runs are measured on the same {images} training "
+            "images."
+        )
+    return (
+        f"Gradients and activations are measured on {images} training images. They are the same in "
+        "runs with the same share of validation images, because validation images are no training "
+        "images."
+    )
 
 
 def _start(comparison: Comparison) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from lenet.diagnosis.advice import given
 from lenet.diagnosis.evidence import EARLY_STEPS
+from lenet.diagnosis.guessing import has_not_begun, is_guessing
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
-from lenet.diagnosis.results import has_not_begun, is_guessing
 from lenet.diagnosis.rules import RULES
 from lenet.diagnosis.words import (
     accuracy_decimals,

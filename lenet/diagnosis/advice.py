@@ -104,5 +104,5 @@ def clipping(record: Record) -> Advice | None:
 
 
 def _usual_rate(record: Record) -> Advice:
-    words = f"Try the usual learning rate of {record.optimizer}"
+    words = f"Try the default learning rate of this network and optimizer, {record.usual_rate:g}"
     return Advice(words, {"learning_rate": record.usual_rate})

@@ -18,13 +18,12 @@ from lenet.diagnosis.measures import (
     early_slopes,
     growth,
     highest_hidden,
-    last_epoch,
-    last_rise,
     mean_norm,
     movement,
 )
+from lenet.diagnosis.progress import highest_loss, largest_update, small_rate
 from lenet.diagnosis.record import Evidence, Record
-from lenet.diagnosis.words import fraction, loss_text, number, percent
+from lenet.diagnosis.words import fraction, number, percent, percent_of_size
 from lenet.diagnostics import SATURATED_SLOPE
 from lenet.option_checks import join
 
@@ -34,8 +33,7 @@ EXPLAINED = 0.5  # The share of the fall of a gradient, in orders of magnitude.
 HARDLY_SATURATED = 0.05  # A share of the outputs of a layer.
 GROWING, SHRINKING = 1.5, 1 / 1.5  # Multiples of an earlier gradient norm.
 SMALLEST_GRADIENT, NEARLY_ALL = 1e-11, 0.9  # NEARLY_ALL is a share of the units of a layer.
-DROPOUT_GAP = 0.05  # A difference in accuracy.
-HARDLY_MOVED, SMALL_UPDATE, LARGE_UPDATE = 0.05, 0.0005, 0.1  # A share of the size of a kernel.
+HARDLY_MOVED = 0.05  # A share of the size of a kernel.
 
 
 def gathered(*steps: Evidence | None) -> tuple[Evidence, ...]:
@@ -46,13 +44,13 @@ def gathered(*steps: Evidence | None) -> tuple[Evidence, ...]:
 def why_stuck(record: Record) -> tuple[Evidence, ...]:
     """Why a network stays at guessing: from the gradient to the kernel that does not move."""
     if blocked := no_gradient(record):
-        return gathered(blocked, dead_layer(record), highest_loss(record))
+        return gathered(blocked, dead_layer(record), highest_loss(record) or largest_update(record))
     return gathered(
         gradient_by_depth(record),
         slopes(record) if vanishes(record) else None,
         saturation(record) if vanishes(record) else None,
         first_layer_movement(record),
-        hope(record),
+        (None if vanishes(record) else small_rate(record)) or hope(record),
     )
 
 
@@ -134,6 +132,11 @@ def slopes(record: Record) -> Evidence | None:
     sentence += f" Together, the slopes alone reduce it to {shrunk} of its size."
     if not slopes_explain(record):
         sentence += " That is the smaller part of the fall: small weights are the larger part."
+    elif product < early.ratio / 2:
+        sentence += (
+            " The weights, and in a convolution the sum over all positions, make up for a part of "
+            "this."
+        )
     return Evidence(sentence, "slope")
 
 
@@ -220,90 +223,6 @@ def grows(record: Record) -> bool:
     return change is not None and change[1] >= GROWING * change[0]
 
 
-def largest_update(record: Record) -> Evidence | None:
-    """The largest update at an inspection, if it is large compared with its kernel."""
-    largest = {
-        layer: (float(np.nanmax(values)), int(steps[np.nanargmax(values)]))
-        for layer, (steps, values) in record.by_layer("update_ratio").items()
-        if np.isfinite(values).any()
-    }
-    if not largest:
-        return None
-    layer = max(largest, key=lambda name: largest[name])
-    ratio, step = largest[layer]
-    if ratio < LARGE_UPDATE:
-        return None
-    sentence = (
-        f"The update at step {step:,} changed the kernel of {layer} by {percent_of_size(ratio)} of "
-        "its size. About 0.1 % is usual."
-    )
-    return Evidence(sentence, "update_ratio")
-
-
-def highest_loss(record: Record) -> Evidence | None:
-    """The highest finite training loss, if it is above the first one."""
-    steps, losses = record.train_loss
-    finite = np.isfinite(losses)
-    if not finite.any():
-        return None
-    steps, losses = steps[finite], losses[finite]
-    top = int(losses.argmax())
-    if losses[top] <= 1.5 * max(float(losses[0]), math.log(record.num_classes)):
-        return None
-    sentence = (
-        f"The loss of a training batch was {loss_text(float(losses[0]))} at step {steps[0]:,} and "
-        f"{loss_text(float(losses[top]))} at step {steps[top]:,}."
-    )
-    return Evidence(sentence, "curves")
-
-
-def dropout_gap(record: Record) -> Evidence | None:
-    """That the training accuracy is low because of dropout, which is off in tests."""
-    train, test = record.last_train_accuracy, record.last_test_accuracy
-    if not record.dropout or not test - train >= DROPOUT_GAP:
-        return None
-    sentence = (
-        f"Dropout (rate {record.dropout:g}) makes training harder: with it, the accuracy on the "
-        f"training batches of the last epoch is {record.accuracy(train)}. Without it, on the test "
-        f"images, it is {record.accuracy(test)}."
-    )
-    return Evidence(sentence, "curves")
-
-
-def last_gain(record: Record) -> Evidence | None:
-    """How much the last epoch improved the test accuracy."""
-    steps, accuracies = record.test_accuracy
-    ends = last_epoch(record)
-    if ends is None or not last_rise(record):
-        return None
-    before, after = (float(accuracies[position]) for position in ends)
-    change = "rose" if after > before else "fell"
-    sentence = (
-        f"From epoch {steps[ends[0]] / record.steps_per_epoch:.3g} to epoch "
-        f"{steps[-1] / record.steps_per_epoch:.3g}, the test accuracy {change} by "
-        f"{100 * abs(after - before):.1f} percentage points, from {record.accuracy(before)} to "
-        f"{record.accuracy(after)}."
-    )
-    return Evidence(sentence, "curves")
-
-
-def small_updates(record: Record) -> Evidence | None:
-    """The layer with the smallest update ratio late in training, if that is small."""
-    late = {
-        layer: float(values[steps > steps[-1] / 2].mean())
-        for layer, (steps, values) in record.by_layer("update_ratio").items()
-        if len(steps) and np.isfinite(values).all()
-    }
-    layer = min(late, key=lambda name: late[name], default="")
-    if not layer or late[layer] >= SMALL_UPDATE:
-        return None
-    sentence = (
-        f"Its updates are small: in the second half of the steps, one update changes the kernel of "
-        f"{layer} by {percent_of_size(late[layer])} of its size. About 0.1 % is usual."
-    )
-    return Evidence(sentence, "update_ratio")
-
-
 def dead_share(record: Record) -> tuple[float, str]:
     """The highest share of dead units of a hidden layer at the last inspection, and the layer."""
     return highest_hidden(record.by_layer("dead_fraction"))
@@ -316,17 +235,12 @@ def units(record: Record, layer: str, share: float) -> str:
     return f"{percent(share)} of the units of {layer}"
 
 
-def percent_of_size(ratio: float) -> str:
-    """A change relative to the size of a kernel, in percent with two significant digits."""
-    return f"{number(100 * ratio)} %"
-
-
 def _possible(record: Record, moved: Movement) -> str:
     """How far a kernel can have moved if all updates had the same direction, or "" if unknown."""
     norm = mean_norm(record.by_layer("gradient_norm")[moved.layer])
     product = norm * record.learning_rate * record.reach * record.step
     start = f"The kernel of {moved.layer}"
-    if not record.reach or not moved.distance <= product:
+    if not record.reach or not record.constant_rate or not moved.distance <= product:
         if moved.distance > moved.path:  # The updates at the inspections were untypically small.
             return ""
         return (

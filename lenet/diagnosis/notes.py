@@ -17,24 +17,15 @@ from lenet.diagnosis.advice import (
     unusual_rate,
     usual_init,
 )
-from lenet.diagnosis.evidence import (
-    EARLY_STEPS,
-    NEARLY_ALL,
-    dead_share,
-    gathered,
-    largest_update,
-    units,
-    vanishes,
-)
+from lenet.diagnosis.evidence import EARLY_STEPS, NEARLY_ALL, dead_share, gathered, units, vanishes
+from lenet.diagnosis.guessing import beginning, has_learned, is_blocked
 from lenet.diagnosis.measures import early_gradients, highest_hidden
+from lenet.diagnosis.progress import largest_update
 from lenet.diagnosis.record import Advice, Finding, Record
 from lenet.diagnosis.results import (
     LEARNED,
     RISEN,
     against_overfitting,
-    beginning,
-    has_learned,
-    is_blocked,
     overfits,
 )
 from lenet.diagnosis.small_data import FITTED

@@ -35,6 +35,7 @@ class Record:
         reach: how far one gradient moves the weights at most, in units of learning rate times
             gradient: 1 for plain gradient descent, 1 / (1 - momentum) with momentum; 0 for an
             optimizer that divides each update by the size of recent gradients.
+        constant_rate: whether the learning rate is the same at all steps.
         error: why the run failed, or "" if the reason is not known.
         dropout: the highest dropout rate of any layer.
         augmented: whether the training images are augmented.
@@ -42,8 +43,7 @@ class Record:
         best_step: the step whose weights early stopping has kept, or None. The last values are
             those of this step.
         train_images, test_images: the numbers of images; 0 if they are not known.
-        only_answer: the class that the trained network predicts for all test images that were
-            looked at, or "".
+        only_answer: the class that the trained network predicts for all test images, or "".
     """
 
     state: str
@@ -62,6 +62,7 @@ class Record:
     kernel_sizes: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, int] = field(default_factory=dict)
     reach: float = 0.0
+    constant_rate: bool = True
     init: str = "glorot_uniform"
     error: str = ""
     dropout: float = 0.0
@@ -193,6 +194,7 @@ def options_of(config: TrainConfig) -> dict[str, Any]:
         "learning_rate": float(config.learning_rate or 0),
         "usual_rate": float(usual.learning_rate or 0),
         "reach": 1 / (1 - momentum) if built["keras_class"] == "SGD" else 0.0,
+        "constant_rate": config.schedule == "constant" and not config.warmup_steps,
         "init": config.init or usual.init or "",
         "dropout": max(config.conv_dropout or 0.0, config.fc_dropout or 0.0),
         "augmented": bool(config.augment),

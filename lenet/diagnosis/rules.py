@@ -1,6 +1,6 @@
 """The rules of the diagnosis: which there are, and the condition of each in words.
 
-A new rule needs a function in `results` or `notes` and an entry in RULES. The entry contains the
+A new rule needs a function in `guessing`, `results` or `notes` and an entry in RULES. The entry contains the
 rule's question, written with the same constants that the function compares.
 """
 
@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from lenet.diagnosis.evidence import EARLY_STEPS, LARGE_UPDATE, VANISHING_RATIO
+from lenet.diagnosis.evidence import EARLY_STEPS, VANISHING_RATIO
+from lenet.diagnosis.guessing import (
+    BEGAN_LATE,
+    HALFWAY,
+    HARDLY_BETTER,
+    NOT_BEGUN,
+    STILL_NEAR,
+    WORSE_THAN_GUESSING,
+    beginning,
+    not_begun,
+    thrown_off,
+)
 from lenet.diagnosis.notes import (
     DEAD,
     EXPLODING_NORM,
@@ -24,29 +35,21 @@ from lenet.diagnosis.notes import (
     unfinished,
     vanishing,
 )
+from lenet.diagnosis.progress import LARGE_UPDATE
 from lenet.diagnosis.record import Finding, Record
 from lenet.diagnosis.results import (
-    BEGAN_LATE,
     FITTED,
     GAP,
-    HALFWAY,
-    HARDLY_BETTER,
     LEARNED,
-    NOT_BEGUN,
     STILL_FALLING,
-    STILL_NEAR,
     STILL_RISING,
-    WORSE_THAN_GUESSING,
-    beginning,
     diverged,
     failed,
     healthy,
-    not_begun,
     overfits,
     slow,
     stalled,
     stopped_early,
-    thrown_off,
     unmeasured,
 )
 from lenet.diagnosis.small_data import FEW_UPDATES, few_updates

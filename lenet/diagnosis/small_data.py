@@ -6,7 +6,8 @@ import math
 
 from lenet import defaults
 from lenet.diagnosis.advice import unusual_rate
-from lenet.diagnosis.evidence import largest_update, no_gradient
+from lenet.diagnosis.evidence import no_gradient
+from lenet.diagnosis.progress import largest_update
 from lenet.diagnosis.record import Advice, Finding, Record
 from lenet.diagnosis.words import percent
 

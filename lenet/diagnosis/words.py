@@ -70,6 +70,11 @@ def number(value: float) -> str:
     return f"{rounded:,.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def percent_of_size(ratio: float) -> str:
+    """A change relative to the size of a kernel, in percent with two significant digits."""
+    return f"{number(100 * ratio)} %"
+
+
 def fraction(ratio: float) -> str:
     """A ratio below 1 as a fraction, e.g. "1/145"."""
     times = 1 / ratio

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lenet.figures.style import (
+    DIVERGING,
     GRAY,
     PERCEPTUAL,
     WIDTH,
@@ -180,13 +181,65 @@ def feature_maps_of_classes(
     return figure
 
 
-def class_means(
-    means: np.ndarray, class_names: Sequence[str], title: str = "", units: Sequence[int] = ()
+def sorted_units(
+    means: np.ndarray,
+    features: np.ndarray,
+    images: Sequence[int],
+    class_names: Sequence[str],
+    units: Sequence[int],
+    groups: Sequence[int],
+    title: str = "",
 ) -> Figure:
-    """The mean features of each class, and how far apart they are.
+    """The mean features of each class, and below them the features of many images, class by class.
 
     Args:
         means: float [classes, units].
+        features: float [n, units], class by class.
+        images: the number of images of each class.
+        class_names: the names of the classes.
+        units: the number of the unit in each column.
+        groups: the number of units that speak for each class, in the order of the columns.
+    """
+    limits = float(features.min()), float(features.max())
+    figure = Figure(figsize=(WIDTH, 8.0), layout="constrained")
+    figure.suptitle(title)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2.2])
+    show_matrix(means, above, colormap=PERCEPTUAL, limits=limits)
+    shown = show_matrix(features, below, colormap=PERCEPTUAL, limits=limits)
+    figure.colorbar(shown, ax=[above, below], label="activation", fraction=0.02, pad=0.01)
+    above.set_yticks(range(len(class_names)), class_names)
+    above.set_ylabel("mean of class")
+    below.set_yticks(np.cumsum(images) - np.array(images) / 2 - 0.5, class_names)
+    below.set_ylabel("test images of class")
+    above.tick_params(bottom=False)
+    _number_units(below, units)
+    ends = np.cumsum(groups)
+    for ax in (above, below):
+        ax.vlines(ends[ends < len(units)] - 0.5, *ax.get_ylim(), color="white", linewidth=0.8)
+    names = above.secondary_xaxis("top")
+    named = [index for index, count in enumerate(groups) if count]
+    names.set_xticks(
+        [float(ends[index] - groups[index] / 2 - 0.5) for index in named],
+        [class_names[index] for index in named],
+        rotation=_tilt(class_names),
+    )
+    names.tick_params(length=0)
+    return figure
+
+
+def class_means(
+    means: np.ndarray,
+    similarity: np.ndarray | None,
+    class_names: Sequence[str],
+    title: str = "",
+    units: Sequence[int] = (),
+) -> Figure:
+    """The mean features of each class, and how similar the classes are.
+
+    Args:
+        means: float [classes, units].
+        similarity: float [classes, classes], from -1 to 1; None if the features do not depend on
+            the class.
         units: the number of the unit in each column; default: the columns are in this order.
     """
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
@@ -197,14 +250,17 @@ def class_means(
     _number_units(left, units)
     left.set_ylabel("class")
     left.set_title("mean activation of each unit", fontsize=11)
-    distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
-    show_matrix(distances, right, colormap=PERCEPTUAL, bar="distance")
+    right.set_title("similarity of the classes", fontsize=11)
+    if similarity is None:
+        right.set_axis_off()
+        right.text(0.5, 0.5, "The activations do not\ndepend on the class.", ha="center")
+        return figure
+    show_matrix(similarity, right, colormap=DIVERGING, limits=(-1, 1), bar="similarity")
     right.set_aspect("equal")
     right.set_xticks(range(len(class_names)), class_names, rotation=_tilt(class_names))
     right.set_yticks(range(len(class_names)), class_names)
     if len(class_names) <= 12:
-        _write_numbers(distances, right, "{:.1f}")
-    right.set_title("Euclidean distance between the means", fontsize=11)
+        _write_numbers(similarity, right, "{:.1f}")
     return figure
 
 
@@ -223,29 +279,8 @@ def _tilt(names: Sequence[str]) -> float:
 
 
 def _write_numbers(values: np.ndarray, ax: Axes, form: str) -> None:
-    middle = (values.min() + values.max()) / 2
+    """Writes each number of a matrix from -1 to 1, which has a diverging colour map."""
     for (row, column), value in np.ndenumerate(values):
-        color = "white" if value < middle else "black"
-        ax.text(column, row, form.format(value), ha="center", va="center", fontsize=7, color=color)
-
-
-def unit_order(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorts units by the class for which their mean output is highest.
-
-    Within a class, the units whose mean for this class is furthest above their other means come
-    first. Units with the same mean for every class come last.
-
-    Args:
-        means: the mean output of each unit for each class, float [classes, units].
-
-    Returns:
-        The numbers of the units in this order, int [units]. And for each unit number, the row in
-        `means` of its class, int [units], or -1 for units with the same mean for every class.
-    """
-    means = np.nan_to_num(means)
-    ranked = np.sort(means, axis=0)
-    stands_out = ranked[-1] - ranked[:-1].mean(0)
-    speaks_for = means.argmax(0)
-    speaks_for[np.ptp(means, axis=0) < 1e-6] = -1
-    group = np.where(speaks_for < 0, len(means), speaks_for)
-    return np.lexsort((-stands_out, group)), speaks_for
+        color = "white" if abs(value) > 0.6 else "black"
+        text = form.format(round(value, 1) + 0.0)
+        ax.text(column, row, text, ha="center", va="center", fontsize=7, color=color)

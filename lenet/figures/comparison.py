@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ POINTS = 160  # Maximum number of points of a curve; a small panel cannot show m
 START_COLOR = "#8a929b"
 NAME_SIZE = 8.0  # Points.
 DASHES = ("-", "--", ":", "-.")
+ROUND_STEPS = (1, 1.5, 2, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True)
@@ -279,12 +281,22 @@ def weight_histograms(
         ax.stairs(before, edges, color="#30363d", linewidth=1.0)
         ax.set_title(name, fontsize=8.5, pad=2)
         ax.set_yticks([])
-        ax.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+        tick = _round_number(
+            0.7 * reach
+        )  # Numbers further out would touch those of the next panel.
+        ax.set_xticks([-tick, 0, tick], [f"−{tick:g}", "0", f"{tick:g}"])
         ax.tick_params(labelsize=7, length=2)
         ax.spines[["top", "right", "left"]].set_visible(False)
     figure.text(0.54, 0.06 / figure.get_figheight(), "weight", ha="center", fontsize=8.5)
     figure.supylabel("share of weights", x=0.03, fontsize=8.5)
     return figure
+
+
+def _round_number(maximum: float) -> float:
+    """The largest round number that is at most `maximum`, e.g. 0.15 for 0.19."""
+    power = math.floor(math.log10(maximum))
+    digits = max(step for step in ROUND_STEPS if step <= maximum / 10**power * (1 + 1e-9))
+    return float(f"{digits * 10**power:.2g}")
 
 
 def _draw_band(

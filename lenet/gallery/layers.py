@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lenet.analysis import classes
 from lenet.figures import activity, style
 from lenet.gallery.captioned import CaptionedFigure
 
@@ -32,24 +33,51 @@ def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
 
 
 def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
-    """The features of all classes next to each other, in one figure."""
+    """The features of all classes next to each other, and with the units sorted by class."""
     order, columns = _unit_order(data)
     maps, layer = [values[:, columns] for values in features_by_class(data)], data.feature_layer
-    rows = sorted({len(values) for values in maps})
-    number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
-    shortfall = "" if rows[0] == MAP_ROWS else " (all available)"
     yield CaptionedFigure(
         f"{layer}_maps",
         activity.feature_maps_of_classes(
             {n: m for n, m in zip(data.class_names, maps, strict=True) if len(m)},
             data.colormap,
-            f"{layer}: {number} test images of each class{shortfall} × {maps[0].shape[1]} units "
-            f"({data.run.title})",
+            f"{layer}: {_number_of_images(maps)} × {maps[0].shape[1]} units ({data.run.title})",
             order,
         ),
         "Each row is one image, each column one unit. Vertical stripes that differ between classes "
         "are the code from which the last layer reads the class.",
     )
+    yield _sorted_units(data)
+
+
+def _sorted_units(data: RunData) -> CaptionedFigure:
+    means, present = classes.class_means(data.outputs[1], data.dataset.test.labels)
+    order, speaks_for = classes.unit_order(means)
+    maps = [features_by_class(data)[label] for label in present]
+    layer = data.feature_layer
+    figure = activity.sorted_units(
+        means[:, order],
+        np.concatenate(maps)[:, order],
+        [len(values) for values in maps],
+        [data.class_names[label] for label in present],
+        order.tolist(),
+        [int((speaks_for == row).sum()) for row in range(len(present))],
+        f"{layer}, units sorted by class: {_number_of_images(maps)} ({data.run.title})",
+    )
+    return CaptionedFigure(
+        f"{layer}_sorted",
+        figure,
+        "The units are sorted by the class for which their mean activation is highest; this class is "
+        "above them. Bright blocks along the diagonal are units that distinguish their class from the "
+        "others. A column that looks the same in all rows tells nothing about the class.",
+    )
+
+
+def _number_of_images(maps: Sequence[np.ndarray]) -> str:
+    rows = sorted({len(values) for values in maps})
+    number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
+    shortfall = "" if rows[0] == MAP_ROWS else " (all available)"
+    return f"{number} test images of each class{shortfall}"
 
 
 def features_by_class(data: RunData) -> list[np.ndarray]:
@@ -94,28 +122,33 @@ def class_maps(data: RunData, labels: Sequence[int] = ()) -> Iterator[CaptionedF
 
 
 def class_means(data: RunData) -> Iterator[CaptionedFigure]:
-    """The mean features of each class, and the distances between them."""
-    means, present = _means_by_class(data)
+    """The mean features of each class, and how similar the classes are."""
+    means, present = classes.class_means(data.outputs[1], data.dataset.test.labels)
     order, columns = _unit_order(data)
     names = [data.class_names[label] for label in present]
+    alike = classes.similarities(means, names)
+    caption = ""
+    if alike is not None:
+        pair = alike.closest
+        caption = (
+            f"The most similar classes are {pair.classes[0]} and {pair.classes[1]}. Units with high "
+            f"activations for both: {pair.shared}. Units that distinguish them: {pair.different}. "
+        )
     title = f"{data.feature_layer} by class: {data.run.title}"
+    table = alike.table if alike is not None else None
     yield CaptionedFigure(
         f"{data.feature_layer}_means",
-        activity.class_means(means[:, columns], names, title, order),
-        "The network tends to confuse classes whose means are close together.",
+        activity.class_means(means[:, columns], table, names, title, order),
+        f"{caption}The similarity is the cosine of the angle between the means of two classes, after "
+        "the mean over all classes is subtracted: 1 is the same pattern, 0 is no relation, and a "
+        "negative number is an opposite pattern. The network tends to confuse similar classes.",
     )
-
-
-def _means_by_class(data: RunData) -> tuple[np.ndarray, list[int]]:
-    """The mean features of each class, float32 [classes, d], and the classes with test images."""
-    features, labels = data.outputs[1], data.dataset.test.labels
-    present = [label for label in range(len(data.class_names)) if (labels == label).any()]
-    return np.stack([features[labels == label].mean(0) for label in present]), present
 
 
 def _unit_order(data: RunData) -> tuple[Sequence[int], slice | Sequence[int]]:
     """The unit numbers in their order, or () if they are not sorted; and the column index."""
     if not data.sort_units:
         return (), slice(None)
-    order = activity.unit_order(_means_by_class(data)[0])[0].tolist()
+    means, _ = classes.class_means(data.outputs[1], data.dataset.test.labels)
+    order = classes.unit_order(means)[0].tolist()
     return order, order

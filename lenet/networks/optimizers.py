@@ -72,6 +72,5 @@ def build_optimizer(
     name = spec["keras_class"]
     optimizer_class = own.get(name) or getattr(keras.optimizers, name)
     # Its variables are named after the class.
-    return type(name, (OnOneDevice, optimizer_class), {})(
-        learning_rate=learning_rate, **spec["arguments"], **more
-    )
+    on_one_device: Any = type(name, (OnOneDevice, optimizer_class), {})
+    return on_one_device(learning_rate=learning_rate, **spec["arguments"], **more)

@@ -1,0 +1,129 @@
+"""What the units of the feature layer show about the classes: order, means and similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NAMED_UNITS = 3  # Units named for each pair of classes.
+STANDS_OUT = 0.5  # In standard deviations of a unit's class means.
+
+
+@dataclass(frozen=True)
+class PairOfClasses:
+    """How similar two classes are.
+
+    Attributes:
+        classes: the names of the classes.
+        similarity: from -1 to 1.
+        shared: the units with high outputs for both classes, e.g. "3, 17", or "none".
+        different: the units that distinguish them, e.g. "5 (for cat)", or "none".
+    """
+
+    classes: tuple[str, str]
+    similarity: float
+    shared: str
+    different: str
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """The similarity of each pair of classes.
+
+    Attributes:
+        classes: their names.
+        table: float [classes, classes], from -1 to 1.
+        pairs: each pair once, the most similar first.
+    """
+
+    classes: Sequence[str]
+    table: np.ndarray
+    pairs: Sequence[PairOfClasses]
+
+    @property
+    def closest(self) -> PairOfClasses:
+        return self.pairs[0]
+
+
+def class_means(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean output of each unit for each class that occurs. Values that are not finite count as 0.
+
+    Args:
+        features: float [n, units].
+        labels: int [n].
+
+    Returns:
+        The means, float64 [classes, units], and the classes, int [classes].
+    """
+    finite = np.nan_to_num(features.astype(float), posinf=0.0, neginf=0.0)
+    present = np.unique(labels)
+    return np.stack([finite[labels == label].mean(0) for label in present]), present
+
+
+def unit_order(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorts units by the class for which their mean output is highest.
+
+    Within a class, the units whose mean for this class is furthest above their other means come
+    first. Units with the same mean for every class come last.
+
+    Args:
+        means: the mean output of each unit for each class, float [classes, units].
+
+    Returns:
+        The numbers of the units in this order, int [units]. And for each unit number, the row in
+        `means` of its class, int [units], or -1 for units with the same mean for every class.
+    """
+    means = np.nan_to_num(means)
+    ranked = np.sort(means, axis=0)
+    stands_out = ranked[-1] - ranked[:-1].mean(0)
+    speaks_for = means.argmax(0)
+    speaks_for[np.ptp(means, axis=0) < 1e-6] = -1
+    group = np.where(speaks_for < 0, len(means), speaks_for)
+    return np.lexsort((-stands_out, group)), speaks_for
+
+
+def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None:
+    """How similar the classes are to each other.
+
+    The similarity is the cosine of the angle between the mean outputs of two classes, after each
+    unit's mean over all classes is subtracted.
+
+    Args:
+        means: the mean output of each unit for each class, finite, float [classes, units].
+        names: the names of these classes.
+
+    Returns:
+        None if there is only one class, or if the outputs do not depend on the class.
+    """
+    own = means - means.mean(0)
+    sizes = np.linalg.norm(own, axis=1)
+    if len(means) < 2 or (sizes < 1e-6).any():
+        return None
+    table = (own / sizes[:, None]) @ (own / sizes[:, None]).T
+    scaled = own / np.maximum(own.std(0), 1e-9)
+    pairs = [
+        _pair(scaled, i, j, names, float(table[i, j]))
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+    ]
+    pairs.sort(key=lambda pair: -pair.similarity)
+    return Similarities(names, table, pairs)
+
+
+def _pair(
+    scaled: np.ndarray, i: int, j: int, names: Sequence[str], similarity: float
+) -> PairOfClasses:
+    both = np.minimum(scaled[i], scaled[j])
+    shared = [int(unit) for unit in np.argsort(-both)[:NAMED_UNITS] if both[unit] > STANDS_OUT]
+    gap = scaled[i] - scaled[j]
+    largest = np.argsort(-np.abs(gap))[:NAMED_UNITS]
+    apart = [int(unit) for unit in largest if abs(gap[unit]) > STANDS_OUT]
+    different = [f"{unit} (for {names[i] if gap[unit] > 0 else names[j]})" for unit in apart]
+    return PairOfClasses(
+        (names[i], names[j]),
+        similarity,
+        ", ".join(map(str, shared)) or "none",
+        ", ".join(different) or "none",
+    )
