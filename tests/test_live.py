@@ -514,24 +514,114 @@ class TestPage:
         assert opened.execute_script(f"return {frames}") == 18  # Nine for each of two runs.
         assert opened.get_log("browser") == []
 
-    def test_integrated_gradients_are_complete_and_top_images_are_the_largest(
-        self, opened: Chrome, run: Path, digits: Dataset
-    ) -> None:
-        from lenet.analysis.trained import layer_outputs, load_run
 
-        found = opened.execute_async_script(
-            "const done = arguments[0], run = live.RUNS[1], weights = live.weightsAt(run, 150);"
-            "const network = { plan: run.plan, weights, off: {} };"
-            "const finish = (work) => { let next; do next = work.next(); while (!next.done); return next.value; };"
-            "const { difference, total } = finish(live.integratedGradients(network, live.toInput(live.EXAMPLES[5].pixels, null), 4, 512));"
-            "const layer = run.plan.find((l) => l.name === 'conv2');"
-            "const top = finish(live.topImages(run, layer, 7)).map((t) => [t.example.number, t.value]);"
-            "done({ difference, total, top });"
+# The run, its weights at its last step, and a function that finishes long work at once.
+NETWORK = """
+const [run, done] = [live.RUNS[1], arguments[arguments.length - 1]], weights = live.weightsAt(run, 150);
+const network = { plan: run.plan, weights, off: {}, effort: run.effort };
+const finish = (work) => { let next; do next = work.next(); while (!next.done); return next.value; };
+const layerOf = (name) => run.plan.find((layer) => layer.name === name);
+"""
+
+
+@pytest.mark.browser
+class TestExplanations:
+    """The page explains a network with the same numbers as `lenet.visualize`."""
+
+    @pytest.fixture
+    def model(self, run: Path) -> Classifier:
+        from lenet.analysis.trained import load_run
+
+        return load_run(run).model
+
+    def test_the_maps_of_all_methods_are_those_of_python(
+        self, opened: Chrome, model: Classifier, digits: Dataset
+    ) -> None:
+        from lenet.analysis import attribution
+
+        image = digits.test.images[7]
+        label = int(digits.test.labels[7])
+        maps, error = opened.execute_async_script(
+            NETWORK + "const input = live.toInput(live.decodeBase64(arguments[0]), null), found = {};"
+            "for (const [name, method] of Object.entries(live.METHODS))"
+            "  found[name] = finish(method(network, input, arguments[1]));"
+            "done([Object.entries(found).map(([name, { map }]) => [name, [...map]]),"
+            "  found['integrated gradients'].error]);",
+            encoded(image),
+            label,
         )
-        assert found["total"] == pytest.approx(found["difference"], rel=0.02)
+        expected = {each.method: each for each in attribution.attribute(model, image, label)}
+        assert [name for name, _ in maps] == list(expected)
+        for name, ours in maps:
+            true = expected[name].values.ravel()
+            if name == "SmoothGrad":  # Its noise is random.
+                assert np.corrcoef(ours, true)[0, 1] > 0.95
+            else:
+                np.testing.assert_allclose(ours, true, atol=1e-4 * np.abs(true).max(), err_msg=name)
+        assert error == pytest.approx(expected["integrated gradients"].completeness, abs=1e-3)
+        assert error < 0.02
+
+    def test_the_similarity_of_two_maps_is_that_of_python(self, opened: Chrome) -> None:
+        from lenet.analysis.attribution import similarity
+
+        random = np.random.default_rng(0)
+        one, other = random.normal(size=(2, 28, 28)).round(1)  # Rounded, so that some are equal.
+        one[:10], other[:12] = 0, 0
+        for pair in ((one, other), (one, one * 0), (one[:10], other[:10])):
+            ours = opened.execute_script(
+                "return live.rankCorrelation(...arguments.map((map) => Float32Array.from(map)))",
+                *(each.ravel().tolist() for each in pair),
+            )
+            assert ours == pytest.approx(similarity(*pair), abs=1e-6)
+
+    @pytest.mark.parametrize(("layer", "unit"), [("conv1", 2), ("conv2", 7), ("fc3", 4)])
+    def test_the_image_computed_for_a_unit_is_that_of_python(
+        self, opened: Chrome, model: Classifier, layer: str, unit: int
+    ) -> None:
+        from lenet.analysis import units
+
+        random = np.random.default_rng(0)
+        start = random.normal(0.5, units.NOISE, 784).astype(np.float32)
+        shifts = [random.integers(-units.JITTER, units.JITTER + 1, 2) for _ in range(units.STEPS)]
+        ours = opened.execute_async_script(
+            NETWORK + "const [name, unit, start, shifts] = arguments;"
+            "let image = null, random = { start: Float32Array.from(start), shifts };"
+            "for (image of live.maximize(run, weights, layerOf(name), unit, random));"
+            "done([...image]);",
+            layer,
+            unit,
+            start.tolist(),
+            [shift.tolist() for shift in shifts],
+        )
+        expected = units.maximize(model, layer, np.array([unit]), (28, 28, 1), seed=0)
+        assert np.abs(np.array(ours) - expected.ravel()).max() < 0.01
+
+    @pytest.mark.parametrize(("layer", "unit"), [("conv2", 7), ("fc1", 3)])
+    def test_the_images_with_the_highest_values_are_those_of_a_plain_search(
+        self, opened: Chrome, model: Classifier, digits: Dataset, layer: str, unit: int
+    ) -> None:
+        found = opened.execute_async_script(
+            NETWORK + "const top = finish(live.topImages(run, layerOf(arguments[0]), arguments[1]));"
+            "done(top.map(({ example, value }) => [example.number, value]));",
+            layer,
+            unit,
+        )
         numbers = np.arange(200) * len(digits.test) // 200
-        outputs = layer_outputs(load_run(run).model, digits.test.images[numbers], "conv2")
-        largest = outputs[..., 7].max((1, 2))
+        values = model.forward(to_float(digits.test.images[numbers]))[1][layer].numpy()
+        largest = values[..., unit].reshape(200, -1).max(1)
         order = np.argsort(-largest, kind="stable")[:9]
-        assert [number for number, _ in found["top"]] == numbers[order].tolist()
-        np.testing.assert_allclose([v for _, v in found["top"]], largest[order], rtol=1e-4)
+        assert [number for number, _ in found] == numbers[order].tolist()
+        np.testing.assert_allclose([value for _, value in found], largest[order], rtol=1e-4)
+
+    def test_a_large_network_gets_fewer_samples(self, run: Path) -> None:
+        from lenet.analysis.trained import load_run
+        from lenet.live.effort import FULL, REDUCED, effort_of, multiplications
+
+        lenet = load_run(run).model
+        # 28×28 and 10×10 positions for the kernels of the convolutions, then the dense layers.
+        expected = 784 * 25 * 6 + 100 * 25 * 6 * 16 + 400 * 120 + 120 * 84 + 84 * 10
+        assert multiplications(lenet, (28, 28, 1)) == expected
+        assert effort_of(lenet, (28, 28, 1)) == FULL
+        assert effort_of(MODELS["conv3"]((28, 28, 1)), (28, 28, 1)) == REDUCED
+        assert REDUCED.keys() == FULL.keys()
+        assert all(REDUCED[name] < FULL[name] for name in FULL)

@@ -12,9 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from lenet.analysis import attribution, insight, units
 from lenet.analysis.trained import TrainedRun, load_run
 from lenet.data import centring, ink, preparation
 from lenet.data.datasets import Dataset
+from lenet.live.effort import FULL, effort_of
 from lenet.live.examples import Examples, choose_examples
 from lenet.live.moments import Weights, read_moments
 from lenet.networks.classifier import Classifier
@@ -66,6 +68,7 @@ def read_content(paths: Sequence[Path], maximum: int, data_dir: Path | None = No
     description = {
         "data": _describe_data(runs[0], dataset),
         "preparation": _describe_preparation(runs[0]),
+        "explanation": _describe_explanation(),
         "examples": _describe_examples(examples, len(dataset.test)),
         "runs": described,
     }
@@ -129,6 +132,7 @@ def _describe_run(run: TrainedRun, label: str, steps: list[int]) -> dict[str, An
         "facts": f"{config.model}, {run.model.num_parameters:,} parameters, learning rate "
         f"{config.learning_rate:g}, batch size {config.batch_size}, seed {config.seed}",
         "layers": describe_layers(run.model),
+        "effort": effort_of(run.model, run.image_shape),
         "steps": steps,
         "curves": read_curves(run.path),
     }
@@ -183,6 +187,13 @@ def _describe_preparation(run: TrainedRun) -> dict[str, Any]:
         | _constants(vars(ink))
         | _constants(vars(centring)),
     }
+
+
+def _describe_explanation() -> dict[str, Any]:
+    """The constants of the methods that explain a network, by the module that explains them."""
+    modules = {"attribution": attribution, "insight": insight, "units": units}
+    constants = {name: _constants(vars(module)) for name, module in modules.items()}
+    return constants | {"full": FULL}
 
 
 def _constants(names: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,4 +88,4 @@ function start() {
 start();
 
 // For tests and for the curious: the page's parts, in the browser's console.
-window.live = { state, preparePhoto, RUNS, EXAMPLES, answerTimes, forward, backward, toInput, weightsAt, prepare, setPicture, setExample, setStep, softmax, imageOf, accuracies, rankCorrelation, integratedGradients, topImages, inSlices, planNetwork, unpack, decodeBase64, parts: { drawBands, drawAnswers, drawTables, drawCurve, drawStages, compute, drawCloser } };
+window.live = { state, preparePhoto, RUNS, EXAMPLES, answerTimes, forward, backward, toInput, weightsAt, prepare, setPicture, setExample, setStep, softmax, imageOf, accuracies, rankCorrelation, METHODS, maximize, topImages, inSlices, planNetwork, unpack, decodeBase64, parts: { drawBands, drawAnswers, drawTables, drawCurve, drawStages, compute, drawCloser } };
