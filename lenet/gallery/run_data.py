@@ -161,7 +161,9 @@ class RunData:
         It is empty if the inspections do not contain all kernels.
         """
         steps = list(self.recorded)
-        chosen = np.unique(np.linspace(0, len(steps) - 1, units.MOMENTS).astype(int)) if steps else []
+        chosen = (
+            np.unique(np.linspace(0, len(steps) - 1, units.MOMENTS).astype(int)) if steps else []
+        )
         found = {}
         for step in (steps[index] for index in chosen):
             if any(f"{name}/kernel" not in self.recorded[step] for name in self.kernels):
