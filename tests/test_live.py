@@ -490,12 +490,12 @@ class TestPage:
         text = browser.execute_script(
             "return document.querySelector('#closer .switch').textContent"
         )
-        assert text == f"Switch unit {strongest + 1} off"
+        assert text == f"Switch unit {strongest} off"
         browser.execute_script("document.querySelector('#closer .switch').click()")
         after_a_frame(browser)
         assert browser.execute_script(script) < before
         shown = browser.find_element("css selector", ".answer[data-run='1'] .accuracy").text
-        assert f"Off: fc2 {strongest + 1}." in shown
+        assert f"Off: fc2 {strongest}." in shown
         browser.execute_script("document.querySelector('#closer .close').click()")
         browser.execute_script("document.querySelector('.all-on').click()")
         after_a_frame(browser)
@@ -547,7 +547,7 @@ class TestPage:
         )
         after_a_frame(opened)
         said = opened.find_element("id", "closer").text
-        assert "conv1, kernel 1, row 13, column 15" in said
+        assert "conv1, kernel 0, row 12, column 14" in said
         values = {
             name: float(opened.execute_script(
                 "const dt = [...document.querySelectorAll('#closer dt')].find((d) => d.textContent === arguments[0]);"
@@ -568,6 +568,37 @@ class TestPage:
         shown, window = opened.execute_script(widths)
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         assert shown <= window == width
+
+    def test_computed_maps_stay_after_a_resize_and_are_marked_when_they_are_old(
+        self, opened: Chrome
+    ) -> None:
+        opened.execute_script("live.setExample(live.EXAMPLES[3])")
+        after_a_frame(opened)
+        maps = "[...document.querySelectorAll('#band-attribution canvas')]"
+        opened.execute_async_script(
+            "const done = arguments[0], end = Date.now() + 20000;"
+            "document.getElementById('attribute').click();"
+            f"const look = () => ({maps}.filter((one) => one.map).length === 10"
+            "  || Date.now() > end ? done() : setTimeout(look, 50));"
+            "look();"
+        )
+        drawn = f"return {maps}.map((canvas) => canvas.toDataURL().length)"
+        before = opened.execute_script(drawn)
+        assert len(before) == 10  # Five methods for each of two runs.
+        metrics = {"width": 1100, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        after_a_frame(opened)
+        assert opened.execute_script("return window.innerWidth") == 1100
+        assert opened.execute_script(drawn) == before
+        old = "return document.querySelectorAll('#band-attribution .old').length"
+        assert opened.execute_script(old) == 0
+        opened.execute_script("live.setStep(0)")
+        after_a_frame(opened)
+        assert opened.execute_script(old) == 2
+        opened.execute_script("live.setStep(150)")
+        after_a_frame(opened)
+        assert opened.execute_script(old) == 0
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def test_the_images_that_excite_a_kernel_have_the_frame_of_its_patch(
         self, opened: Chrome

@@ -177,9 +177,11 @@ function rankCorrelation(one, other, pixels = comparedPixels(one, other)) {
 // --- The band ---
 
 let stopAttribution = () => {};
+// By run. The cells stay when the bands are built again, so that what was computed is not lost.
+const attributionCells = new Map(RUNS.map((run) => [run.number, make("div", { class: "cell maps", "data-run": run.number })]));
 
 function attributionBand(runs) {
-  const cells = runs.map((run) => make("div", { class: "cell maps", "data-run": run.number }));
+  const cells = runs.map((run) => attributionCells.get(run.number));
   const button = make("button", { type: "button", id: "attribute", onclick: startAttribution }, "Compute");
   return band("attribution", "Which pixels does the answer depend on?", "",
     "Five methods for the answer of the network. Red pixels speak for it, blue ones against it. A method is only useful if its map " +
@@ -193,17 +195,36 @@ function startAttribution() {
   stopAttribution = inSlices(attributeAll());
 }
 
+// Marks maps that belong to an earlier image, step, or network with other parts switched off.
+function markOldMaps() {
+  for (const run of RUNS) {
+    const cell = attributionCells.get(run.number);
+    const isOld = Boolean(cell.subject) && (cell.subject.pixels !== state.pixels || cell.subject.network !== networkKey(run, state.off[run.number]));
+    if (isOld) stopAttribution();
+    cell.classList.toggle("old", isOld);
+  }
+}
+
+function repaintMaps() {
+  for (const cell of attributionCells.values()) for (const canvas of cell.querySelectorAll("canvas")) if (canvas.map) paintMap(canvas, canvas.map);
+}
+
 function* attributeAll() {
-  for (const cell of document.querySelectorAll("#band-attribution .cell")) cell.replaceChildren();
+  for (const cell of attributionCells.values()) {
+    cell.replaceChildren();
+    cell.classList.remove("old");
+    cell.subject = null;
+  }
   for (const run of visibleRuns()) {
     const result = state.results.get(run.number);
-    const cell = document.querySelector(`#band-attribution .cell[data-run="${run.number}"]`);
+    const cell = attributionCells.get(run.number);
     if (!result) {
       cell.replaceChildren(make("p", { class: "note" }, "Draw or choose an image first."));
       continue;
     }
     const trained = { plan: run.plan, weights: result.weights, off: state.off[run.number], effort: run.effort };
     const random = { ...trained, weights: shuffledWeights(result.weights) };
+    cell.subject = { pixels: state.pixels, network: networkKey(run, state.off[run.number]) };
     cell.append(make("p", { class: "label" }, `Why ${shortName(CLASSES[result.best])}?`));
     for (const [name, method] of Object.entries(METHODS)) {
       const node = make("figure", {}, make("canvas"), make("figcaption", {}, `${name} …`));
@@ -223,9 +244,12 @@ function* attributeAll() {
   }
 }
 
-function paintMap(canvas, map, limit = largest(map), width = WIDTH) {
-  canvas.width = width;
-  canvas.height = map.length / width;
+// The canvas keeps its map, for other colours.
+function paintMap(canvas, map) {
+  canvas.map = map;
+  const limit = largest(map);
+  canvas.width = WIDTH;
+  canvas.height = HEIGHT;
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const pixels = new Uint32Array(image.data.buffer);

@@ -11,6 +11,7 @@ function draw(kinds) {
     drawTables();
     drawAccuracies();
     drawCurve();
+    markOldMaps();
     scheduleCounting();
     scheduleSensitivity();
   } else drawTables();
@@ -55,6 +56,7 @@ function startTheme() {
   set(dark.matches ? "dark" : "light");
   const change = (theme) => {
     set(theme);
+    repaintMaps();
     refresh("network");
   };
   dark.addEventListener("change", () => change(dark.matches ? "dark" : "light"));

@@ -7,18 +7,23 @@ const UNITS = DATA.explanation.units;
 let stopUnits = () => {};
 const chosenUnits = new Map(); // By run: { layer name, unit }.
 
+// By run. The cells stay when the bands are built again, so that what was computed is not lost.
+const unitCells = new Map(RUNS.map((run) => [run.number, unitCell(run)]));
+
+function unitCell(run) {
+  const layers = run.plan.filter((layer) => layer.shape);
+  const chosen = { name: layers[0].name, unit: 0 };
+  chosenUnits.set(run.number, chosen);
+  const layerChoice = make("select", { "aria-label": "Layer", onchange: (event) => chooseUnit(run, event.target.value, 0) },
+    ...layers.map(({ name }) => make("option", { value: name }, name)));
+  const unitChoice = make("input", { type: "number", min: 0, value: 0, "aria-label": "Kernel or unit",
+    onchange: (event) => chooseUnit(run, chosenUnits.get(run.number).name, Number(event.target.value)) });
+  return make("div", { class: "cell unit", "data-run": run.number },
+    make("div", { class: "tools" }, layerChoice, unitChoice, make("span", { class: "note" })), make("div", { class: "found" }));
+}
+
 function unitsBand(runs) {
-  const cells = runs.map((run) => {
-    const layers = run.plan.filter((layer) => layer.shape);
-    const chosen = chosenUnits.get(run.number) ?? { name: layers[0].name, unit: 0 };
-    chosenUnits.set(run.number, chosen);
-    const layerChoice = make("select", { "aria-label": "Layer", onchange: (event) => chooseUnit(run, event.target.value, 0) },
-      ...layers.map(({ name }) => make("option", { value: name }, name)));
-    const unitChoice = make("input", { type: "number", min: 1, value: chosen.unit + 1, "aria-label": "Kernel or unit",
-      onchange: (event) => chooseUnit(run, chosenUnits.get(run.number).name, Number(event.target.value) - 1) });
-    return make("div", { class: "cell unit", "data-run": run.number },
-      make("div", { class: "tools" }, layerChoice, unitChoice, make("span", { class: "note" })), make("div", { class: "found" }));
-  });
+  const cells = runs.map((run) => unitCells.get(run.number));
   const button = make("button", { type: "button", id: "search", onclick: startUnits }, "Compute");
   return band("units", "What does a unit look for?", "",
     `The ${UNITS.TOP} test images on the page that give the largest value before the activation, with the patch that the value depends on. ` +
@@ -36,14 +41,14 @@ function chooseUnit(run, name, unit) {
 
 function showChosenUnits() {
   for (const run of visibleRuns()) {
-    const cell = document.querySelector(`#band-units .cell[data-run="${run.number}"]`);
+    const cell = unitCells.get(run.number);
     const { name, unit } = chosenUnits.get(run.number);
     const layer = run.plan.find((candidate) => candidate.name === name);
     const [layerChoice, unitChoice, note] = cell.querySelector(".tools").children;
     layerChoice.value = name;
-    unitChoice.max = layer.output.channels;
-    unitChoice.value = unit + 1;
-    note.textContent = `of ${thousands(layer.output.channels)}${layer === logitsLayer(run) ? `: ${shortName(CLASSES[unit])}` : ""}`;
+    unitChoice.max = layer.output.channels - 1;
+    unitChoice.value = unit;
+    note.textContent = `from 0 to ${thousands(layer.output.channels - 1)}${layer === logitsLayer(run) ? `: ${shortName(CLASSES[unit])}` : ""}`;
   }
 }
 
@@ -56,9 +61,9 @@ function* searchUnits() {
   for (const run of visibleRuns()) {
     const { name, unit } = chosenUnits.get(run.number);
     const layer = run.plan.find((candidate) => candidate.name === name);
-    const found = document.querySelector(`#band-units .cell[data-run="${run.number}"] .found`);
+    const found = unitCells.get(run.number).querySelector(".found");
     const [tops, computed] = [make("div", { class: "nine" }), make("div", { class: "maps" })];
-    found.replaceChildren(make("p", { class: "label" }, "Test images with the largest values"), tops, make("p", { class: "label" }, `Computed images during training, ${run.effort.STEPS} steps each${ofFull(run, "STEPS")}`), computed);
+    found.replaceChildren(make("p", { class: "label" }, `Test images with the largest values at step ${thousands(recordedStep(run, state.step))}`), tops, make("p", { class: "label" }, `Computed images during training, ${run.effort.STEPS} steps each${ofFull(run, "STEPS")}`), computed);
     const best = yield* topImages(run, layer, unit);
     drawTopImages(tops, run, layer, best);
     for (const step of spreadSteps(run.steps, UNITS.MOMENTS)) {
