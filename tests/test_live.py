@@ -577,6 +577,7 @@ class TestPage:
         maps = "[...document.querySelectorAll('#band-attribution canvas')]"
         opened.execute_async_script(
             "const done = arguments[0], end = Date.now() + 20000;"
+            "for (const run of live.RUNS) run.effort = { SAMPLES: 2, PATH_STEPS: 2, FINEST: 4 };"
             "document.getElementById('attribute').click();"
             f"const look = () => ({maps}.filter((one) => one.map).length === 10"
             "  || Date.now() > end ? done() : setTimeout(look, 50));"
@@ -669,7 +670,7 @@ class TestExplanations:
         one[:10], other[:12] = 0, 0
         for pair in ((one, other), (one, one * 0), (one[:10], other[:10])):
             ours = opened.execute_script(
-                "return live.rankCorrelation(...arguments.map((map) => Float32Array.from(map)))",
+                "return live.rankCorrelation(...[...arguments].map((map) => Float32Array.from(map)))",
                 *(each.ravel().tolist() for each in pair),
             )
             assert ours == pytest.approx(similarity(*pair), abs=1e-6)
