@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw
 from lenet.data.datasets import Dataset
 from lenet.live import __main__ as live
 from lenet.live.export import Content, describe_layers, labels_of, pack, read_content
-from lenet.live.moments import read_moments, spread
+from lenet.live.moments import Moments, spread
 from lenet.live.page import SCRIPTS, WEB, render
+from lenet.live.size import Share, encoded_bytes, share_out
 from lenet.networks.architectures import MODELS
 from lenet.networks.inputs import to_float
 from lenet.registry import ACTIVATIONS
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 HOSTILE = "<img src=x onerror=document.title='hacked'>"
 # The outputs of every layer for some images, in the page's own code.
 FORWARD = """
-const [layers, shape, mean, packed, images] = arguments;
+const [layers, shape, mean, packed, bits, images] = arguments;
 const plan = live.planNetwork(layers, shape);
-const weights = live.unpack(plan, live.decodeBase64(packed)).byName;
+const weights = live.unpack(plan, live.decodeBase64(packed), bits).byName;
 const bytes = live.decodeBase64(images), size = shape[0] * shape[1] * shape[2];
 const encode = (parts) => {
   const raw = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
@@ -63,12 +64,12 @@ def weights_of(model: Classifier) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {n: (np.asarray(x.kernel), np.asarray(x.bias)) for n, x in model.weight_layers.items()}
 
 
-def worst_error(browser: Chrome, model: Classifier, images: np.ndarray) -> float:
+def worst_error(browser: Chrome, model: Classifier, images: np.ndarray, bits: int = 32) -> float:
     """The largest difference of the page's and TensorFlow's values, in units of a layer's range."""
     mean = None if model.mean is None else np.asarray(model.mean).tolist()
-    layers, packed = describe_layers(model), pack(weights_of(model))
+    layers, packed = describe_layers(model), pack(weights_of(model), bits)
     shape = list(images.shape[1:])
-    said = browser.execute_script(FORWARD, layers, shape, mean, packed, encoded(images))
+    said = browser.execute_script(FORWARD, layers, shape, mean, packed, bits, encoded(images))
     after, before = model.forward(to_float(images))
     assert [layer["name"] for layer in said] == [n for n in after if "dropout" not in n]
     worst = 0.0
@@ -99,7 +100,7 @@ def other(fit: Callable[..., Any], digits: Dataset) -> Path:
 @pytest.fixture(scope="module")
 def content(run: Path, other: Path) -> Content:
     """What the page of both runs contains. The class names are those of the first."""
-    return read_content([other, run], 16)
+    return read_content([other, run], 16, 20)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ class TestMoments:
     def test_they_are_those_of_the_inspections(self, run: Path, learned: Any) -> None:
         from lenet.analysis.trained import load_run
 
-        moments = read_moments(load_run(run), 16)
+        moments = Moments(load_run(run)).read(16)
         assert list(moments) == [0, 30, 60, 90, 120, 150]
         with np.load(run / "inspections" / "step-00000060.npz") as arrays:
             for name, (kernel, bias) in moments[60].items():
@@ -141,7 +142,7 @@ class TestMoments:
         before = load_run(fit(inspect_every=3, epochs=2, keep=9).history.run)
         monkeypatch.setattr(inspections, "MAXIMUM_SAVED", 5_000)
         run = load_run(fit(inspect_every=3, epochs=2, keep=9).history.run)
-        expected, moments = read_moments(before, 16), read_moments(run, 16)
+        expected, moments = Moments(before).read(16), Moments(run).read(16)
         assert list(moments) == list(expected) == [0, 3, 6]
         for step, weights in moments.items():
             for name, pair in weights.items():
@@ -181,7 +182,62 @@ class TestContent:
 
     def test_runs_on_different_images_are_refused(self, run: Path, fit: Callable[..., Any]) -> None:
         with pytest.raises(ValueError, match="was trained on different images"):
-            read_content([run, fit().history.run], 16)
+            read_content([run, fit().history.run], 16, 20)
+
+
+class TestSize:
+    """How the weights of all runs are fitted into the page."""
+
+    def test_steps_are_left_out_until_the_page_is_small_enough(self) -> None:
+        step = encoded_bytes(1000)
+        assert step == pytest.approx(4000 * 4 / 3, abs=4)
+        assert share_out([1000, 1000], [16, 16], 40 * step) == [Share(16, 32)] * 2
+        assert share_out([1000, 1000], [16, 3], 9 * step) == [Share(6, 32), Share(3, 32)]
+        assert share_out([1000], [1], 9 * step) == [Share(1, 32)]
+
+    def test_the_first_and_last_step_of_a_large_network_are_rounded_if_they_do_not_fit(
+        self,
+    ) -> None:
+        large, small = 1_000_000, 1000
+        room = 3 * encoded_bytes(large, 16)
+        assert share_out([large], [4], 4 * encoded_bytes(large)) == [Share(4, 32)]
+        assert share_out([large], [4], 2 * encoded_bytes(large)) == [Share(2, 32)]
+        assert share_out([large], [4], room) == [Share(3, 16)]
+        assert share_out([small, large], [16, 4], room) == [Share(16, 32), Share(2, 16)]
+        # Nothing fits: the small network stays exact, and both keep two steps.
+        assert share_out([small, large], [16, 4], large) == [Share(2, 32), Share(2, 16)]
+
+    def test_a_rounded_run_says_how_much_its_answers_change(self, run: Path) -> None:
+        from lenet.analysis.trained import load_run, predict, softmax
+
+        read = read_content([run], 16, 0.8)  # Two steps of 32 bits would take 0.66 MB.
+        [described] = read.description["runs"]
+        assert described["bits"] == 16
+        weights = {name: text for name, text in read.weights.items() if name != "images"}
+        assert set(weights) == {f"weights-0-{step}" for step in described["steps"]}
+        assert len(render(read)) < 0.8e6
+        images = np.frombuffer(base64.b64decode(read.weights["images"]), np.uint8)
+        images = images.reshape(-1, 28, 28, 1)
+        model = load_run(run).model
+        exact = softmax(predict(model, images)[0])
+        flat = np.frombuffer(base64.b64decode(weights["weights-0-150"]), "<f2").astype(np.float32)
+        for layer in model.weight_layers.values():
+            for array in (layer.kernel, layer.bias):
+                size = int(np.prod(array.shape))
+                array.assign(flat[:size].reshape(array.shape))
+                flat = flat[size:]
+        assert len(flat) == 0
+        worst = 100 * float(np.abs(softmax(predict(model, images)[0]) - exact).max())
+        assert f"change by at most {worst:.2g} percentage points" in described["rounding"]
+        assert f"On the {len(images)} test images" in described["rounding"]
+        assert read.notes[0] == f"relu + adam: {described['rounding']}"
+        kept = len(described["steps"])
+        assert f"{kept} instead of 6 for each run" in read.notes[1]
+        assert re.fullmatch(r"--max-size \d keeps everything.", read.notes[2])
+
+    def test_lenet_with_sixteen_steps_stays_exact_and_below_eight_megabytes(self) -> None:
+        weights = MODELS["lenet"]((28, 28, 1)).num_parameters
+        assert share_out([weights], [16], 7_000_000) == [Share(16, 32)]
 
 
 class TestCommand:
@@ -208,6 +264,7 @@ class TestCommand:
         [
             (["nowhere"], "There is no run in nowhere"),
             (["RUN", "--moments", "1"], "Expected moments to be at least 2"),
+            (["RUN", "--max-size", "0"], "Expected max_size to be more than 0"),
         ],
     )
     def test_a_mistake_is_one_line(
@@ -240,13 +297,24 @@ class TestNetwork:
         model = MODELS[name](image_shape=(12, 12, 3), num_classes=3, mean=(0.4, 0.5, 0.6))
         assert worst_error(opened, model, images) < 1e-5
 
+    def test_so_does_a_network_with_weights_of_16_bits(
+        self, opened: Chrome, digits: Dataset
+    ) -> None:
+        model = MODELS["lenet"](activation="tanh", init_bias=0.1)
+        for layer in model.weight_layers.values():
+            scale = 10.0 ** np.random.default_rng(0).uniform(-7, 0, layer.kernel.shape)
+            rounded = (layer.kernel.numpy() * scale).astype(np.float16).astype(np.float32)
+            layer.kernel.assign(rounded)
+            layer.bias.assign(layer.bias.numpy().astype(np.float16).astype(np.float32))
+        assert worst_error(opened, model, digits.test.images[:4], 16) < 1e-5
+
     def test_so_does_a_run_at_each_recorded_step(
         self, opened: Chrome, run: Path, digits: Dataset, content: Content
     ) -> None:
         from lenet.analysis.trained import load_run
 
         trained = load_run(run)
-        for step, weights in read_moments(trained, 16).items():
+        for step, weights in Moments(trained).read(16).items():
             assert content.weights[f"weights-1-{step}"] == pack(weights)
             for name, (kernel, bias) in weights.items():
                 trained.model.weight_layers[name].kernel.assign(kernel)
@@ -262,7 +330,7 @@ class TestNetwork:
 
         options = {"model": name, "max_steps": 40, "checkpoint_every": 20, "inspect_every": 20}
         trained = load_run(fit(digits, epochs=3, keep=9, **options).history.run)
-        moments = read_moments(trained, 16)
+        moments = Moments(trained).read(16)
         assert {0, 20, 40} <= set(moments)
         for step in (0, 20, 40):
             for layer, (kernel, bias) in moments[step].items():
@@ -422,12 +490,12 @@ class TestPage:
         text = browser.execute_script(
             "return document.querySelector('#closer .switch').textContent"
         )
-        assert text == f"Switch unit {strongest + 1} off"
+        assert text == f"Switch unit {strongest} off"
         browser.execute_script("document.querySelector('#closer .switch').click()")
         after_a_frame(browser)
         assert browser.execute_script(script) < before
         shown = browser.find_element("css selector", ".answer[data-run='1'] .accuracy").text
-        assert f"Off: fc2 {strongest + 1}." in shown
+        assert f"Off: fc2 {strongest}." in shown
         browser.execute_script("document.querySelector('#closer .close').click()")
         browser.execute_script("document.querySelector('.all-on').click()")
         after_a_frame(browser)
@@ -479,7 +547,7 @@ class TestPage:
         )
         after_a_frame(opened)
         said = opened.find_element("id", "closer").text
-        assert "conv1, kernel 1, row 13, column 15" in said
+        assert "conv1, kernel 0, row 12, column 14" in said
         values = {
             name: float(opened.execute_script(
                 "const dt = [...document.querySelectorAll('#closer dt')].find((d) => d.textContent === arguments[0]);"
@@ -501,6 +569,38 @@ class TestPage:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         assert shown <= window == width
 
+    def test_computed_maps_stay_after_a_resize_and_are_marked_when_they_are_old(
+        self, opened: Chrome
+    ) -> None:
+        opened.execute_script("live.setExample(live.EXAMPLES[3])")
+        after_a_frame(opened)
+        maps = "[...document.querySelectorAll('#band-attribution canvas')]"
+        opened.execute_async_script(
+            "const done = arguments[0], end = Date.now() + 20000;"
+            "for (const run of live.RUNS) run.effort = { SAMPLES: 2, PATH_STEPS: 2, FINEST: 4 };"
+            "document.getElementById('attribute').click();"
+            f"const look = () => ({maps}.filter((one) => one.map).length === 10"
+            "  || Date.now() > end ? done() : setTimeout(look, 50));"
+            "look();"
+        )
+        drawn = f"return {maps}.map((canvas) => canvas.toDataURL().length)"
+        before = opened.execute_script(drawn)
+        assert len(before) == 10  # Five methods for each of two runs.
+        metrics = {"width": 1100, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        after_a_frame(opened)
+        assert opened.execute_script("return window.innerWidth") == 1100
+        assert opened.execute_script(drawn) == before
+        old = "return document.querySelectorAll('#band-attribution .old').length"
+        assert opened.execute_script(old) == 0
+        opened.execute_script("live.setStep(0)")
+        after_a_frame(opened)
+        assert opened.execute_script(old) == 2
+        opened.execute_script("live.setStep(150)")
+        after_a_frame(opened)
+        assert opened.execute_script(old) == 0
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
     def test_the_images_that_excite_a_kernel_have_the_frame_of_its_patch(
         self, opened: Chrome
     ) -> None:
@@ -514,24 +614,116 @@ class TestPage:
         assert opened.execute_script(f"return {frames}") == 18  # Nine for each of two runs.
         assert opened.get_log("browser") == []
 
-    def test_integrated_gradients_are_complete_and_top_images_are_the_largest(
-        self, opened: Chrome, run: Path, digits: Dataset
-    ) -> None:
-        from lenet.analysis.trained import layer_outputs, load_run
 
-        found = opened.execute_async_script(
-            "const done = arguments[0], run = live.RUNS[1], weights = live.weightsAt(run, 150);"
-            "const network = { plan: run.plan, weights, off: {} };"
-            "const finish = (work) => { let next; do next = work.next(); while (!next.done); return next.value; };"
-            "const { difference, total } = finish(live.integratedGradients(network, live.toInput(live.EXAMPLES[5].pixels, null), 4, 512));"
-            "const layer = run.plan.find((l) => l.name === 'conv2');"
-            "const top = finish(live.topImages(run, layer, 7)).map((t) => [t.example.number, t.value]);"
-            "done({ difference, total, top });"
+# The run, its weights at its last step, and a function that finishes long work at once.
+NETWORK = """
+const [run, done] = [live.RUNS[1], arguments[arguments.length - 1]], weights = live.weightsAt(run, 150);
+const network = { plan: run.plan, weights, off: {}, effort: run.effort };
+const finish = (work) => { let next; do next = work.next(); while (!next.done); return next.value; };
+const layerOf = (name) => run.plan.find((layer) => layer.name === name);
+"""
+
+
+@pytest.mark.browser
+class TestExplanations:
+    """The page explains a network with the same numbers as `lenet.visualize`."""
+
+    @pytest.fixture
+    def model(self, run: Path) -> Classifier:
+        from lenet.analysis.trained import load_run
+
+        return load_run(run).model
+
+    def test_the_maps_of_all_methods_are_those_of_python(
+        self, opened: Chrome, model: Classifier, digits: Dataset
+    ) -> None:
+        from lenet.analysis import attribution
+
+        image = digits.test.images[7]
+        label = int(digits.test.labels[7])
+        maps, error = opened.execute_async_script(
+            NETWORK
+            + "const input = live.toInput(live.decodeBase64(arguments[0]), null), found = {};"
+            "for (const [name, method] of Object.entries(live.METHODS))"
+            "  found[name] = finish(method(network, input, arguments[1]));"
+            "done([Object.entries(found).map(([name, { map }]) => [name, [...map]]),"
+            "  found['integrated gradients'].error]);",
+            encoded(image),
+            label,
         )
-        assert found["total"] == pytest.approx(found["difference"], rel=0.02)
+        expected = {each.method: each for each in attribution.attribute(model, image, label)}
+        assert [name for name, _ in maps] == list(expected)
+        for name, ours in maps:
+            true = expected[name].values.ravel()
+            if name == "SmoothGrad":  # Its noise is random.
+                assert np.corrcoef(ours, true)[0, 1] > 0.95
+            else:
+                np.testing.assert_allclose(ours, true, atol=1e-4 * np.abs(true).max(), err_msg=name)
+        assert error == pytest.approx(expected["integrated gradients"].completeness, abs=1e-3)
+        assert error < 0.02
+
+    def test_the_similarity_of_two_maps_is_that_of_python(self, opened: Chrome) -> None:
+        from lenet.analysis.attribution import similarity
+
+        random = np.random.default_rng(0)
+        one, other = random.normal(size=(2, 28, 28)).round(1)  # Rounded, so that some are equal.
+        one[:10], other[:12] = 0, 0
+        for pair in ((one, other), (one, one * 0), (one[:10], other[:10])):
+            ours = opened.execute_script(
+                "return live.rankCorrelation(...[...arguments].map((map) => Float32Array.from(map)))",
+                *(each.ravel().tolist() for each in pair),
+            )
+            assert ours == pytest.approx(similarity(*pair), abs=1e-6)
+
+    @pytest.mark.parametrize(("layer", "unit"), [("conv1", 2), ("conv2", 7), ("fc3", 4)])
+    def test_the_image_computed_for_a_unit_is_that_of_python(
+        self, opened: Chrome, model: Classifier, layer: str, unit: int
+    ) -> None:
+        from lenet.analysis import units
+
+        random = np.random.default_rng(0)
+        start = random.normal(0.5, units.NOISE, 784).astype(np.float32)
+        shifts = [random.integers(-units.JITTER, units.JITTER + 1, 2) for _ in range(units.STEPS)]
+        ours = opened.execute_async_script(
+            NETWORK + "const [name, unit, start, shifts] = arguments;"
+            "let image = null, random = { start: Float32Array.from(start), shifts };"
+            "for (image of live.maximize(run, weights, layerOf(name), unit, random));"
+            "done([...image]);",
+            layer,
+            unit,
+            start.tolist(),
+            [shift.tolist() for shift in shifts],
+        )
+        expected = units.maximize(model, layer, np.array([unit]), (28, 28, 1), seed=0)
+        assert np.abs(np.array(ours) - expected.ravel()).max() < 0.01
+
+    @pytest.mark.parametrize(("layer", "unit"), [("conv2", 7), ("fc1", 3)])
+    def test_the_images_with_the_highest_values_are_those_of_a_plain_search(
+        self, opened: Chrome, model: Classifier, digits: Dataset, layer: str, unit: int
+    ) -> None:
+        found = opened.execute_async_script(
+            NETWORK
+            + "const top = finish(live.topImages(run, layerOf(arguments[0]), arguments[1]));"
+            "done(top.map(({ example, value }) => [example.number, value]));",
+            layer,
+            unit,
+        )
         numbers = np.arange(200) * len(digits.test) // 200
-        outputs = layer_outputs(load_run(run).model, digits.test.images[numbers], "conv2")
-        largest = outputs[..., 7].max((1, 2))
+        values = model.forward(to_float(digits.test.images[numbers]))[1][layer].numpy()
+        largest = values[..., unit].reshape(200, -1).max(1)
         order = np.argsort(-largest, kind="stable")[:9]
-        assert [number for number, _ in found["top"]] == numbers[order].tolist()
-        np.testing.assert_allclose([v for _, v in found["top"]], largest[order], rtol=1e-4)
+        assert [number for number, _ in found] == numbers[order].tolist()
+        np.testing.assert_allclose([value for _, value in found], largest[order], rtol=1e-4)
+
+    def test_a_large_network_gets_fewer_samples(self, run: Path) -> None:
+        from lenet.analysis.trained import load_run
+        from lenet.live.effort import FULL, REDUCED, effort_of, multiplications
+
+        lenet = load_run(run).model
+        # 28×28 and 10×10 positions for the kernels of the convolutions, then the dense layers.
+        expected = 784 * 25 * 6 + 100 * 25 * 6 * 16 + 400 * 120 + 120 * 84 + 84 * 10
+        assert multiplications(lenet, (28, 28, 1)) == expected
+        assert effort_of(lenet, (28, 28, 1)) == FULL
+        assert effort_of(MODELS["conv3"]((28, 28, 1)), (28, 28, 1)) == REDUCED
+        assert REDUCED.keys() == FULL.keys()
+        assert all(REDUCED[name] < FULL[name] for name in FULL)

@@ -154,3 +154,13 @@ class TestAttribution:
         values = np.random.default_rng(0).normal(size=(5, 5))
         assert attribution.similarity(values, -3 * values) == pytest.approx(1)
         assert attribution.similarity(values, np.zeros((5, 5))) == 0
+        assert attribution.similarity(np.zeros((5, 5)), np.zeros((5, 5))) == 0
+
+    def test_pixels_that_are_0_in_both_maps_do_not_make_them_similar(self) -> None:
+        one, other = np.random.default_rng(1).normal(size=(2, 20, 20))
+        alone = attribution.similarity(one, other)
+        assert abs(alone) < 0.2
+        framed, framed_other = np.pad(one, 20), np.pad(other, 20)
+        assert attribution.similarity(framed, framed_other) == pytest.approx(alone)
+        framed_other[0, 0] = 9  # Now one map says something here, so the pixel counts.
+        assert attribution.similarity(framed, framed_other) < alone

@@ -29,9 +29,9 @@ class Attribution:
         method: its name.
         values: float32 [height, width]. Positive values speak for the class, negative ones against
             it. Grad-CAM and occlusion without a sign say only where.
-        sanity: the rank correlation of the sizes of these values with those of the same network
-            with its weights in random order, from -1 to 1. After J. Adebayo et al., Sanity checks for
-            saliency maps, 2018: near 0, the map depends on what the network has learned.
+        sanity: the `similarity` of this map and the one of the same network with its weights in
+            random order, from -1 to 1. After J. Adebayo et al., Sanity checks for saliency maps,
+            2018: near 0, the map depends on what the network has learned.
         completeness: for integrated gradients, how far the sum of the values is from the
             difference of the logits, as a share of that difference; None for other methods.
     """
@@ -51,7 +51,7 @@ def attribute(model: Classifier, image: np.ndarray, label: int, seed: int = 0) -
         seed: the seed for SmoothGrad's noise and for the random order of the weights.
 
     Returns:
-        Gradient times input, SmoothGrad, integrated gradients, Grad-CAM if the network has
+        The gradient, SmoothGrad, integrated gradients, Grad-CAM if the network has
         convolutions, and occlusion.
     """
     methods: dict[str, Callable[[], np.ndarray]] = {
@@ -169,9 +169,17 @@ def shuffled_weights(model: Classifier, seed: int = 0) -> Iterator[None]:
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """The rank correlation of the sizes of two maps; 0 if one of them is constant."""
-    sizes = np.abs(first).ravel(), np.abs(second).ravel()
-    if any(np.ptp(each) == 0 for each in sizes):
+    """The rank correlation of the sizes of two maps, from -1 to 1.
+
+    Pixels at which both maps are 0 are left out. They are black pixels, for example: some methods
+    give them 0 with any weights, so they would make all maps of an image look alike.
+
+    Returns:
+        Spearman's correlation; 0 if one of the maps has the same size at all these pixels.
+    """
+    sizes = np.abs(np.stack([first.ravel(), second.ravel()]))
+    sizes = sizes[:, sizes.any(axis=0)]
+    if sizes.shape[1] == 0 or (np.ptp(sizes, axis=1) == 0).any():
         return 0.0
     return float(spearmanr(*sizes).statistic)
 

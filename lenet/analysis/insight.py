@@ -78,7 +78,7 @@ def occlude(model: Classifier, image: np.ndarray, label: int, patch: int) -> np.
     height, width, _ = image.shape
     # For images much larger than MNIST's, moving the patch pixel by pixel would take too long.
     stride = max(1, min(height, width) // FINEST)
-    rows, columns = np.arange(stride // 2, height, stride), np.arange(stride // 2, width, stride)
+    rows, columns = (stride // 2 + np.arange(0, side, stride) for side in (height, width))
     probabilities = []
     for row in rows:
         top = max(0, row - patch // 2)

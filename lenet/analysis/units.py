@@ -19,6 +19,8 @@ JITTER = 1  # pixels
 DECAY = 0.02  # The share of the contrast that each step removes.
 NOISE = 0.05
 AT_ONCE = 64  # units
+TOP = 9  # images for each unit
+MOMENTS = 6  # Images during training are computed for this many moments.
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,11 @@ class TopImages:
     patch: tuple[int, int]
 
 
-def top_images(model: Classifier, images: np.ndarray, layer: str, count: int = 9) -> TopImages:
+def top_images(model: Classifier, images: np.ndarray, layer: str, count: int = TOP) -> TopImages:
     """Finds the images that excite each unit of a layer most, after Zeiler & Fergus, 2014.
 
     A unit of a convolution is a kernel. It counts once per image, at its most excited position.
+    The values are those before the activation: after it, many values can be equal (relu, sigmoid).
 
     Args:
         images: uint8 [n, height, width, channels].

@@ -155,13 +155,15 @@ class RunData:
         number = min(limit, self.kernels[layer].shape[-1])
         return units.maximize(self.run.model, layer, np.arange(number), self.run.image_shape)
 
-    def maximized_over_time(self, moments: int) -> dict[int, np.ndarray]:
+    def maximized_over_time(self) -> dict[int, np.ndarray]:
         """The images of `maximized` for the classes, at some inspections, by step.
 
         It is empty if the inspections do not contain all kernels.
         """
         steps = list(self.recorded)
-        chosen = np.unique(np.linspace(0, len(steps) - 1, moments).astype(int)) if steps else []
+        chosen = (
+            np.unique(np.linspace(0, len(steps) - 1, units.MOMENTS).astype(int)) if steps else []
+        )
         found = {}
         for step in (steps[index] for index in chosen):
             if any(f"{name}/kernel" not in self.recorded[step] for name in self.kernels):

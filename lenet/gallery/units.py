@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lenet.gallery.run_data import RunData
 
 LARGEST_LAYER = 256  # A layer with more units gets pictures of its first units only.
-MOMENTS = 6
 MOST_CLASSES = 12  # In one row.
 EXPLAINED = 4
 
@@ -59,7 +58,7 @@ def maximization(data: RunData) -> Iterator[CaptionedFigure]:
             "before its activation rises. It shows what the unit responds to most, which is often not "
             "what a person would draw." + _left_out(data, layer),
         )
-    history = data.maximized_over_time(MOMENTS)
+    history = data.maximized_over_time()
     if history:
         images = np.concatenate(list(history.values()))
         labels = [f"{name}, step {step:,}" for step in history for name in data.class_names]

@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import arg
 
 from lenet import cli, files
+from lenet.live.size import FEWEST_STEPS
 from lenet.recording import runs
 
 DESCRIPTION = (
@@ -23,7 +24,6 @@ DESCRIPTION = (
 )
 PAGE = "live.html"
 MAXIMUM_RUNS = 12
-FEWEST_MOMENTS = 2
 WHAT, REMEDY = "the page", "choose a different file with --output"
 
 
@@ -36,6 +36,9 @@ class Options:
         output: The file for the page.
         moments: Maximum number of recorded steps of each run that the page contains. They are
             spread evenly from the first to the last.
+        max_size: Maximum size of the page in MB. If it is reached, the page contains fewer recorded
+            steps. If the first and the last one of a large network do not fit, its weights are
+            rounded to 16 bits.
         data_dir: The path of the run's images, if they have been moved.
         open: Open the page in the browser.
     """
@@ -50,6 +53,7 @@ class Options:
         ),
     ] = None
     moments: int = 16
+    max_size: Annotated[float, arg(metavar="MB")] = 20
     data_dir: Annotated[
         Path | None, arg(metavar="PATH", help_behavior_hint="(default: the path used in training)")
     ] = None
@@ -66,33 +70,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.PositionalRequiredArgs,),
         )
-        target = write_page(options)
+        target, notes = write_page(options)
     except KeyboardInterrupt:
         print("Interrupted. No page was written.", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         cli.fail(error)
-    print(f"Page  {target}  ({target.stat().st_size / 1e6:.1f} MB)")
+    size = target.stat().st_size / 1e6
+    for note in notes:
+        print(note)
+    if size > options.max_size:
+        print(
+            f"The page is larger than {options.max_size:g} MB, because it contains at least "
+            f"{FEWEST_STEPS} steps of each run. A browser may need some seconds to open it."
+        )
+    print(f"Page  {target}  ({size:.1f} MB)")
     if options.open and not webbrowser.open(target.resolve().as_uri()):
         print("No browser was found. Open the page yourself.")
     return 0
 
 
-def write_page(options: Options) -> Path:
+def write_page(options: Options) -> tuple[Path, list[str]]:
     """Writes the page of one or more runs.
 
     Returns:
-        The file of the page.
+        The file of the page, and what it does not contain of the runs, as sentences.
 
     Raises:
         FileNotFoundError: there is no run, or its images are not there.
         ValueError: an option or a run cannot be used; the message says why.
         OSError: the page cannot be written.
     """
-    if options.moments < FEWEST_MOMENTS:
+    if options.moments < FEWEST_STEPS:
         raise ValueError(
-            f"Expected moments to be at least {FEWEST_MOMENTS}. Received: {options.moments}"
+            f"Expected moments to be at least {FEWEST_STEPS}. Received: {options.moments}"
         )
+    if not options.max_size > 0:
+        raise ValueError(f"Expected max_size to be more than 0. Received: {options.max_size}")
     paths = chosen_runs(options.runs)
     target = options.output or _default_target(options.runs)
     files.check_folder(target.parent, WHAT, REMEDY)
@@ -103,10 +117,10 @@ def write_page(options: Options) -> Path:
     from lenet.live.export import read_content
     from lenet.live.page import render
 
-    page = render(read_content(paths, options.moments, options.data_dir))
+    content = read_content(paths, options.moments, options.max_size, options.data_dir)
     files.make_folder(target.parent, WHAT, REMEDY)
-    files.write(target, page)
-    return target
+    files.write(target, render(content))
+    return target, content.notes
 
 
 def chosen_runs(folders: Sequence[Path]) -> list[Path]:

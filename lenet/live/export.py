@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,21 @@ from typing import Any
 import keras
 import numpy as np
 
+from lenet.analysis import attribution, insight, units
 from lenet.analysis.trained import TrainedRun, load_run
 from lenet.data import centring, ink, preparation
 from lenet.data.datasets import Dataset
+from lenet.live.effort import FULL, effort_of
 from lenet.live.examples import Examples, choose_examples
-from lenet.live.moments import Weights, read_moments
+from lenet.live.moments import Moments, Weights
+from lenet.live.rounding import effect_of_rounding
+from lenet.live.size import Share, encoded_bytes, share_out
 from lenet.networks.classifier import Classifier
 from lenet.recording import runs as run_files
 
 CURVE_POINTS = 240  # A curve on the page has at most this many points.
+# The size of the page without weights and images, in bytes: for all runs, and for each of them.
+TEXT_BYTES, RUN_BYTES = 220_000, 15_000
 
 
 @dataclass(frozen=True)
@@ -30,18 +37,23 @@ class Content:
     Attributes:
         description: JSON values; see the functions of this module.
         weights: the weights of each run at each of its steps, and the images, as base64, by name.
+        notes: what the page does not contain of the runs, and why, as sentences for the user.
     """
 
     description: dict[str, Any]
     weights: dict[str, str]
+    notes: list[str]
 
 
-def read_content(paths: Sequence[Path], maximum: int, data_dir: Path | None = None) -> Content:
+def read_content(
+    paths: Sequence[Path], maximum: int, megabytes: float, data_dir: Path | None = None
+) -> Content:
     """Reads runs on the same images.
 
     Args:
         paths: the folders of the runs.
         maximum: the maximum number of steps of each run whose weights are read.
+        megabytes: the maximum size of the page, in millions of bytes. See `share_out`.
         data_dir: the folder of the images, if it is not the original one.
 
     Raises:
@@ -58,18 +70,29 @@ def read_content(paths: Sequence[Path], maximum: int, data_dir: Path | None = No
     dataset = runs[0].load_dataset(data_dir)
     examples = choose_examples(dataset.test, runs)
     blobs = {"images": _base64(examples.images)}
+    moments, labels = [Moments(run) for run in runs], labels_of(runs)
+    steps = [min(maximum, len(each.steps)) for each in moments]
+    fixed = len(blobs["images"]) + TEXT_BYTES + RUN_BYTES * len(runs)
+    sizes = [run.model.num_parameters for run in runs]
+    shares = share_out(sizes, steps, int(megabytes * 1e6) - fixed)
     described = []
-    for number, (run, label) in enumerate(zip(runs, labels_of(runs), strict=True)):
-        moments = read_moments(run, maximum)
-        blobs |= {f"weights-{number}-{step}": pack(weights) for step, weights in moments.items()}
-        described.append(_describe_run(run, label, list(moments)))
+    for number, (run, label, share) in enumerate(zip(runs, labels, shares, strict=True)):
+        read = moments[number].read(share.steps)
+        for step, weights in read.items():
+            blobs[f"weights-{number}-{step}"] = pack(weights, share.bits)
+        changed = effect_of_rounding(run, examples.images) if share.bits < 32 else ""
+        described.append(
+            _describe_run(run, label, list(read)) | {"bits": share.bits, "rounding": changed}
+        )
     description = {
         "data": _describe_data(runs[0], dataset),
         "preparation": _describe_preparation(runs[0]),
+        "explanation": _describe_explanation(),
         "examples": _describe_examples(examples, len(dataset.test)),
         "runs": described,
     }
-    return Content(description, blobs)
+    whole = sum(n * encoded_bytes(size) for n, size in zip(steps, sizes, strict=True)) + fixed
+    return Content(description, blobs, _notes(described, steps, shares, whole))
 
 
 def labels_of(runs: Sequence[TrainedRun]) -> list[str]:
@@ -87,10 +110,28 @@ def labels_of(runs: Sequence[TrainedRun]) -> list[str]:
     return short
 
 
-def pack(weights: Weights) -> str:
-    """All kernels and biases of a network in one row of little-endian float32, as base64."""
+def _notes(
+    described: Sequence[Mapping[str, Any]],
+    steps: Sequence[int],
+    shares: Sequence[Share],
+    whole: int,
+) -> list[str]:
+    """What is missing in the page, for the user. `whole` is the size of a complete page."""
+    notes = [f"{run['label']}: {run['rounding']}" for run in described if run["rounding"]]
+    kept = [f"{share.steps} instead of {most}" for share, most in zip(shares, steps, strict=True)]
+    if any(share.steps < most for share, most in zip(shares, steps, strict=True)):
+        names = [f"{words} for {run['label']}" for words, run in zip(kept, described, strict=True)]
+        words = f"{kept[0]} for each run" if len(set(kept)) == 1 else "; ".join(names)
+        notes.append(f"To keep the page small, it contains fewer recorded steps: {words}.")
+    if notes:
+        notes.append(f"--max-size {math.ceil(whole / 1e6)} keeps everything.")
+    return notes
+
+
+def pack(weights: Weights, bits: int = 32) -> str:
+    """All kernels and biases of a network in one row of little-endian floats, as base64."""
     flat = [array.ravel() for pair in weights.values() for array in pair]
-    return _base64(np.concatenate(flat).astype("<f4"))
+    return _base64(np.concatenate(flat).astype(f"<f{bits // 8}"))
 
 
 def describe_layers(model: Classifier) -> list[dict[str, Any]]:
@@ -129,6 +170,7 @@ def _describe_run(run: TrainedRun, label: str, steps: list[int]) -> dict[str, An
         "facts": f"{config.model}, {run.model.num_parameters:,} parameters, learning rate "
         f"{config.learning_rate:g}, batch size {config.batch_size}, seed {config.seed}",
         "layers": describe_layers(run.model),
+        "effort": effort_of(run.model, run.image_shape),
         "steps": steps,
         "curves": read_curves(run.path),
     }
@@ -183,6 +225,13 @@ def _describe_preparation(run: TrainedRun) -> dict[str, Any]:
         | _constants(vars(ink))
         | _constants(vars(centring)),
     }
+
+
+def _describe_explanation() -> dict[str, Any]:
+    """The constants of the methods that explain a network, by the module that explains them."""
+    modules = {"attribution": attribution, "insight": insight, "units": units}
+    constants = {name: _constants(vars(module)) for name, module in modules.items()}
+    return constants | {"full": FULL}
 
 
 def _constants(names: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ weights of step 0 are computed again from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,35 +21,47 @@ Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 """The kernel and the bias of every layer with weights, by layer, in order: float32."""
 
 
-def read_moments(run: TrainedRun, maximum: int) -> dict[int, Weights]:
-    """Reads the weights of a run at some of its recorded steps.
+class Moments:
+    """The recorded steps of a run, up to its checkpoint, and the weights at each of them.
 
-    Args:
-        maximum: the number of steps to read, at least 2. They are spread evenly over all recorded
-            steps and include the first and the last one.
-
-    Returns:
-        The weights by step, ascending.
+    Attributes:
+        steps: the steps at which all weights are known, ascending. The last is the checkpoint's.
     """
-    layers = list(run.model.weight_layers)
-    recorded = inspections.paths(run.path / runs.INSPECTIONS)
-    complete = {step: path for step, path in recorded.items() if _has_all(path, layers)}
-    saved = {
-        step: path / checkpoints.MODEL
-        for step, path in runs.by_step(run.path / runs.CHECKPOINTS).items()
-        if not complete and step <= run.step and _has_all(path / checkpoints.MODEL, layers)
-    }
-    start = {} if 0 in complete else _initial(run, recorded.get(0))
-    steps = spread(sorted({*complete, *saved, *start, run.step}), maximum)
-    moments: dict[int, Weights] = {}
-    for step in steps:
-        if step == run.step:
-            moments[step] = _weights_of(run.model.weight_layers)
-        elif step in start:
-            moments[step] = start[step]
-        else:
-            moments[step] = _read(complete.get(step) or saved[step], layers)
-    return moments
+
+    def __init__(self, run: TrainedRun) -> None:
+        layers = list(run.model.weight_layers)
+        recorded = _until(run.step, inspections.paths(run.path / runs.INSPECTIONS))
+        complete = {step: path for step, path in recorded.items() if _has_all(path, layers)}
+        if not complete:
+            saved = _until(run.step, runs.by_step(run.path / runs.CHECKPOINTS))
+            files = {step: path / checkpoints.MODEL for step, path in saved.items()}
+            complete = {step: path for step, path in files.items() if _has_all(path, layers)}
+        self._run = run
+        self._files = complete
+        self._start = {} if 0 in complete else _initial(run, recorded.get(0))
+        self.steps = sorted({*complete, *self._start, run.step})
+
+    def read(self, maximum: int) -> dict[int, Weights]:
+        """Reads the weights at some of the steps.
+
+        Args:
+            maximum: the number of steps to read. They are spread evenly over all recorded steps
+                and include the first and the last one, if they are at least two.
+
+        Returns:
+            The weights by step, ascending.
+        """
+        return {step: self._at(step) for step in spread(self.steps, maximum)}
+
+    def _at(self, step: int) -> Weights:
+        layers = self._run.model.weight_layers
+        if step == self._run.step:
+            return _weights_of(layers)
+        return self._start[step] if step in self._start else _read(self._files[step], list(layers))
+
+
+def _until(last: int, paths: Mapping[int, Path]) -> dict[int, Path]:
+    return {step: path for step, path in paths.items() if step <= last}
 
 
 def spread(steps: Sequence[int], maximum: int) -> list[int]:

@@ -4,12 +4,12 @@
 // M. Sundararajan et al., 2017. Grad-CAM: R. Selvaraju et al., 2017. Occlusion: M. Zeiler and
 // R. Fergus, 2014. The check with random weights: J. Adebayo et al., 2018.
 
-const NOISY_COPIES = 16;
-const NOISE = 0.15; // The standard deviation of SmoothGrad's noise; pixels are from 0 to 1.
-const PATH_STEPS = 32; // Points on the path of integrated gradients.
-const PATCHES_ACROSS = 4; // An image is as wide as this many occluding patches.
-const POSITIONS_ACROSS = 14;
-const GRAY_PATCH = 128 / 255;
+// The constants, with their explanations, are in lenet/analysis/attribution.py and insight.py. How
+// many samples a network gets is in lenet/live/effort.py.
+const { attribution: SALIENCY, insight: HIDING, full: FULL } = DATA.explanation;
+
+// Says how many samples lenet.visualize takes, if the page takes fewer for this network.
+const ofFull = ({ effort }, name) => (effort[name] < FULL[name] ? ` (lenet.visualize: ${FULL[name]})` : "");
 
 // Random numbers that are the same in each visit (mulberry32), and from a normal distribution.
 function randomSource(seed) {
@@ -40,22 +40,24 @@ const blackInput = () => toInput(new Uint8Array(HEIGHT * WIDTH * CHANNELS), DATA
 const METHODS = {
   *gradient(network, input, unit) {
     yield;
-    return { map: overChannels(logitGradient(network, input, unit).gradients[0], "strongest") };
+    return { map: overChannels(logitGradient(network, input, unit).gradients[0]) };
   },
   *SmoothGrad(network, input, unit) {
     const { normal } = randomSource(1);
+    const { SAMPLES } = network.effort;
     const sum = new Float32Array(input.length);
-    for (let copy = 0; copy < NOISY_COPIES; copy++) {
-      const noisy = input.map((value) => value + NOISE * normal());
-      logitGradient(network, noisy, unit).gradients[0].forEach((value, i) => (sum[i] += value / NOISY_COPIES));
+    for (let copy = 0; copy < SAMPLES; copy++) {
+      const noisy = input.map((value) => value + SALIENCY.NOISE * normal());
+      logitGradient(network, noisy, unit).gradients[0].forEach((value, i) => (sum[i] += value / SAMPLES));
       yield;
     }
-    return { map: overChannels(sum, "strongest") };
+    return { map: overChannels(sum), note: `${SAMPLES} noisy copies${ofFull(network, "SAMPLES")}` };
   },
   *"integrated gradients"(network, input, unit) {
     const { attributions, difference, total } = yield* integratedGradients(network, input, unit);
     const error = Math.abs(total - difference) / Math.max(Math.abs(difference), 1e-6);
-    return { map: overChannels(attributions, "sum"), note: `sum ${figure(total, 2)}, difference of the logits ${figure(difference, 2)}, error ${percentage(error)}`, error };
+    const sums = `sum ${figure(total, 2)}, difference of the logits ${figure(difference, 2)}, error ${percentage(error)}`;
+    return { map: overChannels(attributions), note: `${network.effort.PATH_STEPS} steps${ofFull(network, "PATH_STEPS")}: ${sums}`, error };
   },
   *"Grad-CAM"(network, input, unit) {
     const layer = network.plan.findLast((candidate) => candidate.kind === "conv");
@@ -65,11 +67,12 @@ const METHODS = {
     return { map: gradCam(layer, outputs[layer.index].after, gradients[layer.index + 1]), note: `maps of ${layer.name}` };
   },
   *occlusion(network, input, unit) {
-    return { map: yield* occlusion(network, input, unit), note: "how much the probability falls" };
+    return { map: yield* occlusion(network, input, unit), note: `how much the probability falls${network.effort.FINEST < FULL.FINEST ? ", at fewer places than in lenet.visualize" : ""}` };
   },
 };
 
-function* integratedGradients(network, input, unit, steps = PATH_STEPS) {
+function* integratedGradients(network, input, unit) {
+  const steps = network.effort.PATH_STEPS;
   const start = blackInput();
   const sum = new Float64Array(input.length);
   for (let step = 0; step < steps; step++) {
@@ -94,11 +97,13 @@ function gradCam({ output: { height, width, channels } }, maps, gradient) {
   return resize(small, HEIGHT, WIDTH, "bilinear").values;
 }
 
-function* occlusion({ plan, weights, off }, input, unit) {
+// A gray patch hides each place, as in lenet/analysis/insight.py.
+function* occlusion({ plan, weights, off, effort }, input, unit) {
   const shareOf = (x) => softmax(forward(plan, weights, x, off).at(-1).after)[unit];
   const whole = shareOf(input);
-  const patch = Math.max(1, Math.floor(Math.min(HEIGHT, WIDTH) / PATCHES_ACROSS));
-  const stride = Math.max(1, Math.round(Math.min(HEIGHT, WIDTH) / POSITIONS_ACROSS));
+  const shorter = Math.min(HEIGHT, WIDTH);
+  const patch = Math.max(2, Math.floor(shorter / SALIENCY.PATCHES));
+  const stride = Math.max(1, Math.floor(shorter / effort.FINEST));
   const map = new Float32Array(HEIGHT * WIDTH);
   for (let y = 0; y < HEIGHT; y += stride) {
     for (let x = 0; x < WIDTH; x += stride) {
@@ -106,7 +111,7 @@ function* occlusion({ plan, weights, off }, input, unit) {
       const [top, left] = [y + (stride >> 1) - (patch >> 1), x + (stride >> 1) - (patch >> 1)];
       for (let row = Math.max(0, top); row < Math.min(HEIGHT, top + patch); row++) {
         for (let i = (row * WIDTH + Math.max(0, left)) * CHANNELS; i < (row * WIDTH + Math.min(WIDTH, left + patch)) * CHANNELS; i++) {
-          hidden[i] = GRAY_PATCH - (DATA.data.mean?.[i % CHANNELS] ?? 0);
+          hidden[i] = HIDING.PATCH_BRIGHTNESS / 255 - (DATA.data.mean?.[i % CHANNELS] ?? 0);
         }
       }
       const fall = whole - shareOf(hidden);
@@ -119,15 +124,10 @@ function* occlusion({ plan, weights, off }, input, unit) {
   return map;
 }
 
-// One value for each pixel: the sum over the channels, or the one with the largest size.
-function overChannels(values, way) {
-  if (CHANNELS === 1) return values;
+// One value for each pixel: the sum over the channels.
+function overChannels(values) {
   const map = new Float32Array(HEIGHT * WIDTH);
-  for (let i = 0; i < values.length; i++) {
-    const pixel = Math.floor(i / CHANNELS);
-    if (way === "sum") map[pixel] += values[i];
-    else if (Math.abs(values[i]) > Math.abs(map[pixel])) map[pixel] = values[i];
-  }
+  for (let i = 0; i < values.length; i++) map[Math.floor(i / CHANNELS)] += values[i];
   return map;
 }
 
@@ -146,10 +146,13 @@ function shuffledWeights(weights) {
   return shuffled;
 }
 
-// Spearman's rank correlation of the sizes of two maps, from -1 to 1.
-function rankCorrelation(one, other) {
-  const ranks = (values) => {
-    const sizes = Array.from(values, Math.abs);
+// The pixels at which at least one of two maps is not 0. Only these can differ.
+const comparedPixels = (one, other) => [...one.keys()].filter((pixel) => one[pixel] || other[pixel]);
+
+// Spearman's rank correlation of the sizes of two maps at some pixels, from -1 to 1.
+function rankCorrelation(one, other, pixels = comparedPixels(one, other)) {
+  const ranks = (map) => {
+    const sizes = pixels.map((pixel) => Math.abs(map[pixel]));
     const order = [...sizes.keys()].sort((a, b) => sizes[a] - sizes[b]);
     const result = new Float64Array(sizes.length);
     for (let from = 0; from < order.length; ) {
@@ -161,7 +164,7 @@ function rankCorrelation(one, other) {
     return result;
   };
   const [a, b] = [ranks(one), ranks(other)];
-  const middle = (a.length - 1) / 2;
+  const middle = (pixels.length - 1) / 2;
   let [both, first, second] = [0, 0, 0];
   a.forEach((rank, i) => {
     both += (rank - middle) * (b[i] - middle);
@@ -174,14 +177,17 @@ function rankCorrelation(one, other) {
 // --- The band ---
 
 let stopAttribution = () => {};
+// By run. The cells stay when the bands are built again, so that what was computed is not lost.
+const attributionCells = new Map(RUNS.map((run) => [run.number, make("div", { class: "cell maps", "data-run": run.number })]));
 
 function attributionBand(runs) {
-  const cells = runs.map((run) => make("div", { class: "cell maps", "data-run": run.number }));
+  const cells = runs.map((run) => attributionCells.get(run.number));
   const button = make("button", { type: "button", id: "attribute", onclick: startAttribution }, "Compute");
   return band("attribution", "Which pixels does the answer depend on?", "",
     "Five methods for the answer of the network. Red pixels speak for it, blue ones against it. A method is only useful if its map " +
     "depends on what the network has learned. So the number under each map compares it with the map of the same network with its " +
-    "weights in random order: near 0 is good, near 1 means that the map shows little more than the image.", cells, button);
+    "weights in random order: near 0 is good, near 1 means that the map shows little more than the image. It is the rank correlation " +
+    "over the pixels at which at least one of the two maps is not 0.", cells, button);
 }
 
 function startAttribution() {
@@ -189,17 +195,36 @@ function startAttribution() {
   stopAttribution = inSlices(attributeAll());
 }
 
+// Marks maps that belong to an earlier image, step, or network with other parts switched off.
+function markOldMaps() {
+  for (const run of RUNS) {
+    const cell = attributionCells.get(run.number);
+    const isOld = Boolean(cell.subject) && (cell.subject.pixels !== state.pixels || cell.subject.network !== networkKey(run, state.off[run.number]));
+    if (isOld) stopAttribution();
+    cell.classList.toggle("old", isOld);
+  }
+}
+
+function repaintMaps() {
+  for (const cell of attributionCells.values()) for (const canvas of cell.querySelectorAll("canvas")) if (canvas.map) paintMap(canvas, canvas.map);
+}
+
 function* attributeAll() {
-  for (const cell of document.querySelectorAll("#band-attribution .cell")) cell.replaceChildren();
+  for (const cell of attributionCells.values()) {
+    cell.replaceChildren();
+    cell.classList.remove("old");
+    cell.subject = null;
+  }
   for (const run of visibleRuns()) {
     const result = state.results.get(run.number);
-    const cell = document.querySelector(`#band-attribution .cell[data-run="${run.number}"]`);
+    const cell = attributionCells.get(run.number);
     if (!result) {
       cell.replaceChildren(make("p", { class: "note" }, "Draw or choose an image first."));
       continue;
     }
-    const trained = { plan: run.plan, weights: result.weights, off: state.off[run.number] };
+    const trained = { plan: run.plan, weights: result.weights, off: state.off[run.number], effort: run.effort };
     const random = { ...trained, weights: shuffledWeights(result.weights) };
+    cell.subject = { pixels: state.pixels, network: networkKey(run, state.off[run.number]) };
     cell.append(make("p", { class: "label" }, `Why ${shortName(CLASSES[result.best])}?`));
     for (const [name, method] of Object.entries(METHODS)) {
       const node = make("figure", {}, make("canvas"), make("figcaption", {}, `${name} …`));
@@ -211,16 +236,20 @@ function* attributeAll() {
       }
       paintMap(node.firstChild, found.map);
       const check = yield* method(random, result.input, result.best);
-      const similarity = rankCorrelation(found.map, check.map);
+      const compared = comparedPixels(found.map, check.map);
+      const similarity = rankCorrelation(found.map, check.map, compared);
       Object.assign(node.dataset, { method: name, similarity, ...(found.error === undefined ? {} : { error: found.error }) });
-      node.lastChild.replaceChildren(make("b", {}, name), make("br"), `random weights: ${figure(similarity, 2)}`, ...(found.note ? [make("br"), found.note] : []));
+      node.lastChild.replaceChildren(make("b", {}, name), make("br"), `random weights: ${figure(similarity, 2)}`, make("br"), `(over ${thousands(compared.length)} of ${thousands(found.map.length)} pixels)`, ...(found.note ? [make("br"), found.note] : []));
     }
   }
 }
 
-function paintMap(canvas, map, limit = largest(map), width = WIDTH) {
-  canvas.width = width;
-  canvas.height = map.length / width;
+// The canvas keeps its map, for other colours.
+function paintMap(canvas, map) {
+  canvas.map = map;
+  const limit = largest(map);
+  canvas.width = WIDTH;
+  canvas.height = HEIGHT;
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const pixels = new Uint32Array(image.data.buffer);

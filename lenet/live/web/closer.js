@@ -18,7 +18,7 @@ function drawCloser() {
   panel.replaceChildren(
     make("div", { class: "head" }, make("h2", {}, title), pinned ? close : null), ...[run].filter(Boolean),
     ...body.filter(Boolean), ...switchOf(pointed, unit),
-    make("p", { class: "note" }, pinned ? "Esc closes this." : "Click to keep this open."),
+    make("p", { class: "note" }, pinned ? "Esc closes this. All numbers start at 0." : "Click to keep this open. All numbers start at 0."),
   );
 }
 
@@ -28,7 +28,7 @@ function switchOf({ run, layer, kind, of: convolution }, unit) {
   const { name } = convolution ?? layer;
   const word = (convolution ?? layer).kind === "conv" ? "kernel" : "unit";
   const isOff = state.off[run.number][name]?.units.has(unit);
-  const text = isOff ? `Switch ${word} ${unit + 1} on again` : `Switch ${word} ${unit + 1} off`;
+  const text = isOff ? `Switch ${word} ${unit} on again` : `Switch ${word} ${unit} off`;
   return [make("button", { type: "button", class: "switch", "aria-pressed": Boolean(isOff), onclick: () => switchUnit(run, name, unit) }, text)];
 }
 
@@ -46,7 +46,7 @@ function explainPixel({ run, y, x, tile }, result) {
   const dense = run.plan.find((layer) => layer.kind === "dense").name;
   const mean = DATA.data.mean;
   return {
-    title: `Pixel in row ${y + 1}, column ${x + 1}`,
+    title: `Pixel in row ${y}, column ${x}`,
     body: [
       sumList([
         ["brightness, from 0 to 255", String(state.pixels[i])],
@@ -64,9 +64,9 @@ function explainKernel({ run, layer, tile }, result) {
   const slice = kernelSlice(weights.kernel, layer.shape, 0, tile);
   const all = weights.kernel.filter((_, i) => i % outputs === tile);
   return {
-    title: `${layer.name}, kernel ${tile + 1}`, unit: tile,
+    title: `${layer.name}, kernel ${tile}`, unit: tile,
     body: [
-      numberGrid(slice, height, width, largest(weights.kernel), inputs > 1 ? "its slice for map 1" : "its weights"),
+      numberGrid(slice, height, width, largest(weights.kernel), inputs > 1 ? "its slice for map 0" : "its weights"),
       sumList([["smallest weight", figure(all.reduce((a, b) => Math.min(a, b)))], ["largest weight", figure(all.reduce((a, b) => Math.max(a, b)))], ["bias", figure(weights.bias[tile])]]),
       make("p", {}, "Where the image looks like the red part and not like the blue part, the map of this kernel is large."),
     ],
@@ -81,7 +81,7 @@ function explainPooling({ run, layer, of: convolution, tile, y, x }, result) {
     for (let column = x * layer.size; column < (x + 1) * layer.size; column++) values.push(after[(row * width + column) * channels + tile]);
   }
   return {
-    title: `${layer.name}, map ${tile + 1}, row ${y + 1}, column ${x + 1}`, unit: tile,
+    title: `${layer.name}, map ${tile}, row ${y}, column ${x}`, unit: tile,
     body: [
       numberGrid(values, layer.size, layer.size, largest(after), `the ${layer.size} × ${layer.size} values of ${convolution.name}`, true),
       sumList([["the largest of them", figure(Math.max(...values)), true]]),
@@ -107,11 +107,11 @@ function explainConvolution({ run, layer, tile, y, x }, result) {
   const { patch, slice, products, input } = strongestFirst[0];
   const sum = patches.reduce((total, one) => total + one.sum, 0);
   const biasOff = state.off[run.number][layer.name]?.bias;
-  const of = inputs > 1 ? ` of map ${input + 1}` : "";
+  const of = inputs > 1 ? ` of map ${input}` : "";
   const values = result.outputs[layer.index];
   const i = (y * layer.output.width + x) * layer.output.channels + tile;
   return {
-    title: `${layer.name}, kernel ${tile + 1}, row ${y + 1}, column ${x + 1}`, unit: tile,
+    title: `${layer.name}, kernel ${tile}, row ${y}, column ${x}`, unit: tile,
     body: [
       make("div", { class: "grids" },
         numberGrid(patch, height, width, largest(source), `patch${of}`),
@@ -132,8 +132,8 @@ function explainConvolution({ run, layer, tile, y, x }, result) {
 function channelSums(strongestFirst, inputs, count) {
   if (inputs === 1) return [[`sum of the ${count} products`, figure(strongestFirst[0].sum)]];
   const rest = strongestFirst.slice(MOST_TERMS);
-  const rows = strongestFirst.slice(0, MOST_TERMS).map(({ input, sum }) => [`sum for map ${input + 1}`, figure(sum)]);
-  if (rest.length) rows.push([rest.length === 1 ? `sum for map ${rest[0].input + 1}` : `sum for the other ${rest.length} maps`, figure(rest.reduce((total, one) => total + one.sum, 0))]);
+  const rows = strongestFirst.slice(0, MOST_TERMS).map(({ input, sum }) => [`sum for map ${input}`, figure(sum)]);
+  if (rest.length) rows.push([rest.length === 1 ? `sum for map ${rest[0].input}` : `sum for the other ${rest.length} maps`, figure(rest.reduce((total, one) => total + one.sum, 0))]);
   return rows;
 }
 
@@ -150,7 +150,7 @@ function explainUnit({ run, layer, tile, kind }, result) {
     make("tr", {}, make("th", { colspan: 2 }, i ? "speak most against" : "speak most for"), make("td", {}, "value × weight")),
     ...part.slice(0, MOST_TERMS).map((term) => make("tr", {}, make("td", {}, placeName(previous, term.place)), make("td", {}, `${figure(term.value, 2)} × ${figure(term.weight, 2)}`), make("td", {}, figure(term.product, 2)))),
   ]);
-  const title = isLogit ? `Logit of ${CLASSES[tile]}` : `${layer.name}, unit ${tile + 1}`;
+  const title = isLogit ? `Logit of ${CLASSES[tile]}` : `${layer.name}, unit ${tile}`;
   return {
     title, unit: tile,
     body: [
@@ -167,9 +167,9 @@ function explainUnit({ run, layer, tile, kind }, result) {
 }
 
 function placeName(previous, { tile, y, x }) {
-  if (!previous) return `pixel, row ${y + 1}, column ${x + 1}`;
-  if (previous.kind === "dense") return `unit ${tile + 1}`;
-  return `map ${tile + 1}, row ${y + 1}, column ${x + 1}`;
+  if (!previous) return `pixel, row ${y}, column ${x}`;
+  if (previous.kind === "dense") return `unit ${tile}`;
+  return `map ${tile}, row ${y}, column ${x}`;
 }
 
 function kernelSlice(kernel, [height, width, inputs, outputs], input, output) {

@@ -11,6 +11,7 @@ function draw(kinds) {
     drawTables();
     drawAccuracies();
     drawCurve();
+    markOldMaps();
     scheduleCounting();
     scheduleSensitivity();
   } else drawTables();
@@ -55,6 +56,7 @@ function startTheme() {
   set(dark.matches ? "dark" : "light");
   const change = (theme) => {
     set(theme);
+    repaintMaps();
     refresh("network");
   };
   dark.addEventListener("change", () => change(dark.matches ? "dark" : "light"));
@@ -64,6 +66,9 @@ function startTheme() {
 function start() {
   const what = CHANNELS > 1 ? "Choose a photo" : /mnist|digits/.test(DATA.data.name) && DATA.data.name !== "fashion_mnist" ? "Draw a digit" : "Draw or choose an image";
   element("headline").textContent = `${what}. Watch your own network answer, layer by layer.`;
+  const rounded = RUNS.filter((run) => run.rounding);
+  element("rounding").hidden = !rounded.length;
+  element("rounding").textContent = rounded.map((run) => `${run.label}: ${run.rounding}`).join(" ");
   startTheme();
   buildChoice();
   startSketch();
@@ -88,4 +93,4 @@ function start() {
 start();
 
 // For tests and for the curious: the page's parts, in the browser's console.
-window.live = { state, preparePhoto, RUNS, EXAMPLES, answerTimes, forward, backward, toInput, weightsAt, prepare, setPicture, setExample, setStep, softmax, imageOf, accuracies, rankCorrelation, integratedGradients, topImages, inSlices, planNetwork, unpack, decodeBase64, parts: { drawBands, drawAnswers, drawTables, drawCurve, drawStages, compute, drawCloser } };
+window.live = { state, preparePhoto, RUNS, EXAMPLES, answerTimes, forward, backward, toInput, weightsAt, prepare, setPicture, setExample, setStep, softmax, imageOf, accuracies, rankCorrelation, METHODS, maximize, topImages, inSlices, planNetwork, unpack, decodeBase64, parts: { drawBands, drawAnswers, drawTables, drawCurve, drawStages, compute, drawCloser } };

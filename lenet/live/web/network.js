@@ -186,6 +186,7 @@ function backThroughConvolution(layer, kernel, gradient) {
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const from = (row * columns + column) * units;
+      if (gradient.subarray(from, from + units).every((value) => value === 0)) continue;
       for (let ky = 0; ky < kernelHeight; ky++) {
         const y = row + ky - top;
         if (y < 0 || y >= height) continue;

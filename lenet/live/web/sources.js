@@ -25,10 +25,10 @@ function setPicture(picture, event) {
 // Takes over a test image, which needs no preparation.
 function setExample(example, event) {
   state.picture = null;
-  state.stages = [{ title: `Test image ${thousands(example.number + 1)}`, note: `its class is ${CLASSES[example.label]}`, image: imageOfBytes(example.pixels) }];
+  state.stages = [{ title: `Test image ${thousands(example.number)}`, note: `its class is ${CLASSES[example.label]}`, image: imageOfBytes(example.pixels) }];
   state.prepared = example.pixels;
   state.label = example.label;
-  say(`Test image ${thousands(example.number + 1)}. Its class is ${CLASSES[example.label]}.`);
+  say(`Test image ${thousands(example.number)}. Its class is ${CLASSES[example.label]}.`);
   for (const { node, example: other } of galleryButtons) node.setAttribute("aria-pressed", other === example);
   refresh("picture", event);
 }
@@ -118,7 +118,7 @@ function buildGallery() {
     const isMistake = example.mistakes.some(Boolean);
     const node = make("button", {
       type: "button", "aria-pressed": "false", class: isMistake ? "mistake" : null,
-      title: `Test image ${thousands(example.number + 1)}: ${CLASSES[example.label]}${mistakeWords(example)}`,
+      title: `Test image ${thousands(example.number)}: ${CLASSES[example.label]}${mistakeWords(example)}`,
       onclick: (event) => setExample(example, event),
     }, canvas);
     galleryButtons.push({ node, example, isMistake });

@@ -1,33 +1,35 @@
 // What a kernel or unit looks for: the test images that excite it most, and an image computed to
 // excite it (D. Erhan et al., 2009; J. Yosinski et al., 2015).
 
-const TOP_IMAGES = 9;
-const ASCENT_STEPS = 48;
-const ASCENT_RATE = 0.1; // The length of a step, as a share of the image's norm.
-const DECAY = 0.02; // The share by which each step shrinks the image's contrast.
-const JITTER = 1; // Pixels by which the image is shifted at random in each step.
-const MOMENTS = 5; // Moments of the training for which an image is computed.
+// The constants, with their explanations, are in lenet/analysis/units.py.
+const UNITS = DATA.explanation.units;
 
 let stopUnits = () => {};
 const chosenUnits = new Map(); // By run: { layer name, unit }.
 
+// By run. The cells stay when the bands are built again, so that what was computed is not lost.
+const unitCells = new Map(RUNS.map((run) => [run.number, unitCell(run)]));
+
+function unitCell(run) {
+  const layers = run.plan.filter((layer) => layer.shape);
+  const chosen = { name: layers[0].name, unit: 0 };
+  chosenUnits.set(run.number, chosen);
+  const layerChoice = make("select", { "aria-label": "Layer", onchange: (event) => chooseUnit(run, event.target.value, 0) },
+    ...layers.map(({ name }) => make("option", { value: name }, name)));
+  const unitChoice = make("input", { type: "number", min: 0, value: 0, "aria-label": "Kernel or unit",
+    onchange: (event) => chooseUnit(run, chosenUnits.get(run.number).name, Number(event.target.value)) });
+  return make("div", { class: "cell unit", "data-run": run.number },
+    make("div", { class: "tools" }, layerChoice, unitChoice, make("span", { class: "note" })), make("div", { class: "found" }));
+}
+
 function unitsBand(runs) {
-  const cells = runs.map((run) => {
-    const layers = run.plan.filter((layer) => layer.shape);
-    const chosen = chosenUnits.get(run.number) ?? { name: layers[0].name, unit: 0 };
-    chosenUnits.set(run.number, chosen);
-    const layerChoice = make("select", { "aria-label": "Layer", onchange: (event) => chooseUnit(run, event.target.value, 0) },
-      ...layers.map(({ name }) => make("option", { value: name }, name)));
-    const unitChoice = make("input", { type: "number", min: 1, value: chosen.unit + 1, "aria-label": "Kernel or unit",
-      onchange: (event) => chooseUnit(run, chosenUnits.get(run.number).name, Number(event.target.value) - 1) });
-    return make("div", { class: "cell unit", "data-run": run.number },
-      make("div", { class: "tools" }, layerChoice, unitChoice, make("span", { class: "note" })), make("div", { class: "found" }));
-  });
+  const cells = runs.map((run) => unitCells.get(run.number));
   const button = make("button", { type: "button", id: "search", onclick: startUnits }, "Compute");
   return band("units", "What does a unit look for?", "",
-    `The ${TOP_IMAGES} test images on the page that give the largest value, with the patch that the value depends on. Below them, images ` +
-    `computed for the same unit: from noise, ${ASCENT_STEPS} steps up the gradient, each with a random shift of up to ${JITTER} pixel and ` +
-    `${percentage(DECAY)} less contrast, so that only what matters stays. Choose a layer and a unit, or click a value above.`, cells, button);
+    `The ${UNITS.TOP} test images on the page that give the largest value before the activation, with the patch that the value depends on. ` +
+    "Below them, images computed for the same unit (of a kernel: for the value in the middle of its map). They start as noise. Each step " +
+    `follows the gradient, with a random shift of up to ${UNITS.JITTER} pixel and ${100 * UNITS.DECAY} % less contrast, so that only ` +
+    "what matters stays. Choose a layer and a unit, or click a value above.", cells, button);
 }
 
 function chooseUnit(run, name, unit) {
@@ -39,14 +41,14 @@ function chooseUnit(run, name, unit) {
 
 function showChosenUnits() {
   for (const run of visibleRuns()) {
-    const cell = document.querySelector(`#band-units .cell[data-run="${run.number}"]`);
+    const cell = unitCells.get(run.number);
     const { name, unit } = chosenUnits.get(run.number);
     const layer = run.plan.find((candidate) => candidate.name === name);
     const [layerChoice, unitChoice, note] = cell.querySelector(".tools").children;
     layerChoice.value = name;
-    unitChoice.max = layer.output.channels;
-    unitChoice.value = unit + 1;
-    note.textContent = `of ${thousands(layer.output.channels)}${layer === logitsLayer(run) ? `: ${shortName(CLASSES[unit])}` : ""}`;
+    unitChoice.max = layer.output.channels - 1;
+    unitChoice.value = unit;
+    note.textContent = `from 0 to ${thousands(layer.output.channels - 1)}${layer === logitsLayer(run) ? `: ${shortName(CLASSES[unit])}` : ""}`;
   }
 }
 
@@ -59,12 +61,12 @@ function* searchUnits() {
   for (const run of visibleRuns()) {
     const { name, unit } = chosenUnits.get(run.number);
     const layer = run.plan.find((candidate) => candidate.name === name);
-    const found = document.querySelector(`#band-units .cell[data-run="${run.number}"] .found`);
+    const found = unitCells.get(run.number).querySelector(".found");
     const [tops, computed] = [make("div", { class: "nine" }), make("div", { class: "maps" })];
-    found.replaceChildren(make("p", { class: "label" }, "Test images with the largest values"), tops, make("p", { class: "label" }, "Computed images during training"), computed);
+    found.replaceChildren(make("p", { class: "label" }, `Test images with the largest values at step ${thousands(recordedStep(run, state.step))}`), tops, make("p", { class: "label" }, `Computed images during training, ${run.effort.STEPS} steps each${ofFull(run, "STEPS")}`), computed);
     const best = yield* topImages(run, layer, unit);
     drawTopImages(tops, run, layer, best);
-    for (const step of spreadSteps(run.steps, MOMENTS)) {
+    for (const step of spreadSteps(run.steps, UNITS.MOMENTS)) {
       const node = make("figure", {}, make("canvas"), make("figcaption", {}, `step ${thousands(step)}`));
       computed.append(node);
       for (const image of maximize(run, weightsAt(run, step), layer, unit)) {
@@ -78,21 +80,21 @@ function* searchUnits() {
 const spreadSteps = (steps, most) =>
   steps.length <= most ? steps : Array.from({ length: most }, (_, i) => steps[Math.round((i * (steps.length - 1)) / (most - 1))]);
 
-// The examples in which the largest value of a unit, after its activation, is largest:
+// The examples in which the largest value of a unit, before its activation, is largest:
 // { example, value, y, x }.
 function* topImages(run, layer, unit) {
   const weights = weightsAt(run, recordedStep(run, state.step));
   const part = run.plan.slice(0, layer.index + 1);
   const all = [];
   for (const example of SAMPLE) {
-    const { after } = forward(part, weights, toInput(example.pixels, DATA.data.mean)).at(-1);
+    const { before } = forward(part, weights, toInput(example.pixels, DATA.data.mean)).at(-1);
     let best = unit;
-    for (let i = unit; i < after.length; i += layer.output.channels) if (after[i] > after[best]) best = i;
+    for (let i = unit; i < before.length; i += layer.output.channels) if (before[i] > before[best]) best = i;
     const place = Math.floor(best / layer.output.channels);
-    all.push({ example, value: after[best], y: Math.floor(place / layer.output.width), x: place % layer.output.width });
+    all.push({ example, value: before[best], y: Math.floor(place / layer.output.width), x: place % layer.output.width });
     yield;
   }
-  return all.sort((a, b) => b.value - a.value || a.example.index - b.example.index).slice(0, TOP_IMAGES);
+  return all.sort((a, b) => b.value - a.value || a.example.index - b.example.index).slice(0, UNITS.TOP);
 }
 
 function drawTopImages(node, run, layer, best) {
@@ -116,25 +118,34 @@ function drawTopImages(node, run, layer, best) {
   node.after(make("p", { class: "note" }, `Classes among the ${best.length}: ${shares.join(", ")}.`));
 }
 
-// Gradient ascent from noise. Yields the image, with values from 0 to 1, after every step.
-function* maximize(run, weights, layer, unit) {
+// The noise with which an ascent starts, and the random shift of each step.
+function randomAscent(run) {
   const { uniform, normal } = randomSource(3);
+  const shift = () => Math.floor(uniform() * (2 * UNITS.JITTER + 1)) - UNITS.JITTER;
+  return {
+    start: Float32Array.from({ length: HEIGHT * WIDTH * CHANNELS }, () => 0.5 + UNITS.NOISE * normal()),
+    shifts: Array.from({ length: run.effort.STEPS }, () => [shift(), shift()]),
+  };
+}
+
+// Gradient ascent, step by step as lenet/analysis/units.py does: raises the value of a unit before
+// its activation, of a kernel in the middle of its map. Yields the image, with values from 0 to 1,
+// after each step.
+function* maximize(run, weights, layer, unit, { start, shifts } = randomAscent(run)) {
   const mean = DATA.data.mean;
   const part = run.plan.slice(0, layer.index + 1);
-  const shift = (i) => (mean ? mean[i % CHANNELS] : 0);
-  let image = Float32Array.from({ length: HEIGHT * WIDTH * CHANNELS }, () => 0.5 + 0.1 * normal());
+  const { height, width, channels } = layer.output;
   const goal = new Float32Array(sizeOf(layer.output));
-  const places = layer.output.height * layer.output.width;
-  for (let i = unit; i < goal.length; i += layer.output.channels) goal[i] = 1 / places;
-  for (let step = 0; step < ASCENT_STEPS; step++) {
-    const move = [0, 0].map(() => Math.floor(uniform() * (2 * JITTER + 1)) - JITTER);
-    const moved = rolled(image, ...move);
-    const input = moved.map((value, i) => value - shift(i));
+  goal[(Math.floor(height / 2) * width + Math.floor(width / 2)) * channels + unit] = 1;
+  let image = start;
+  for (const [down, right] of shifts) {
+    const moved = rolled(image, down, right);
+    const input = mean ? moved.map((value, i) => value - mean[i % CHANNELS]) : moved;
     const outputs = forward(part, weights, input);
-    const gradient = rolled(backward(part, weights, input, outputs, layer.index, goal)[0], -move[0], -move[1]);
-    const norm = Math.hypot(...gradient) || 1;
-    const length = (ASCENT_RATE * Math.sqrt(image.length)) / norm;
-    image = image.map((value, i) => Math.min(1, Math.max(0, 0.5 + (value - 0.5) * (1 - DECAY) + length * gradient[i])));
+    const gradient = rolled(backward(part, weights, input, outputs, layer.index, goal)[0], -down, -right);
+    const size = gradient.reduce((sum, value) => sum + Math.abs(value), 0) / gradient.length;
+    const length = UNITS.STEP_SIZE / Math.max(size, 1e-12);
+    image = image.map((value, i) => Math.min(1, Math.max(0, 0.5 + (1 - UNITS.DECAY) * (value + length * gradient[i] - 0.5))));
     yield image;
   }
 }

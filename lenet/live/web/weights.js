@@ -31,7 +31,7 @@ function weightsAt(run, step) {
   const name = `weights-${run.number}-${step}`;
   let layers = decoded.get(name);
   if (layers) decoded.delete(name);
-  else layers = unpack(run.plan, decodeBase64(text(name)));
+  else layers = unpack(run.plan, decodeBase64(text(name)), run.bits);
   decoded.set(name, layers);
   let bytes = 0;
   for (const [key, kept] of [...decoded].reverse()) {
@@ -41,8 +41,20 @@ function weightsAt(run, step) {
   return layers.byName;
 }
 
-function unpack(plan, bytes) {
-  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+// The value of a float16, by its bits: 1 for the sign, 5 for the exponent, 10 for the fraction.
+function half(bits) {
+  const exponent = (bits >> 10) & 31;
+  const size = exponent ? 2 ** (exponent - 15) * (1 + (bits & 1023) / 1024) : 2 ** -14 * ((bits & 1023) / 1024);
+  return bits & 0x8000 ? -size : size;
+}
+
+function widened(bytes) {
+  const all = Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
+  return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), (bits) => all[bits]);
+}
+
+function unpack(plan, bytes, bits = 32) {
+  const values = bits === 16 ? widened(bytes) : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const byName = {};
   let from = 0;
   for (const layer of plan) {
@@ -55,7 +67,7 @@ function unpack(plan, bytes) {
     };
     from += size + units;
   }
-  return { byName, bytes: bytes.byteLength };
+  return { byName, bytes: values.byteLength };
 }
 
 // The test images in the page: the first `sample` are a fair sample, the others are mistakes.

@@ -41,7 +41,7 @@ const isChanged = (off) => Object.values(off).some((layer) => layer.bias || laye
 function offWords(off) {
   const parts = [];
   for (const [name, { units, bias }] of Object.entries(off)) {
-    if (units.size) parts.push(`${name} ${[...units].map((unit) => unit + 1).sort((a, b) => a - b).join(", ")}`);
+    if (units.size) parts.push(`${name} ${[...units].sort((a, b) => a - b).join(", ")}`);
     if (bias) parts.push(`bias of ${name}`);
   }
   return parts.join("; ");
@@ -51,7 +51,8 @@ function offWords(off) {
 const accuracies = new Map(); // By run, step and what is off.
 let stopCounting = () => {};
 
-const accuracyKey = (run, off) => JSON.stringify([run.number, recordedStep(run, state.step), Object.entries(off).map(([name, { units, bias }]) => [name, [...units].sort(), bias])]);
+// Names a network: its run, its step, and what is switched off.
+const networkKey = (run, off) => JSON.stringify([run.number, recordedStep(run, state.step), Object.entries(off).map(([name, { units, bias }]) => [name, [...units].sort(), bias])]);
 
 function scheduleCounting() {
   stopCounting();
@@ -64,7 +65,7 @@ function accuracyTasks() {
   for (const run of shownRuns()) {
     for (const off of [{}, state.off[run.number]]) {
       const normal = isChanged(off) ? off : {};
-      const key = accuracyKey(run, normal);
+      const key = networkKey(run, normal);
       if (!accuracies.has(key)) tasks.set(key, { key, run, off: structuredClone(normal), step: recordedStep(run, state.step) });
     }
   }
@@ -89,12 +90,12 @@ function* countAll(tasks) {
 function drawAccuracies(progress = "") {
   for (const run of shownRuns()) {
     const off = state.off[run.number];
-    const whole = accuracies.get(accuracyKey(run, {}));
+    const whole = accuracies.get(networkKey(run, {}));
     const node = answerParts[run.number].accuracy;
     const words = (share) => (share === undefined ? "…" : percentage(share));
     node.replaceChildren(`${words(whole)} of ${SAMPLE.length} test images right`);
     if (isChanged(off)) {
-      const now = accuracies.get(accuracyKey(run, off));
+      const now = accuracies.get(networkKey(run, off));
       node.replaceChildren(`${words(whole)} → `, make("b", { class: "now" }, now === undefined && progress ? progress : words(now)), ` of ${SAMPLE.length} test images. `, make("span", { class: "off" }, `Off: ${offWords(off)}. `), make("button", { type: "button", class: "all-on", onclick: switchAllOn }, "Switch all on"));
     }
   }

@@ -1,0 +1,40 @@
+"""How much work the page does to explain a network: as much as `lenet.visualize`, or less.
+
+The page computes in the browser, on one processor. For a small network, this is fast enough for the
+numbers of `lenet.visualize`. For a large network, the page takes fewer, so that the user waits
+seconds, not minutes, and says so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lenet.analysis import attribution, insight, units
+from lenet.networks.classifier import Classifier
+
+FULL = {
+    "SAMPLES": attribution.SAMPLES,
+    "PATH_STEPS": attribution.PATH_STEPS,
+    "FINEST": insight.FINEST,
+    "STEPS": units.STEPS,
+}
+"""What `lenet.visualize` takes. The names are explained where the values are."""
+
+REDUCED = {"SAMPLES": 10, "PATH_STEPS": 32, "FINEST": 14, "STEPS": 32}
+"""What the page takes for a large network."""
+
+LARGE = 3_000_000  # Multiplications for one image. LeNet needs 0.4 million for MNIST's images.
+
+
+def effort_of(model: Classifier, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """The numbers that the page takes for a network: `FULL` or `REDUCED`."""
+    return REDUCED if multiplications(model, image_shape) > LARGE else FULL
+
+
+def multiplications(model: Classifier, image_shape: tuple[int, int, int]) -> int:
+    """How many times the network multiplies a value by a weight for one image."""
+    outputs = model.forward(np.zeros((1, *image_shape), np.float32))[1]
+    return sum(
+        int(np.prod(outputs[name].shape[1:-1])) * int(np.prod(layer.kernel.shape))
+        for name, layer in model.weight_layers.items()
+    )
