@@ -7,7 +7,10 @@ seconds, not minutes, and says so.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 
 from lenet.analysis import attribution, insight, units
 from lenet.networks.classifier import Classifier
@@ -33,7 +36,7 @@ def effort_of(model: Classifier, image_shape: tuple[int, int, int]) -> dict[str,
 
 def multiplications(model: Classifier, image_shape: tuple[int, int, int]) -> int:
     """How many times the network multiplies a value by a weight for one image."""
-    outputs = model.forward(np.zeros((1, *image_shape), np.float32))[1]
+    outputs: Any = model.forward(tf.zeros((1, *image_shape)))[1]
     return sum(
         int(np.prod(outputs[name].shape[1:-1])) * int(np.prod(layer.kernel.shape))
         for name, layer in model.weight_layers.items()
