@@ -70,6 +70,7 @@ def test_it_ends_with_the_weights_of_lenet_train(
     assert sha256_of(own) == sha256_of(full)
 
 
+@pytest.mark.slow
 def test_on_mnist_too_it_ends_with_the_weights_of_lenet_train(
     tmp_path: Path, mnist_folder: Path, command_line: CommandLine
 ) -> None:

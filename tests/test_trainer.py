@@ -429,7 +429,9 @@ class TestLibrary:
         with pytest.raises(RuntimeError, match="before `fit`"):
             _ = Trainer(TrainConfig(logdir=tmp_path), tiny, Reporter(quiet=True)).history
 
-    @pytest.mark.parametrize("home", ["lenet", "lenet.training.trainer"])
+    @pytest.mark.parametrize(
+        "home", ["lenet", pytest.param("lenet.training.trainer", marks=pytest.mark.slow)]
+    )
     def test_every_way_to_import_the_trainer_gives_the_bits_of_the_command_line(
         self, home: str, tmp_path: Path, root: Path
     ) -> None:

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 CONVOLUTIONS, LAYERS = ("conv1", "conv2"), ("conv1", "conv2", "fc1", "fc2", "fc3")
 PICTURES = {
     *(f"fc2_map_{label}.png" for label in range(10)),
-    *("fc2_maps.png", "fc2_means.png", "feature_maps.png", "fc_matrices.png", "inputs.png"),
+    *(
+        "fc2_maps.png",
+        "fc2_sorted.png",
+        "fc2_means.png",
+        "feature_maps.png",
+        "fc_matrices.png",
+        "inputs.png",
+    ),
     *("kernels_conv1.png", "kernels_conv2.png", "kernels_conv2_by_channel.png"),
     *("learning_curves.png", "confusion_matrix.png", "mistakes.png", "diagnostics.png"),
     *(f"embedding_{layer}_{method}.png" for layer in LAYERS for method in ("pca", "tsne")),

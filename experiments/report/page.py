@@ -118,6 +118,10 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "glossary": GLOSSARY,
         "rules": rule_list(),
         "again": shlex.join(again),
+        "tensorboard": cli.tensorboard_command(Path(cli.short_path(comparison.folder))),
+        "overfits": any(
+            finding.rule == "overfitting" for run in comparison.runs for finding in run.findings
+        ),
     }
 
 

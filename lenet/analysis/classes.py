@@ -9,6 +9,8 @@ import numpy as np
 
 NAMED_UNITS = 3  # Units named for each pair of classes.
 STANDS_OUT = 0.5  # In standard deviations of a unit's class means.
+# Of the largest output. If no unit's class means differ by more, the outputs do not depend on the class.
+SMALLEST_DIFFERENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None
     """
     own = means - means.mean(0)
     sizes = np.linalg.norm(own, axis=1)
-    if len(means) < 2 or (sizes < 1e-6).any():
+    differs = np.ptp(means, axis=0).max() > SMALLEST_DIFFERENCE * np.abs(means).max()
+    if len(means) < 2 or not differs or (sizes < 1e-6).any():
         return None
     table = (own / sizes[:, None]) @ (own / sizes[:, None]).T
     scaled = own / np.maximum(own.std(0), 1e-9)

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
     """Loss and accuracy over the steps."""
-    train, test = (events.read_scalars(data.run.path / split) for split in ("train", "test"))
-    validation = None
-    if data.dataset.validation is not None:
-        validation = events.read_scalars(data.run.path / "validation")
+    train, test = _curves(data, "train"), _curves(data, "test")
+    validation = _curves(data, "validation") if data.dataset.validation is not None else None
     kept = runs.read_status(data.run.path).get("best_step")
     title = f"Learning curves: {data.run.title}"
     caption = (
@@ -42,6 +40,16 @@ def learning_curves(data: RunData) -> Iterator[CaptionedFigure]:
         curves.learning_curves(train, test, len(data.class_names), title, validation, kept),
         caption,
     )
+
+
+def _curves(data: RunData, split: str) -> dict[str, curves.Curve]:
+    """Loss and accuracy of a split over the steps. What its event files lack is empty, and is said."""
+    folder = data.run.path / split
+    recorded = events.read_scalars(folder)
+    if missing := [tag for tag in ("loss", "accuracy") if tag not in recorded]:
+        data.warn(f"no {' and '.join(missing)} of {split}: the event files in {folder} are damaged")
+    nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    return dict.fromkeys(missing, nothing) | recorded
 
 
 def diagnostics(data: RunData) -> Iterator[CaptionedFigure]:

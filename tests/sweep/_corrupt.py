@@ -1,4 +1,4 @@
-"""The damages of every file of a run, for the rows `corrupt_files_…`, one row per program."""
+"""The damages of every file of a run, for the row `corrupt_files`."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ PROMISE = (
     "nobody reads."
 )
 SAMPLE = 1
-EPOCHS, RUNS, SHORT = 500, 200, 30
+EPOCHS, RUNS, SHORT = 500, 200, 12
 SETTLED = 10  # Epochs, or runs of a worker.
 MEGABYTES = 30
 # A share of the predicted bytes. The images of an inspection are compressed, so their sizes vary.

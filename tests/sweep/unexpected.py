@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,53 +30,50 @@ class Injected(Exception):
 
 def trials(folder: Path) -> Iterator[Trial]:
     """The first and a later call of a function of each module."""
+    _, calls = _train(_runs.fresh(folder / "logdir"))
     for module in MODULES.split():
-        calls = _count_calls(folder / "logdir", module)
-        for call in {1, min(4, calls)}:
+        for call in {1, min(4, calls[module])}:
             run = partial(_raise, folder / "logdir", module, call)
-            yield Trial(f"{module}, call {call} of {calls}", run)
+            yield Trial(f"{module}, call {call} of {calls[module]}", run)
 
 
 # Of each, a run calls a function.
 MODULES = """
 analysis/trained.py data/datasets.py data/sampling.py files.py networks/architectures.py
 networks/classifier.py networks/optimizers.py recording/checkpoints.py recording/events.py
-recording/inspections.py recording/projector.py recording/recorder.py recording/runs.py
+recording/encoding.py recording/inspections.py recording/projector.py recording/recorder.py recording/run_checks.py recording/runs.py
 recording/summaries.py training/history.py training/inspector.py training/interrupts.py
 training/learning_rates.py training/runtime.py training/schedule.py training/steps.py
 training/trainer.py figures/tiles.py
 """
 
 
-def _count_calls(logdir: Path, module: str) -> int:
-    """How many functions of a module an undisturbed run calls."""
-    calls = _train(_runs.fresh(logdir), module, 0)[1]
-    assert calls > 0, module
-    return calls
-
-
-def _train(logdir: Path, module: str, raising: int) -> tuple[_runs.Ended, int]:
-    """Trains, and raises an error in a call of a function of a module, from 1; 0: in none.
+def _train(
+    logdir: Path, module: str | None = None, call: int = 0
+) -> tuple[_runs.Ended, Counter[str]]:
+    """Trains, and raises an error in a call of a function of a module, from 1; None: in none.
 
     Returns:
-        How the program ended, and the number of calls.
+        How the program ended, and the number of calls of functions of each module until then.
     """
-    file, calls = str(PACKAGE / module), 0
+    calls: Counter[str] = Counter()
+    modules = {str(PACKAGE / name): name for name in MODULES.split()}
 
     def trace(frame: types.FrameType, event: str, argument: object) -> None:
-        nonlocal calls
         code = frame.f_code
-        if event == "call" and code.co_filename == file and code.co_name != "<module>":
-            calls += 1
-            if calls == raising:
+        if event == "call" and code.co_filename in modules and code.co_name != "<module>":
+            name = modules[code.co_filename]
+            calls[name] += 1
+            if name == module and calls[name] == call:
                 sys.settrace(None)
                 raise Injected(f"in {code.co_name}")
 
     sys.settrace(trace)
     try:
-        return _runs.start(logdir), calls
+        ended = _runs.start(logdir)
     finally:
         sys.settrace(None)
+    return ended, calls
 
 
 def _raise(logdir: Path, module: str, call: int) -> None:
