@@ -93,9 +93,9 @@ def attribution(data: RunData) -> Iterator[CaptionedFigure]:
             figure,
             "Each map has its own scale. The number below it compares the map with that of the same "
             "network with its weights in random order: near 0 the map shows what the network has "
-            "learned; near 1 it shows only the image. Integrated gradients multiply each gradient by the "
-            "brightness of its pixel, so on a black background they are near 1. Their values add up to "
-            f"the difference between the logits of this image and of a black one, here with an error "
+            "learned; near 1 it shows only the image. Pixels at which both maps are 0 do not count. The "
+            "values of integrated gradients add up to the difference between the logits of this image "
+            "and of a black one, here with an error "
             f"of {100 * error:.1f} %.",
         )
 

@@ -222,7 +222,8 @@ class TileView {
   }
 }
 
-const slicesAcross = (inputs) => Math.ceil(Math.sqrt(inputs));
+// A few slices, e.g. those for red, green and blue, are in one row, so that no place stays empty.
+const slicesAcross = (inputs) => (inputs <= 4 ? inputs : Math.ceil(Math.sqrt(inputs)));
 function kernelTile([height, width, inputs]) {
   const across = slicesAcross(inputs);
   return {
