@@ -82,6 +82,7 @@ GROUPS = (
         quick=True,
         arrays=layers.class_map_arrays,
     ),
+    Group("{features}_sorted", "{features}, units sorted by class", layers.sorted_units),
     Group("{features}_map", "{features}, class by class", layers.class_maps, by_class=True),
     Group("{features}_means", "{features}, class means", layers.class_means),
     Group("confusion_matrix", "Confusion matrix", answers.confusion_matrix),

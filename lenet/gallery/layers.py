@@ -33,7 +33,7 @@ def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
 
 
 def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
-    """The features of all classes next to each other, and with the units sorted by class."""
+    """The features of all classes next to each other."""
     order, columns = _unit_order(data)
     maps, layer = [values[:, columns] for values in features_by_class(data)], data.feature_layer
     yield CaptionedFigure(
@@ -47,10 +47,10 @@ def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
         "Each row is one image, each column one unit. Vertical stripes that differ between classes "
         "are the code from which the last layer reads the class.",
     )
-    yield _sorted_units(data)
 
 
-def _sorted_units(data: RunData) -> CaptionedFigure:
+def sorted_units(data: RunData) -> Iterator[CaptionedFigure]:
+    """The features of all classes with the units sorted by class, and the class means."""
     means, present = classes.class_means(data.outputs[1], data.dataset.test.labels)
     order, speaks_for = classes.unit_order(means)
     maps = [features_by_class(data)[label] for label in present]
@@ -64,7 +64,7 @@ def _sorted_units(data: RunData) -> CaptionedFigure:
         [int((speaks_for == row).sum()) for row in range(len(present))],
         f"{layer}, units sorted by class: {_number_of_images(maps)} ({data.run.title})",
     )
-    return CaptionedFigure(
+    yield CaptionedFigure(
         f"{layer}_sorted",
         figure,
         "The units are sorted by the class for which their mean activation is highest; this class is "
