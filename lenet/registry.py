@@ -54,6 +54,7 @@ FIGURE_GROUPS = (
     "feature_maps",
     "fc_matrices",
     "fc2_maps",
+    "fc2_sorted",
     "fc2_map",
     "fc2_means",
     "confusion_matrix",

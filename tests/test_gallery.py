@@ -120,7 +120,7 @@ def test_units_can_be_sorted_by_class_in_all_maps(drawn: Drawn) -> None:
     ):
         np.testing.assert_array_equal(figure, raw[:, order])
     together = np.concatenate(layers.features_by_class(drawn.data))
-    np.testing.assert_array_equal(shown(drawn.figure("fc2_maps", 1))[1], together[:, order])
+    np.testing.assert_array_equal(shown(drawn.figure("fc2_sorted"))[1], together[:, order])
     assert "sorted units" in text_of(in_order.figure("fc2_maps"))
 
 
