@@ -111,9 +111,12 @@ def check_writable(folder: Path) -> None:
     Raises:
         OSError: it is. The error names the folder.
     """
-    with naming(folder):
-        if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    try:
+        with naming(folder), tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise
 
 
 def check_folder(folder: Path, what: str, remedy: str) -> None:
