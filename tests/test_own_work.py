@@ -104,7 +104,7 @@ def test_a_network_of_ones_own_trains_and_is_drawn_and_explained(
     assert {"conv1/kernel", "hidden/by_class"} <= set(events.read_tensors(run / "train"))
     with pytest.raises(SystemExit):  # Its names are those of its layers.
         visualize.main([*commands[1], "--only", "fc2_maps"])
-    assert "hidden_maps, hidden_map[:CLASS], hidden_means" in capsys.readouterr().err
+    assert "hidden_maps, hidden_sorted, hidden_map[:CLASS], hidden_means" in capsys.readouterr().err
     assert visualize.main([*commands[1], "--only", "kernels"]) == 0
     assert (run / "figures" / "kernels_conv2.png").exists()
 

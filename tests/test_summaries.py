@@ -195,3 +195,10 @@ def test_a_histogram_in_blocks_counts_every_value(
     found = encoding.histogram(values)
     np.testing.assert_array_equal(found, whole)
     assert found[:, 2].sum() == size
+
+
+@pytest.mark.parametrize("size", [3e38, 1e-43])
+def test_a_histogram_of_very_large_or_small_values_is_exact(size: float) -> None:
+    values = np.linspace(-size, size, 61, dtype=np.float32)
+    found = encoding.histogram(values)
+    np.testing.assert_array_equal(found[:, 2], np.histogram(values.astype(np.float64), 30)[0])

@@ -22,6 +22,8 @@ from lenet.recording.inspections import Inspection
 
 BUCKETS = 30
 BLOCK = 2**20
+# Between these, differences of values and 30 / their range fit into float32.
+SMALLEST_RANGE, LARGEST_RANGE = 1e-36, 1e38
 # No screen can show a larger matrix, or more kernels, as an image.
 LARGEST_MATRIX = 4_000_000
 
@@ -166,6 +168,8 @@ def histogram(values: np.ndarray) -> np.ndarray:
         minimum, maximum = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
     if minimum == maximum:
         minimum, maximum = minimum - 0.5, maximum + 0.5
+    if not SMALLEST_RANGE < maximum - minimum < LARGEST_RANGE:
+        flat = flat.astype(np.float64)
     edges = np.linspace(minimum, maximum, BUCKETS + 1)
     counts = np.zeros(BUCKETS, np.intp)
     # This is faster than numpy.histogram, which checks every edge again. It works in blocks,

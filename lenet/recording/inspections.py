@@ -78,7 +78,9 @@ class Inspection:
     def class_means(self) -> np.ndarray:
         """The mean features of each class; float32 [classes, d]."""
         assert self.features is not None and self.labels is not None
-        return np.stack([self.features[self.labels == c].mean(0) for c in np.unique(self.labels)])
+        by_class = [self.features[self.labels == label] for label in np.unique(self.labels)]
+        # In float64, because the sum of large values does not fit into float32. Their mean does.
+        return np.stack([values.mean(0, np.float64) for values in by_class]).astype(np.float32)
 
 
 def save(folder: Path, inspection: Inspection) -> Path:

@@ -187,13 +187,9 @@ def dead_fraction(activation: tf.Tensor) -> tf.Tensor:
 
 def relative_change(before: np.ndarray, after: np.ndarray) -> float:
     """|after - before| / |before|, with L2 norms."""
-    return norm(after - before) / max(norm(before), 1e-12)
+    return norm(np.subtract(after, before, dtype=np.float64)) / max(norm(before), 1e-12)
 
 
 def norm(values: np.ndarray) -> float:
-    """The L2 norm of float32 values, even where their squares are too large for float32."""
-    with np.errstate(over="ignore"):
-        found = float(np.linalg.norm(values))
-    if np.isinf(found) and np.isfinite(largest := float(np.abs(values).max())):
-        found = largest * float(np.linalg.norm(values / np.float32(largest)))
-    return found
+    """The L2 norm. In float64, because the squares of large weights do not fit into float32."""
+    return float(np.linalg.norm(values.astype(np.float64)))
