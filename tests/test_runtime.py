@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -9,7 +10,12 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from lenet.training.runtime import configure_tensorflow, describe_environment, quiet_stderr
+from lenet.training.runtime import (
+    configure_tensorflow,
+    describe_environment,
+    no_garbage_collection,
+    quiet_stderr,
+)
 
 
 def test_what_a_library_says_is_kept_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +30,13 @@ def test_where_it_fails_everything_is_said(capfd: pytest.CaptureFixture[str]) ->
         os.write(2, b"the reason\n")
         raise ImportError
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_garbage_is_collected_again_after_a_failed_import() -> None:
+    with pytest.raises(ImportError), no_garbage_collection():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
 
 
 def test_one_thread_within_an_operation_and_deterministic_ones_alone() -> None:

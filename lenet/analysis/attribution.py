@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy.stats import spearmanr
 
 from lenet.analysis.insight import occlude
 from lenet.analysis.trained import predict, softmax
@@ -181,6 +180,8 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
     sizes = sizes[:, sizes.any(axis=0)]
     if sizes.shape[1] == 0 or (np.ptp(sizes, axis=1) == 0).any():
         return 0.0
+    from scipy.stats import spearmanr  # It takes half a second, and lenet.train needs no map.
+
     return float(spearmanr(*sizes).statistic)
 
 
