@@ -252,13 +252,22 @@ class TestCommandLine:
         assert caught.value.code == 2
         assert message in capsys.readouterr().err
 
-    def test_images_that_are_missing_are_a_mistake(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    def test_the_job_needs_the_files_of_mnist(
+        self, tiny_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as caught:
-            bench.main(["job", "--data-dir", str(tmp_path), "--output", str(tmp_path / "out")])
+            bench.main(["job", "--data-dir", str(tiny_file), "--output", str(tmp_path / "out")])
         assert caught.value.code == 2
         assert "MNIST's four IDX files" in capsys.readouterr().err
+
+    def test_a_damaged_file_is_named(
+        self, tiny_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tiny_file.write_bytes(tiny_file.read_bytes()[:-1])
+        with pytest.raises(SystemExit) as caught:
+            bench.main(["start", "--data-dir", str(tiny_file), "--output", str(tmp_path / "out")])
+        assert caught.value.code == 2
+        assert str(tiny_file) in capsys.readouterr().err
 
     def test_quick_measures_less(self) -> None:
         parts, options, _ = bench._parse(["--quick"])

@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured = results.new(command, options.quick, shared)
     try:
         files.make_folder(output, "the results", "choose another folder with --output")
+        if options.data_dir is not None:  # The other programs would not say which file is damaged.
+            options.settings().dataset()
         print(results.environment(measured), flush=True)
         for name in parts:
             _measure(name, options, measured)
