@@ -31,7 +31,7 @@ PROMISE = (
     "Nothing is unpickled or unpacked to the disk."
 )
 SAMPLE = 150
-MUTATIONS = 10_000
+MUTATIONS = 12_500
 GIB = 2**30
 BOMB = 10 * GIB
 ZEROS = 64 * 2**20  # Bytes, the part of a bomb that is compressed once and repeated.
