@@ -324,3 +324,23 @@ def test_a_run_like_another_has_its_options_but_not_its_place(tmp_path: Path) ->
     # A rate that was the default of one optimizer is not kept for another.
     assert dataclasses.replace(like, optimizer="sgd").resolved(797).learning_rate == 0.01
     assert like.resolved(797).learning_rate == 0.001
+
+
+def test_a_run_takes_as_much_of_the_disk_as_readme_says(root: Path, learned: Trainer) -> None:
+    text = " ".join((root / "README.md").read_text().split())
+    numbers = re.search(
+        r"A run of LeNet takes about ([\d.]+) kB for each step, ([\d.]+) MB for each inspection, (\d+) "
+        r"bytes per weight .* of the two checkpoints \(adam; .*?, ([\d.]+) MB for the graph",
+        text,
+    )
+    assert numbers
+    per_step, per_inspection, per_weight, rest = map(float, numbers.groups())
+    run = learned.history.run
+    inspections = len(list((run / "inspections").iterdir()))
+    predicted = (
+        1e3 * per_step * learned.history.step
+        + 1e6 * (per_inspection * inspections + rest)
+        + 2 * per_weight * learned.model.num_parameters
+    )
+    measured = sum(path.stat().st_size for path in run.rglob("*") if "figures" not in path.parts)
+    assert measured == pytest.approx(predicted, rel=0.15)
