@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from lenet import cli
+from lenet import cli, refusals
 
 # The program's module and what it does.
 PROGRAMS = {
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return 0
     if name not in PROGRAMS:
-        hint = cli.did_you_mean(name, PROGRAMS)
+        hint = refusals.did_you_mean(name, PROGRAMS)
         cli.fail(f"Expected a command: {', '.join(PROGRAMS)}. Received: {name}{hint}")
     return importlib.import_module(PROGRAMS[name][0]).main(rest[:-1])
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import dataclasses
-import difflib
 import errno
 import gc
 import io
@@ -14,11 +15,11 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from lenet import files, reading
+from lenet import files, reading, refusals
 from lenet.config import TrainConfig
 from lenet.option_checks import DATA, NETWORK, TRAINING, in_words
 
@@ -29,6 +30,7 @@ REMEDIES = {
     errno.EIO: ". Check the disk.",
 }
 
+T = TypeVar("T")
 Entry = tuple[str, Any, Any]
 """An option's name, its type and its default, as `dataclasses.make_dataclass` takes them."""
 
@@ -50,6 +52,50 @@ def parse_config(
     return TrainConfig(**parse_groups(arguments, prog, description, groups))
 
 
+def parse(
+    options: type[T],
+    arguments: Sequence[str] | None,
+    prog: str,
+    description: str,
+    groups: Collection[type] = (),
+) -> T:
+    """Reads the options of a program. Those without a default are positional arguments.
+
+    Args:
+        options: a dataclass.
+        arguments: the arguments after the program's name; default: those of this process.
+        groups: the nested dataclasses in `options`, if the options are in these.
+
+    Raises:
+        SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
+    """
+    import tyro
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    markers = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalRequiredArgs)
+    box = io.StringIO()  # tyro prints errors in several lines, in a box.
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(
+                options, prog=prog, description=description, args=arguments, config=markers
+            )
+    except SystemExit as end:
+        if end.code != USER_ERROR:
+            raise
+        frame = str.maketrans(dict.fromkeys("╭╮╰╯─│", " "))
+        fail(
+            refusals.complaint(arguments, prog, groups or [options])
+            or box.getvalue().translate(frame)
+        )
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser of the standard library whose errors are one line too."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message[0].upper()}{message[1:]}. All options: {self.prog} --help")
+
+
 def parse_groups(
     arguments: Sequence[str] | None, prog: str, description: str, groups: Mapping[str, type]
 ) -> dict[str, Any]:
@@ -65,54 +111,11 @@ def parse_groups(
     Raises:
         SystemExit: `--help` (0), or an option that does not exist or is not of its type (2).
     """
-    import tyro
-
-    _refuse_other_names(sys.argv[1:] if arguments is None else arguments, groups)
     # tyro shows each nested dataclass as a group with a title.
     fields = [(name, cls, dataclasses.field(default_factory=cls)) for name, cls in groups.items()]
-    parsed = tyro.cli(
-        dataclasses.make_dataclass("Options", fields),
-        prog=prog,
-        description=description,
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    nested = dataclasses.make_dataclass("Options", fields)
+    parsed = parse(nested, arguments, prog, description, groups.values())
     return {name: value for group in groups for name, value in vars(getattr(parsed, group)).items()}
-
-
-# What other programs call our options. For a typing error, tyro itself shows what is similar.
-OTHER_NAMES = {
-    "lr": "learning-rate",
-    "patience": "early-stopping",
-    "clipnorm": "clip-norm",
-    "grad-clip": "clip-norm",
-    "wd": "weight-decay",
-    "val-split": "validation-fraction",
-    "validation-split": "validation-fraction",
-    "dropout": "fc-dropout",
-    "batch": "batch-size",
-    "bs": "batch-size",
-    "epoch": "epochs",
-    "steps": "max-steps",
-    "data": "data-dir",
-    "output": "logdir",
-    "log-dir": "logdir",
-    "name": "run-name",
-    "opt": "optimizer",
-    "act": "activation",
-}
-
-
-def _refuse_other_names(arguments: Sequence[str], groups: Mapping[str, type]) -> None:
-    """Ends the program if an option has the name that it has elsewhere, and gives the name here."""
-    known = {
-        f.name.replace("_", "-") for group in groups.values() for f in dataclasses.fields(group)
-    }
-    for argument in arguments:
-        name = argument.removeprefix("--").partition("=")[0].replace("_", "-")
-        ours = OTHER_NAMES.get(name)
-        if argument.startswith("--") and ours in known and name not in known:
-            fail(f"There is no option --{name}. Did you mean --{ours}?")
 
 
 def config_groups(
@@ -190,12 +193,6 @@ def fail(message: object) -> NoReturn:
         raise SystemExit(128 + signal.SIGPIPE)
     print(f"Error: {reading.one_line(describe(message))}", file=sys.stderr)
     raise SystemExit(USER_ERROR)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the most similar known word, e.g. ". Did you mean kernels?", or ""."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f". Did you mean {close[0]}?" if close else ""
 
 
 def run(main: Callable[[], int]) -> NoReturn:

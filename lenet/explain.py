@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import tyro
 from tyro.conf import arg
 
 from lenet import cli, files
@@ -101,13 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. A user error ends it with exit code 2."""
     cli.replace_unprintable()
     try:
-        options = tyro.cli(
-            Options,
-            prog="python -m lenet.explain",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.PositionalRequiredArgs,),
-        )
+        options = cli.parse(Options, arguments, "python -m lenet.explain", DESCRIPTION)
         target = explain(options)
     except KeyboardInterrupt:
         print("Interrupted. No figure was written.", file=sys.stderr)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
 from tyro.conf import arg
 
 from lenet import cli, files
@@ -70,13 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: after a user error (exit code 2) or `--help` (0).
     """
     try:
-        options = tyro.cli(
-            Options,
-            prog="python -m lenet.export",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.PositionalRequiredArgs,),
-        )
+        options = cli.parse(Options, arguments, "python -m lenet.export", DESCRIPTION)
         return export(options)
     except KeyboardInterrupt:
         print("Interrupted. The files written so far are complete.", file=sys.stderr)

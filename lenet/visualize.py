@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
 from tyro.conf import arg
 
 from lenet import cli, files
@@ -86,13 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     cli.replace_unprintable()
     try:
-        options = tyro.cli(
-            Options,
-            prog="python -m lenet.visualize",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.PositionalRequiredArgs,),
-        )
+        options = cli.parse(Options, arguments, "python -m lenet.visualize", DESCRIPTION)
         groups = _chosen_groups(options)
         data = _read(options)
         from lenet.gallery.writing import drawing_command, write

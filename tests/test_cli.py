@@ -8,12 +8,17 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from lenet import cli, registry
+from experiments.bench import __main__ as bench
+from experiments.grid import __main__ as grid
+from experiments.report import __main__ as report
+from lenet import cli, explain, export, refusals, registry, train, visualize
 from lenet.config import TrainConfig
+from lenet.live import __main__ as live
 from lenet.option_checks import in_words
 
 
@@ -95,13 +100,34 @@ def test_values_of_options_in_words() -> None:
     assert list(map(in_words, values)) == expected
 
 
-def test_an_unknown_choice_lists_the_valid_ones(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("program", "words", "line"),
+    [
+        (train, "--activation rellu", "Expected --activation to be one of relu, sigmoid, tanh, elu, selu, gelu, silu, softplus, leaky_relu. Received: rellu. Did you mean relu?"),
+        (train, "--epochs=many", "Expected --epochs to be a whole number. Received: many. More about it: python -m lenet.train --help"),
+        (train, "--epochs --quiet", "Expected --epochs to be a whole number. Received nothing after it."),
+        (train, "--actvation relu", "There is no option --actvation. Did you mean --activation?"),
+        (train, "--xyz", "There is no option --xyz. All options: python -m lenet.train --help"),
+        (train, "--quiet sigmoid", "Expected only options that begin with --. Received: sigmoid"),
+        (visualize, "run --width 9cm", "Expected --width to be a number. Received: 9cm. More about it: python -m lenet.visualize --help"),
+        (visualize, "", "RUN is missing. Expected: python -m lenet.visualize RUN"),
+        (explain, "run", "PICTURE is missing. Expected: python -m lenet.explain RUN PICTURE"),
+        (explain, "run a.png b.png", "Expected only RUN PICTURE and options that begin with --. Received: b.png"),
+        (export, "run --format keras tf", "Expected each value of --format to be one of keras, savedmodel, tflite, onnx. Received: tf"),
+        (live, "", "RUN is missing. Expected: python -m lenet.live RUN …"),
+        (grid, "--seeds 0 one", "Expected each value of --seeds to be a whole number. Received: one. More about it: python -m experiments.grid --help"),
+        (grid, "--workers all", "Expected --workers to be auto or a whole number. Received: all"),
+        (report, "", "The following arguments are required: folder. All options: python -m experiments.report --help"),
+        (bench, "--rounds many", "Argument --rounds: invalid int value: 'many'. All options: python -m experiments.bench --help"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_is_answered_in_one_line_with_the_remedy(
+    program: ModuleType, words: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse("--activation", "rellu")
+        program.main(words.split())
     assert caught.value.code == 2
-    shown = capsys.readouterr().err
-    for name in ("rellu", "relu", "leaky_relu"):
-        assert name in shown
+    assert capsys.readouterr().err == f"Error: {line}\n"
 
 
 @pytest.mark.parametrize(
@@ -120,8 +146,8 @@ def test_an_option_with_the_name_of_another_program_names_ours(
 
 def test_every_name_of_another_program_leads_to_an_option_that_exists() -> None:
     names = {option.name.replace("_", "-") for option in dataclasses.fields(TrainConfig)}
-    assert set(cli.OTHER_NAMES.values()) <= names
-    assert names.isdisjoint(cli.OTHER_NAMES)
+    assert set(refusals.OTHER_NAMES.values()) <= names
+    assert names.isdisjoint(refusals.OTHER_NAMES)
 
 
 def test_an_advised_command_keeps_the_log_folder_and_the_defaults_out(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def _parse(arguments: Sequence[str]) -> tuple[list[str], Options, Path]:
 
 def _parser() -> argparse.ArgumentParser:
     """The options as `--help` shows them."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog=PROG,
         description=textwrap.fill(DESCRIPTION, HELP_WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,

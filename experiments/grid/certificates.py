@@ -7,7 +7,6 @@ certificate serves all machines. The authority's key is not kept: nobody can sig
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import os
 import sys
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: `--help` (0), or a user error (2).
     """
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         prog="python -m experiments.grid.certificates",
         description="Writes the certificates that the scheduler, the workers and the grid of a "
         "cluster need to connect to each other. docs/cluster.md explains how to use them.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.combinations import VARIABLE, as_word, plural
 from experiments.grid.options import LEFT_OUT, GridOnly, parse
-from lenet import cli
+from lenet import refusals
 from lenet.config import TrainConfig
 
 
@@ -63,7 +63,7 @@ def _as_arguments(options: Mapping[str, Any]) -> list[str]:
     arguments = []
     for name, value in options.items():
         if name not in known - set(LEFT_OUT):
-            raise ValueError(f"A grid has no option {name!r}{cli.did_you_mean(name, known)}")
+            raise ValueError(f"A grid has no option {name!r}{refusals.did_you_mean(name, known)}")
         word = name.replace("_", "-")
         if value is None:
             continue

@@ -66,13 +66,7 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. A user error ends the program with exit code 2."""
     try:
-        options = tyro.cli(
-            Options,
-            prog="python -m experiments.kernels",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.PositionalRequiredArgs,),
-        )
+        options = cli.parse(Options, arguments, "python -m experiments.kernels", DESCRIPTION)
         target = options.target()
         # Imported only now, so that --help is fast. These two import matplotlib and scipy.
         from experiments.kernels.figure import draw

@@ -6,7 +6,6 @@ The page is one file that opens without a network connection. Writing it does no
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: `--help` (0), or a user error (2).
     """
     cli.replace_unprintable()
-    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__)
+    parser = cli.ArgumentParser(prog="python -m experiments.report", description=__doc__)
     parser.add_argument(
         "folder", type=Path, help="the folder that contains the runs, e.g. summary_logs/demo"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenet import cli
+from lenet import refusals
 from lenet.gallery import answers, layers, learning, network, separation, units
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.page import Layout
@@ -133,7 +133,7 @@ def select(
             shown = [n + ("[:CLASS]" if group.by_class else "") for n, group in groups.items()]
             raise ValueError(
                 f"Expected --only to name some of {', '.join(shown)}. Received: {word}"
-                f"{cli.did_you_mean(name, groups)}"
+                f"{refusals.did_you_mean(name, groups)}"
             )
         labels = chosen.setdefault(name, set())
         if colon:

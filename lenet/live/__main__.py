@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import arg
 
 from lenet import cli, files
@@ -63,13 +62,7 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. A user error ends it with exit code 2."""
     try:
-        options = tyro.cli(
-            Options,
-            prog="python -m lenet.live",
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.PositionalRequiredArgs,),
-        )
+        options = cli.parse(Options, arguments, "python -m lenet.live", DESCRIPTION)
         target, notes = write_page(options)
     except KeyboardInterrupt:
         print("Interrupted. No page was written.", file=sys.stderr)
@@ -128,8 +121,10 @@ def chosen_runs(folders: Sequence[Path]) -> list[Path]:
 
     Raises:
         FileNotFoundError: a folder contains no run.
-        ValueError: a run's config.json is damaged, or there are too many runs.
+        ValueError: a run's config.json is damaged, or there are no or too many runs.
     """
+    if not folders:
+        raise ValueError("RUN is missing. Expected: python -m lenet.live RUN …")
     paths: list[Path] = []
     for folder in folders:
         inside = sorted(folder.glob(f"*/{runs.CONFIG}"))
@@ -159,4 +154,4 @@ def _default_target(folders: Sequence[Path]) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)
