@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from lenet import cli, files
+from lenet.data import digits
 from lenet.data.preparation import Prepared, Way, prepare, read_picture
 from lenet.recording import runs
+from lenet.registry import TRAINING_IMAGES
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     import numpy as np
@@ -33,6 +35,7 @@ BAR_LENGTH = 30  # Characters, for a probability of 1.
 PATCHES = 4  # An image is as wide as this many occluding patches.
 NAME_LENGTH = 60
 SECOND_ANSWER = 0.05  # The second answer is named too if its probability is at least this.
+FEW_IMAGES = 5_000  # With fewer training images, the answer to a different image is less reliable.
 WHAT, REMEDY = "the figure", "choose a different file with --output"
 
 
@@ -42,7 +45,9 @@ class Options:
 
     Attributes:
         run: The run's folder, e.g. summary_logs/<run>.
-        picture: A photo or drawing: PNG, JPEG, WebP or BMP.
+        picture: A photo or drawing: PNG, JPEG, WebP or BMP. For a network that reads digits: one
+            digit, dark on light or light on dark, of any size, on an even background. It is cut out,
+            scaled and centred like the training images.
         output: The file for the figure.
         occlusion: Also hide each part of the image in turn, and draw how the answer changes.
         gradient: Also draw how much the logit of the answer changes with each pixel.
@@ -152,6 +157,8 @@ def explain(options: Options) -> Path:
     print(f"{options.picture.name}: {_headline(run, insight)}")
     print("\n".join(table(run.class_names, insight.probabilities)))
     _write(_draw(options, run, prepared, insight), target, options.dpi)
+    if note := few_images(dataset):
+        print(f"Note: {note}", file=sys.stderr)
     return target
 
 
@@ -167,6 +174,27 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
         bar = "█" * round(BAR_LENGTH * float(probability))
         lines.append(f"{mark} {name:>{width}}  {percentage(float(probability)):>7}  {bar}".rstrip())
     return lines
+
+
+def few_images(dataset: dict[str, Any]) -> str:
+    """Why a network that was trained on few images may be wrong, and what to do, or "".
+
+    Args:
+        dataset: what the run has recorded about its images, see `Dataset.description`.
+    """
+    images = int(dataset["train"])
+    if images >= FEW_IMAGES:
+        return ""
+    height, width, _ = dataset["image_shape"]
+    origin = f", {dataset['origin']}" if dataset.get("origin") else ""
+    more = "more images"
+    if tuple(dataset["class_names"]) == digits.CLASSES:
+        more = f"more images, e.g. the {TRAINING_IMAGES['mnist']:,} of MNIST (--dataset mnist)"
+    return (
+        f"This network was trained on only {images:,} images ({width}×{height}{origin}). If your image "
+        f"looks different from them, a wrong answer is likely, even with a high probability. To "
+        f"improve this, train on {more}."
+    )
 
 
 def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:

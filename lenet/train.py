@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenet import cli, diagnosis, files
+from lenet import cli, diagnosis, files, registry
 from lenet.config import TrainConfig
 from lenet.reading import UnusableFileError
 from lenet.recording import inspections, runs
@@ -29,6 +29,8 @@ DESCRIPTION = (
 )
 DIVERGED = 3
 SIGNAL_BASE = 128
+# With fewer test images, the program suggests to use more, and which fraction.
+FEW_TEST_IMAGES, LARGER_TEST_FRACTION = 100, 0.3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,7 +165,7 @@ def _report(trainer: Trainer, history: History) -> None:
         which = "the last epoch" if history.best_step is None else f"epoch {epoch}"
         print(f"Train accuracy {accuracy}, mean over the batches of {which}")
     if history.evaluations and history.state != "diverged":  # It was measured earlier.
-        print(f"Test accuracy  {_test_accuracy(trainer, history)}")
+        print(f"Test accuracy  {_test_accuracy(trainer, history)}{_more_test_images(trainer)}")
     print(f"Weights        sha256 {history.weights_sha256}")
     if history.state == "done" and trainer.config.figures:
         print(f"Figures        {_draw(trainer, history.run)}")
@@ -194,6 +196,18 @@ def _test_accuracy(trainer: Trainer, history: History) -> str:
     return f"{text}, after step {measured:,}. The weights are newer: step {kept:,}"
 
 
+def _more_test_images(trainer: Trainer) -> str:
+    """How to get a more certain test accuracy, if the program itself chose few test images."""
+    fraction = trainer.config.test_fraction or registry.FOLDER_TEST_FRACTION
+    few = trainer.dataset.test_is_fraction and len(trainer.dataset.test) < FEW_TEST_IMAGES
+    if not few or fraction >= LARGER_TEST_FRACTION:
+        return ""
+    return (
+        f"\n               to test on more images, with a narrower interval: "
+        f"--test-fraction {LARGER_TEST_FRACTION:g}"
+    )
+
+
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
     """What this session recorded, in the form that a diagnosis needs."""
     steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
@@ -202,6 +216,7 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
         step=history.step,
         num_classes=len(trainer.dataset.class_names),
         steps_per_epoch=trainer.schedule.steps_per_epoch,
+        last_batch=trainer.schedule.last_batch,
         train_images=trainer.dataset.training_images,
         test_images=len(trainer.dataset.test),
         train_loss=(history.steps, history.losses),

@@ -443,12 +443,25 @@ def test_too_few_updates_come_first_and_alone() -> None:
     assert finding.rule == "few updates" and finding.wrong
     assert "only 5 updates" in finding.sentence
     assert finding.advice[0].changes == {"batch_size": 8, "epochs": 60, "max_steps": None}
+    assert "gradient" not in finding.sentence
+    small = diagnose(
+        record(**STUCK, norms={"conv1": 0.01}, step=5, steps_per_epoch=1, train_images=46)
+    )[0]
+    assert "the gradient norm at conv1 is only 1/100 of that at fc3" in small.sentence
     tiny = record(**STUCK | {"step": 5, "steps_per_epoch": 1, "train_images": 10})
     assert diagnose(tiny)[0].advice[0].changes["epochs"] == 150
     fitted = (STEPS, np.full(len(STEPS), 0.96))
     for other in ({"step": 300}, {"train_accuracy": fitted}, {"state": "diverged"}):
         changed = Record(**{**five.__dict__, **other})
         assert "few updates" not in [f.rule for f in diagnose(changed)]
+
+
+def test_the_training_accuracy_of_an_epoch_counts_every_image_once() -> None:
+    """An epoch of 40 images in a batch of 32 and one of 8: 32 right answers of 40."""
+    hits = (np.array([1, 2, 3, 4]), np.array([0.0, 0.0, 1.0, 0.0]))
+    run = record(step=4, steps_per_epoch=2)
+    run = Record(**{**run.__dict__, "train_accuracy": hits, "last_batch": 8 / 32})
+    assert run.last_train_accuracy == pytest.approx(0.8)
 
 
 def test_a_loss_that_is_not_a_number_has_diverged() -> None:

@@ -49,8 +49,23 @@ def test_two_drawings_in_one_image_are_said_before_the_answer(
     run: Path, twice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert explain.main([str(run), str(twice), "--output", str(tmp_path / "out.png")]) == 0
-    [note] = capsys.readouterr().err.splitlines()
+    note = capsys.readouterr().err.splitlines()[0]
     assert note.startswith("Note: 11.png seems to contain 2 drawings.")
+
+
+def test_a_network_that_was_trained_on_few_images_says_so(
+    run: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain.main([str(run), str(picture), "--output", str(tmp_path / "out.png")]) == 0
+    [note] = capsys.readouterr().err.splitlines()
+    assert note.startswith(
+        "Note: This network was trained on only 797 images (28×28, enlarged from"
+    )
+    assert "e.g. the 60,000 of MNIST (--dataset mnist)" in note
+    photos = {"train": 46, "image_shape": [64, 64, 3], "class_names": ["cat", "dog"]}
+    assert "only 46 images (64×64)" in explain.few_images(photos)
+    assert "MNIST" not in explain.few_images(photos)
+    assert explain.few_images({**photos, "train": 60_000}) == ""
 
 
 @pytest.fixture

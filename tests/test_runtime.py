@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -51,3 +53,11 @@ def test_the_environment_names_what_bits_depend_on() -> None:
     assert environment["intra_op_threads"] == 1
     assert environment["cpu_model"]
     assert set(environment) >= {"python", "keras", "numpy", "cpus", "inter_op_threads"}
+
+
+def test_a_script_that_reads_a_run_prints_nothing_of_its_own(root: Path) -> None:
+    script = "import lenet.trained, tensorflow; tensorflow.constant(0)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import tensorflow as tf
 from experiments.report.grouping import combine
 from experiments.report.page import write_report
 from experiments.report.reading import read_run
+from lenet import train
 from lenet.analysis.trained import load_run
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset, load_dataset, with_validation
@@ -241,3 +243,13 @@ class TestSmallData:
         last = trainer.schedule.steps_per_epoch
         assert history.step >= 200
         assert np.mean(history.accuracies[-last:]) >= 0.95
+
+    def test_few_test_images_lead_to_the_option_for_more(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = f"--data-dir {folder} --logdir {tmp_path} --max-steps 2 --no-figures"
+        for fraction, hinted in ((), True), (("--test-fraction", "0.3"), False):
+            assert train.main([*words.split(), *fraction]) == 0
+            shown = capsys.readouterr().out
+            assert re.search(r"^Test accuracy .* test images: 95 % interval", shown, re.MULTILINE)
+            assert ("--test-fraction 0.3" in shown) is hinted

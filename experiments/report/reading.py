@@ -16,6 +16,7 @@ from lenet import cli, reading
 from lenet.diagnosis import Record, Series, options_of
 from lenet.recording import inspections, metrics, predictions, runs
 from lenet.recording.predictions import Predictions
+from lenet.training.schedule import Schedule
 
 Content = TypeVar("Content")
 
@@ -84,7 +85,7 @@ def read_run(folder: Path) -> Run:
     curves = _read_metrics(folder / runs.METRICS, problems)
     diagnostics, readable = inspections.read_diagnostics(folder / runs.INSPECTIONS, problems)
     sizes, units = _read_layers(readable)
-    batch = config.batch_size or 1
+    schedule = Schedule(size, config.batch_size or 1, config.epochs or 1)
     steps = [int(series[0][-1]) for series in curves.values() if len(series[0])]
     step, best = int(status.get("step") or max(steps, default=0)), status.get("best_step")
     classes = dataset["class_names"]
@@ -93,7 +94,8 @@ def read_run(folder: Path) -> Run:
         state=state,
         step=step,
         num_classes=len(classes),
-        steps_per_epoch=max(1, -(-size // batch)),
+        steps_per_epoch=schedule.steps_per_epoch,
+        last_batch=schedule.last_batch,
         error=str(status.get("error") or ""),
         train_loss=curves["train_loss"],
         train_accuracy=curves["train_accuracy"],

@@ -46,6 +46,7 @@ class Dataset:
         mean: the mean of the training images per channel, from 0 to 1, which the network
             subtracts; None if it subtracts nothing.
         origin: how files became images of this size, e.g. "cropped from 60×80", or "".
+        test_is_fraction: whether the test images are a fraction of the images of a folder.
         validation: images to validate on, see `with_validation`, or None.
     """
 
@@ -57,6 +58,7 @@ class Dataset:
     note: str = ""
     mean: tuple[float, ...] | None = None
     origin: str = ""
+    test_is_fraction: bool = False
     validation: Split | None = None
 
     @property
@@ -93,6 +95,7 @@ class Dataset:
             "test": len(self.test),
             **({"validation": len(self.validation)} if self.validation else {}),
             "image_shape": list(self.image_shape),
+            "origin": self.origin,
             "class_names": list(self.class_names),
             "mean": self.mean,
         }
@@ -281,7 +284,9 @@ def _dataset(
     check_pair(train, test, len(class_names))
     mean = channel_mean(train.images) if raw.subtract_mean else None
     note = f"{note} {raw.note}".strip()
-    return Dataset(name, train, test, class_names, sha256, note, mean, raw.origin)
+    return Dataset(
+        name, train, test, class_names, sha256, note, mean, raw.origin, raw.test_is_fraction
+    )
 
 
 def _name_of(path: Path, reader: Reader, sha256: str) -> tuple[str, str]:

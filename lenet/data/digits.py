@@ -41,4 +41,5 @@ def bundled_digits() -> RawImages:
         RawSplit(images[chosen], labels[chosen], "scikit-learn's digits", "scikit-learn's digits")
         for chosen in (~in_test, in_test)
     )
-    return RawImages(train, test, name="digits", class_names=CLASSES)
+    origin = "enlarged from {}×{}".format(*small.shape[1:])
+    return RawImages(train, test, name="digits", class_names=CLASSES, origin=origin)

@@ -105,7 +105,13 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     )
     note = " ".join(notes)
     return RawImages(
-        train, test, class_names=class_names, subtract_mean=True, note=note, origin=origin
+        train,
+        test,
+        class_names=class_names,
+        subtract_mean=True,
+        note=note,
+        origin=origin,
+        test_is_fraction=not any(file.split for file in files),
     )
 
 

@@ -24,6 +24,7 @@ class Record:
     Attributes:
         state: the state in `status.json`.
         step: the number of updates so far.
+        last_batch: the size of the last batch of an epoch, as a share of the batch size.
         train_loss, train_accuracy: the values of each logged batch, in nats and from 0 to 1.
         test_loss, test_accuracy: the values of each evaluation, in nats and from 0 to 1.
         validation_loss, validation_accuracy: the same on validation images; empty without them.
@@ -58,6 +59,7 @@ class Record:
     train_accuracy: Series
     test_loss: Series
     test_accuracy: Series
+    last_batch: float = 1.0
     diagnostics: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
     kernel_sizes: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, int] = field(default_factory=dict)
@@ -84,12 +86,12 @@ class Record:
 
     @property
     def last_train_loss(self) -> float:
-        """The mean over the batches of the last epoch; NaN if none was logged."""
+        """The mean over the images of the last epoch; NaN if no batch was logged."""
         return self._last_epoch(self.train_loss)
 
     @property
     def last_train_accuracy(self) -> float:
-        """The mean over the batches of the last epoch; NaN if none was logged."""
+        """The mean over the images of the last epoch; NaN if no batch was logged."""
         return self._last_epoch(self.train_accuracy)
 
     @property
@@ -123,8 +125,11 @@ class Record:
 
     def _last_epoch(self, series: Series) -> float:
         steps, values = series
-        tail = values[(steps > self.end - self.steps_per_epoch) & (steps <= self.end)]
-        return float(tail.mean()) if len(tail) else float("nan")
+        counted = (steps > self.end - self.steps_per_epoch) & (steps <= self.end)
+        if not counted.any():
+            return float("nan")
+        weights = np.where(steps % self.steps_per_epoch, 1.0, self.last_batch)
+        return float(np.average(values[counted], weights=weights[counted]))
 
     def _last(self, series: Series) -> float:
         steps, values = series

@@ -6,10 +6,11 @@ import math
 
 from lenet import defaults
 from lenet.diagnosis.advice import unusual_rate
-from lenet.diagnosis.evidence import no_gradient
+from lenet.diagnosis.evidence import EARLY_STEPS, no_gradient, vanishes
+from lenet.diagnosis.measures import early_gradients
 from lenet.diagnosis.progress import largest_update
 from lenet.diagnosis.record import Advice, Finding, Record
-from lenet.diagnosis.words import percent
+from lenet.diagnosis.words import fraction, percent
 
 FEW_UPDATES = 300
 FITTED = 0.95
@@ -30,6 +31,12 @@ def few_updates(record: Record) -> Finding | None:
     if math.isfinite(record.last_train_accuracy):
         sentence += (
             f". The accuracy on the training batches is {percent(record.last_train_accuracy)}"
+        )
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    if early and vanishes(record):
+        sentence += (
+            f". So far, the gradient norm at {early.first} is only {fraction(early.ratio)} of that at "
+            f"{early.last}, so {early.first} learns slowly"
         )
     usual = defaults.training(record.train_images)
     per_epoch = math.ceil(record.train_images / usual.batch_size)

@@ -40,6 +40,7 @@ def import_tensorflow(lean: bool = False) -> None:
         if lean:  # From now on, Python does not look for garbage among the objects of TensorFlow.
             gc.freeze()
 
+        tf.config.list_physical_devices()  # The first call prints lines if there is no GPU.
         # The first network starts the devices with these settings, even if there is no Trainer yet.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)

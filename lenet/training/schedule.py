@@ -35,6 +35,11 @@ class Schedule:
         return math.ceil(self.size / self.batch_size)
 
     @property
+    def last_batch(self) -> float:
+        """The size of the last batch of an epoch, as a share of `batch_size`."""
+        return ((self.size - 1) % self.batch_size + 1) / self.batch_size
+
+    @property
     def total_steps(self) -> int:
         """Number of updates in all epochs, without the limit `max_steps`."""
         return self.epochs * self.steps_per_epoch
