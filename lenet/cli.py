@@ -264,7 +264,10 @@ def changed(config: TrainConfig, changes: Mapping[str, Any], images: int) -> Tra
     if "activation" in changes or "optimizer" in changes:
         changes = {"learning_rate": None, **changes}
     config = config.with_usual_options(images)
-    return dataclasses.replace(config, **changes).resolved(images)
+    config = dataclasses.replace(config, **changes).resolved(images)
+    if "init" in changes and config.init != "truncated_normal":  # Nothing else has this option.
+        config = dataclasses.replace(config, init_stddev=TrainConfig().init_stddev)
+    return config
 
 
 def training_command(config: TrainConfig, changes: Mapping[str, Any], images: int) -> str:

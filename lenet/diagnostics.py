@@ -47,13 +47,13 @@ DIAGNOSTICS = {
         "update ratio",
         "size of one update / size of the kernel",
         "logarithmic",
-        "About 1/1,000 is usual. If it is far lower, the weights of the layer hardly change.",
+        "About 0.001 (0.1 %) is usual. If it is far lower, the weights of the layer hardly change.",
     ),
     "distance_moved": Diagnostic(
         "distance moved",
         "distance of the kernel from its start / size of the kernel at the start",
         "logarithmic",
-        "If it stays below 1/50, the layer has hardly changed.",
+        "If it stays below 0.02 (2 %), the layer has hardly changed.",
     ),
     "slope": Diagnostic(
         "slope of the activation",
@@ -62,7 +62,7 @@ DIAGNOSTICS = {
         "On its way back through a layer, the size of a gradient is multiplied by about this number.",
     ),
     "dead_fraction": Diagnostic(
-        "dead units", "units with the same output for every image", "percent"
+        "dead units", "units with the same output for every probe image", "percent"
     ),
     "saturated_fraction": Diagnostic(
         "saturated outputs",

@@ -26,7 +26,7 @@ from experiments.grid.run_one import train_one
 from experiments.grid.terminal_board import leader_board
 from experiments.report import page as report
 from experiments.report.reading import GRID
-from experiments.report.statistics import RANGES
+from experiments.report.statistics import Rank, ranges_text
 from lenet import files
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset
@@ -389,7 +389,7 @@ def test_the_leader_board_gives_ranges_of_ranks_as_the_report_does() -> None:
         "rank  combination  test accuracy  learning rate  seeds",
         " 1–2  first         94.0 ± 1.4 %            0.1  2 of 3 (1 diverged)",
         " 1–2  second        93.0 ± 1.4 %            0.1  2",
-        RANGES,
+        ranges_text([Rank(1, 2)]),
     ]
 
 

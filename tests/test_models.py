@@ -12,6 +12,7 @@ import tensorflow as tf
 from lenet.analysis.trained import layer_outputs
 from lenet.config import TrainConfig
 from lenet.networks.architectures import LeNet, build_model
+from lenet.networks.slopes import greatest_slope
 from lenet.registry import ACTIVATIONS
 
 LAYERS = ["conv1", "conv2", "fc1", "fc2", "fc3"]
@@ -21,6 +22,13 @@ IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
 def kernels(model: LeNet) -> dict[str, np.ndarray]:
     """Every kernel as NumPy sees it."""
     return {name: np.asarray(layer.kernel) for name, layer in model.weight_layers.items()}
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope"), [("sigmoid", 0.25), ("tanh", 1), ("relu", 1), ("selu", 1.758)]
+)
+def test_the_greatest_slope_of_an_activation_is_measured(activation: str, slope: float) -> None:
+    assert greatest_slope(keras.activations.get(activation)) == pytest.approx(slope, abs=0.003)
 
 
 def test_it_has_the_published_number_of_parameters() -> None:

@@ -253,7 +253,8 @@ def test_a_card_gives_every_seed_and_the_seed_of_each_sentence(page: str) -> Non
     text = plain(card(page, "relu · sgd"))
     assert "✓" not in text and "learns well" in text
     assert "Test accuracy: 98.20 % (seed 0), 98.60 % (seed 1), 98.40 % (seed 2)." in text
-    assert "(seed 0, also seeds 1 and 2)" in text
+    assert "at fc3. learning curves" in text, "the sentence is true for all seeds"
+    assert "its numbers are those of seed 0" in plain(page)
     assert '<article id="c0" class="right">' in page and '<article id="c2" class="wrong">' in page
 
 

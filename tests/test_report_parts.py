@@ -55,7 +55,7 @@ def test_a_map_shows_the_units_in_that_order_with_their_numbers() -> None:
     features[labels == 0, 1] = features[labels == 1, 0] = features[labels == 2, 3] = 1
     drawn = unit_map(features, labels, NAMES, (0, 1), "relu · adam")
     assert [box.text for box in drawn.units] == ["1", "0", "3", "2"]
-    assert [box.text for box in drawn.groups] == list(NAMES)
+    assert [box.text for box in drawn.groups] == [*NAMES, "none"]
     assert drawn.alt.endswith("1 for ant, 1 for bee, 1 for cat.")
 
 
@@ -81,7 +81,8 @@ def test_confusion_counts_every_test_image(compared: Comparison) -> None:
     assert confusion.counts == [[8, 2, 0], [0, 10, 0], [1, 0, 9]]
     assert confusion.sentence == (
         "The network classifies 3 of 30 test images wrongly. "
-        "Most often, ant is classified as bee (2 images)."
+        "Most often, ant is classified as bee (2 images). The class with the largest share of wrong "
+        "predictions is ant: 2 of 10 images, 20 %."
     )
     shown = [(mistake.label, mistake.predicted) for mistake in confusion.mistakes]
     assert shown == [("cat", "ant"), ("ant", "bee"), ("ant", "bee")], "the most confident first"
@@ -122,6 +123,9 @@ def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
     assert [row.name for row in box.rows] == [
         "conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "fc3"
     ]  # fmt: skip
+    saved = runs.read_network(run)
+    steepest = {each["name"]: each["greatest_slope"] for each in saved if "greatest_slope" in each}
+    assert steepest == dict.fromkeys(["conv1", "conv2", "fc1", "fc2"], 1.0), "that of relu"
     total = sum(int(row.parameters.replace(",", "") or 0) for row in box.rows)
     assert f"{total:,}" == box.parameters
     model(np.zeros((1, 28, 28, 1), np.uint8))

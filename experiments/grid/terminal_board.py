@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from experiments.combinations import without_seed
 from experiments.grid.jobs import Outcome
 from experiments.report.differences import Scores
-from experiments.report.statistics import RANGES, accuracy_text, ranking, seeds_text
+from experiments.report.statistics import accuracy_text, ranges_text, ranking, seeds_text
 from lenet.recording import predictions
 
 HEADINGS = ("rank", "combination", "test accuracy", "learning rate", "seeds")
@@ -35,8 +35,8 @@ def leader_board(outcomes: Sequence[Outcome], test_images: int) -> str:
         accuracy = accuracy_text(accuracies, test_images)
         rows.append([str(rank), name, accuracy, f"{members[0].config.learning_rate:g}", seeds])
     lines = _aligned(rows)
-    if any(rank.open for rank, _ in ranked):
-        lines.append(RANGES)
+    if text := ranges_text(rank for rank, _ in ranked):
+        lines.append(text)
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from lenet.config import TrainConfig
 from lenet.diagnosis import Advice
 
 MOST_COMMANDS = 2  # On one card, without the one for --tune.
+MORE_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,20 @@ def tune_all_command(comparison: Comparison) -> str:
     else:
         words += name
     return shlex.join([*words, "--tune"])
+
+
+def more_seeds_command(comparison: Comparison) -> str:
+    """The grid's own command with more seeds, which trains only those; "" without a grid."""
+    words = command_words(comparison)
+    if not words:
+        return ""
+    first = max(comparison.seeds) + 1
+    seeds = [str(seed) for seed in [*comparison.seeds, *range(first, first + MORE_SEEDS)]]
+    cut = words.index("--seeds") if "--seeds" in words else len(words)
+    end = cut + 1
+    while end < len(words) and not words[end].startswith("-"):
+        end += 1
+    return shlex.join([*words[:cut], "--seeds", *seeds, *words[end:]])
 
 
 def command_words(comparison: Comparison) -> list[str]:

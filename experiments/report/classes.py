@@ -80,14 +80,17 @@ def unit_map(
     classes += [
         Box(str(names[c]), LEFT - 6, y) for c, y in zip(present, middles.tolist(), strict=True)
     ]
-    groups, edges, first = [], [], 0
+    groups, edges, first = [], [float(LEFT)], 0
     for i, c in enumerate(present):
         count = int((speaks_for == i).sum())
         if count:
             middle = LEFT + UNIT * (first + count / 2)
             groups.append(Box(str(names[c]), middle, TOP - 5))
-            first += count
             edges.append(float(LEFT + UNIT * first))
+            first += count
+    if first < len(order):
+        groups.append(Box("none", LEFT + UNIT * (first + len(order)) / 2, TOP - 5))
+        edges.append(float(LEFT + UNIT * first))
     numbers = order.tolist() if len(order) <= MOST_NUMBERED else []
     bottom = below + IMAGE_ROWS
     counts = [f"{int((speaks_for == i).sum())} for {names[c]}" for i, c in enumerate(present)]
@@ -99,7 +102,7 @@ def unit_map(
         images=(colored(features[rows][:, order], limits), below, IMAGE_ROWS),
         classes=classes,
         groups=groups,
-        edges=edges[:-1],
+        edges=edges[2:],
         units=[Box(str(n), LEFT + UNIT * (i + 0.5), bottom + 4) for i, n in enumerate(numbers)],
         alt=f"Outputs of {features.shape[1]} units by class, {label}. Number of units that are "
         f"strongest for each class: {', '.join(counts)}.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.report.advice import Suggestion, suggestions
+from experiments.report.contrasts import contrasts
 from experiments.report.data import Combination, Comparison, Run, seed_list
 from experiments.report.statistics import NO_VALUE
 from lenet.diagnosis import RULES, Finding, given
@@ -21,6 +22,8 @@ LINKS = {
 }
 # From the worst to the best. If the seeds differ, a card has the worst.
 MOODS = ("wrong", "underway", "open", "right")
+# With these results, the other runs of the study show why.
+CONTRASTED = ("not begun", "beginning", "slow", "stalled")
 # With these results, another learning rate may help.
 TUNABLE = ("diverged", "not begun", "thrown off", "beginning", "slow", "stalled")
 
@@ -53,8 +56,8 @@ class Entry:
 
     Attributes:
         line: the finding.
-        seeds: the seeds to which it applies, first the one with these numbers; "" if there is
-            only one seed.
+        seeds: the seeds to which it applies, if these are not all seeds, and the seed with these
+            numbers, if this is not the first one of the study; otherwise "".
         why: its explanation, step by step.
         is_note: whether it is a remark, not the result.
     """
@@ -85,28 +88,32 @@ class Card:
     suggestions: Sequence[Suggestion]
 
 
-def make_card(comparison: Comparison, combination: Combination, targets: Mapping[str, str]) -> Card:
+def make_card(
+    comparison: Comparison, combination: Combination, targets: Mapping[int, Mapping[str, str]]
+) -> Card:
     """The diagnosis of one combination.
 
     Args:
-        targets: the id of each figure of this combination in the page, by `Finding.plot`; there
-            is always one for "curves".
+        targets: the id of each figure in the page, by the number of its combination and then by
+            `Finding.plot`; there is always one for "curves".
     """
     found = all_findings(combination)
 
-    def line(sentence: str, plot: str) -> Line:
-        plot = plot if plot in targets else "curves"
-        return Line(sentence, LINKS[plot], targets[plot])
+    def line(sentence: str, plot: str, shown: Combination = combination) -> Line:
+        own = targets[shown.number]
+        plot = plot if plot in own else "curves"
+        return Line(sentence, LINKS[plot], own[plot])
 
-    entries = [
-        Entry(
-            line(f.finding.sentence, f.finding.plot),
-            _seeds(f, combination),
-            [line(step.sentence, step.plot) for step in f.finding.evidence],
-            not RULES[f.finding.rule].is_result,
-        )
-        for f in found
-    ]
+    entries, contrasted = [], False
+    for f in found:
+        why = [line(step.sentence, step.plot) for step in f.finding.evidence]
+        if f.finding.rule in CONTRASTED and not contrasted:  # Once is enough.
+            others = contrasts(comparison, combination, f.run)
+            why += [line(each.sentence, each.plot, each.other) for each in others]
+            contrasted = True
+        is_note = not RULES[f.finding.rule].is_result
+        told = line(f.finding.sentence, f.finding.plot)
+        entries.append(Entry(told, _seeds(f, combination, comparison), why, is_note))
     wrong = [f for f in found if f.finding.wrong]
     return Card(
         combination,
@@ -161,9 +168,13 @@ def results(combination: Combination) -> list[str]:
 
 
 def notes(combination: Combination) -> list[str]:
-    """What else was found in a combination, each in a few words."""
-    found = [f.finding for f in all_findings(combination)]
-    return [finding.verdict for finding in found if not RULES[finding.rule].is_result]
+    """What else was found in a combination, each in a few words, with its seeds if not in all."""
+    found = [f for f in all_findings(combination) if not RULES[f.finding.rule].is_result]
+    return [
+        f.finding.verdict
+        + (f" ({seed_list(f.holders)})" if len(f.holders) < len(combination.runs) else "")
+        for f in found
+    ]
 
 
 def verdicts(combination: Combination) -> str:
@@ -208,10 +219,12 @@ def _accuracies(combination: Combination) -> str:
     return text
 
 
-def _seeds(found: Found, combination: Combination) -> str:
-    """The seed with the numbers of a sentence, and the other seeds to which it applies."""
-    if len(combination.runs) == 1:
+def _seeds(found: Found, combination: Combination, comparison: Comparison) -> str:
+    """The seeds to which a sentence applies and the seed with its numbers, if that must be said."""
+    seed = found.run.config.seed
+    if len(found.holders) < len(combination.runs):
+        numbers = f"; the numbers are those of seed {seed}" if len(found.holders) > 1 else ""
+        return f"only {seed_list(found.holders)}{numbers}"
+    if len(combination.runs) == 1 or seed == comparison.seeds[0]:
         return ""
-    others = [run for run in found.holders if run is not found.run]
-    also = f", also {seed_list(others)}" if others else ""
-    return f"seed {found.run.config.seed}{also}"
+    return f"the numbers are those of seed {seed}"

@@ -68,11 +68,14 @@ class Difference:
         value: the mean over the seeds that both combinations have.
         half_width: half of the width of the confidence interval.
         seeds: the number of these seeds.
+        from_images: the half width that would remain with any number of seeds, because the test
+            images are a sample.
     """
 
     value: float
     half_width: float
     seeds: int
+    from_images: float = 0.0
 
     @property
     def clear(self) -> bool:
@@ -161,7 +164,8 @@ class _Pair:
         # The degrees of freedom of a sum of variances, from Satterthwaite's formula.
         combined = total**2 / max(sum(part**2 / freedom for part, freedom in parts), 1e-30)
         half_width = critical_value(compared, combined) * math.sqrt(total)
-        return Difference(float(self.values.mean()), half_width, seeds)
+        from_images = critical_value(compared, self.of_images) * math.sqrt(self.over_images)
+        return Difference(float(self.values.mean()), half_width, seeds, from_images)
 
 
 def _over_images(differences: np.ndarray) -> tuple[float, float]:

@@ -49,7 +49,8 @@ def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
         "square is one weight. If it has several, a block shows up to three weights, those of the "
         "first channels, as red, green and blue. "
         f"Mid-gray is 0. {' '.join(ranges)} These ranges are the same for all combinations. "
-        "Kernels that do not change have not learned."
+        "A change below about 20 % of the size of a kernel is hard to see, see the table of "
+        "distances in “All layers in numbers”."
     )
 
 

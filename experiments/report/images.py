@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from lenet.recording import runs
 
 # In CSS pixels. Images are enlarged by the largest integer factor that fits.
 FILM_WIDTH, PHOTO = 340, 64
+LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
+METADATA = ("Creator", "Date", "Format", "Type")  # Left out of drawings.
+FONTS = "'DejaVu Sans', Verdana, sans-serif"  # The letters of both have the same widths.
 MOST_KERNELS, COLUMNS, GAP = 64, 8, 4
 
 
@@ -51,10 +55,24 @@ def variant_look(comparison: Comparison, combination: Combination) -> tuple[str,
 def drawing(figure: Figure, alt: str) -> Image:
     """A drawing as SVG. The same runs always result in the same characters."""
     buffer = io.BytesIO()
-    # So the file has no date, and its ids depend only on the drawing.
-    with matplotlib.rc_context({"svg.hashsalt": runs.FIGURES}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return Image(data_address(buffer.getvalue(), "image/svg+xml"), alt)
+    # So the file has no date, and its ids depend only on the drawing. Text is written as text,
+    # because the outlines of the letters would be a third of the page.
+    with matplotlib.rc_context({"svg.hashsalt": runs.FIGURES, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA), transparent=True)
+    return Image(
+        data_address(_shortened(buffer.getvalue().decode()).encode(), "image/svg+xml"), alt
+    )
+
+
+def _shortened(svg: str) -> str:
+    """The same drawing in fewer characters: hundredths of a point are smaller than any pixel."""
+    svg = re.sub(r"<!--.*?-->\n?", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"(font: [\d.]+px) [^;\"]*", rf"\1 {FONTS}", svg)
+    return re.sub(r"<[^>]*>", lambda tag: LONG_NUMBER.sub(_rounded, tag[0]), svg)
+
+
+def _rounded(digits: re.Match[str]) -> str:
+    return f"{float(digits[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def kernels_by_layer(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,12 +10,13 @@ import numpy as np
 
 from experiments.report.data import Combination, Comparison
 from experiments.report.images import kernels_by_layer
+from lenet.diagnostics import Scale
 
 MOST_FRAMES = 40
 # In units of the usual size of a weight. Without a limit, the scale would follow a diverged run,
 # whose weights can reach millions.
 MOST_WIDE, MOST_WHITE = 8, 3
-SMALLEST_NORM = 1e-7
+SMALLEST = 1e-7  # Smaller values would make the other lines of a figure flat.
 BY_CLASS = "by_class"
 
 
@@ -47,6 +48,7 @@ class Inspected:
         self.comparison = comparison
         self.last_step = max([1, *(run.record.step for run in comparison.runs)])
         self.ends: dict[int, Ends] = {}
+        self._limits: dict[str, tuple[float, float] | None] = {}
         for combination in comparison.combinations:
             run, steps = combination.shown, list(combination.shown.inspections)
             if steps:
@@ -111,6 +113,13 @@ class Inspected:
             minimum = 0.0
         return minimum, max(maximum, minimum + 1e-6)
 
+    def highest_feature(self, activation: str) -> float:
+        """The highest finite output of the feature layer with one activation; 0 if there is none."""
+        combinations = self.comparison.with_activation(activation)
+        features = [pair[0] for c in combinations if (pair := self.features(c))]
+        finite = [values[np.isfinite(values)] for values in features]
+        return max((float(values.max()) for values in finite if values.size), default=0.0)
+
     @cached_property
     def widths(self) -> dict[str, float]:
         """The limits of the weight histograms by layer; nearly all weights are within them."""
@@ -131,16 +140,23 @@ class Inspected:
             for layer, sizes in self._weight_sizes.items()
         }
 
-    @cached_property
-    def norm_limits(self) -> tuple[float, float] | None:
-        """The range of the gradient norms of all layers in all runs; None if there are none."""
-        norms = [
-            values[np.isfinite(values) & (values > SMALLEST_NORM)]
-            for run in self.comparison.runs
-            for _, values in run.record.by_layer("gradient_norm").values()
-        ]
-        joined = np.concatenate(norms) if norms else np.zeros(0)
-        return (float(joined.min()) / 1.6, float(joined.max()) * 1.6) if joined.size else None
+    def limits(self, kind: str, scale: Scale) -> tuple[float, float] | None:
+        """The range of a diagnostic in all layers of all runs; None if there are no values."""
+        if scale == "percent":
+            return -0.03, 1.03
+        if kind not in self._limits:
+            found = [
+                values[np.isfinite(values) & (values > SMALLEST)]
+                for run in self.comparison.runs
+                for _, values in run.record.by_layer(kind).values()
+            ]
+            joined = np.concatenate(found) if found else np.zeros(0)
+            self._limits[kind] = None
+            if joined.size:
+                low, high = float(joined.min()), float(joined.max())
+                linear = scale == "linear"
+                self._limits[kind] = (0.0, 1.05 * high) if linear else (low / 1.6, high * 1.6)
+        return self._limits[kind]
 
     @cached_property
     def _weight_sizes(self) -> dict[str, list[float]]:

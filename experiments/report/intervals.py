@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from experiments.report.choices import OPTIONS, choices
 from experiments.report.data import Combination, Comparison
 from experiments.report.differences import Difference
 from experiments.report.leader_board import ranked
@@ -41,11 +42,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class IntervalGroup:
-    """Intervals that answer the same question and have the same scale, in percentage points."""
+    """Intervals that answer the same question and have the same scale, in percentage points.
+
+    Attributes:
+        answers: the answer to the question, in sentences.
+    """
 
     question: str
     intervals: Sequence[Interval]
     reach: float
+    answers: Sequence[str] = ()
 
 
 def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
@@ -65,16 +71,43 @@ def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
             (one, other) for one, other in _pairs(finished) if one.activation == other.activation
         ],
     }
+    answers = [(), *([c.sentence for c in choices(comparison, o)] for o in OPTIONS)]
     groups = []
-    for question, pairs in questions.items():
+    for (question, pairs), answer in zip(questions.items(), answers, strict=True):
         known = [
             (one, other, difference)
             for one, other in pairs
             if (difference := comparison.difference(one, other)) is not None
         ]
         if known and len(known) <= MOST_PAIRS:
-            groups.append(_group(question, known))
+            groups.append(replace(_group(question, known), answers=answer))
     return groups
+
+
+def about_noise(comparison: Comparison) -> list[str]:
+    """What noise is, and how small a difference can be told from it here, in sentences."""
+    finished = [c for rank, c in ranked(comparison) if rank.first is not None]
+    images = f"{comparison.test_images:,}"
+    sentences = [
+        "Noise is what chance changes: with other seeds or other test images, every accuracy would "
+        "be slightly different. A difference is clear if it is larger than the noise."
+    ]
+    closest = comparison.difference(finished[0], finished[1]) if len(finished) > 1 else None
+    if closest is None:
+        return sentences
+    pair = f"{finished[0].label} and {finished[1].label}"
+    needed, left = (100 * half for half in (closest.half_width, closest.from_images))
+    number = f"{closest.seeds} seeds" if closest.seeds > 1 else "one seed"
+    sentences.append(
+        f"For example, with {number} and {images} test images, a difference between {pair} "
+        f"must be larger than {needed:.2f} percentage points to be clear."
+    )
+    if closest.seeds > 1:
+        sentences.append(
+            f"More seeds reduce this limit, but not below {left:.2f} percentage points: the rest "
+            f"is due to the choice of the {images} test images."
+        )
+    return sentences
 
 
 def _pairs(finished: Sequence[Combination]) -> list[tuple[Combination, Combination]]:

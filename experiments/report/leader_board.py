@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
+from typing import Any
 
-from experiments.report.data import TARGETS, Combination, Comparison
+from experiments.report.data import TARGETS, Combination, Comparison, Run, seed_list
 from experiments.report.diagnosis import verdicts
 from experiments.report.statistics import (
     NO_BREAK_SPACE,
     NO_VALUE,
-    RANGES,
     Rank,
     accuracy_text,
     mean_and_spread,
+    ranges_text,
     seeds_text,
 )
-from lenet.diagnosis import percent
+from lenet.diagnosis import loss_text, percent
+from lenet.option_checks import join
+
+SECONDS, UNUSUAL = "seconds per epoch", 3.0
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,45 @@ def board_columns(comparison: Comparison) -> list[Column]:
 
 def board_rows(comparison: Comparison) -> list[Row]:
     """All rows, the best combination first."""
-    columns = board_columns(comparison)
-    return [
-        Row(combination, [(column, column.cell(rank, combination)) for column in columns])
-        for rank, combination in ranked(comparison)
-    ]
+    columns, marked = board_columns(comparison), {c.number for c, _ in unusual_times(comparison)}
+    rows = []
+    for rank, combination in ranked(comparison):
+        cells = [(column, column.cell(rank, combination)) for column in columns]
+        if combination.number in marked:
+            cells = [
+                (column, replace(cell, text=f"{cell.text} *") if column.name == SECONDS else cell)
+                for column, cell in cells
+            ]
+        rows.append(Row(combination, cells))
+    return rows
+
+
+def unusual_times(comparison: Comparison) -> list[tuple[Combination, list[Run]]]:
+    """The runs that took much longer than usual, by combination.
+
+    The activation and the optimizer cost little, so runs with the same network and batches should
+    take about the same time.
+    """
+    groups: dict[tuple[Any, ...], list[float]] = {}
+    for combination in comparison.combinations:
+        for run in combination.done:
+            groups.setdefault(_work(run), []).append(run.seconds_per_epoch)
+    found = []
+    for combination in comparison.combinations:
+        slow = [
+            run
+            for run in combination.done
+            if run.seconds_per_epoch > UNUSUAL * median(groups[_work(run)])
+        ]
+        if slow:
+            found.append((combination, slow))
+    return found
+
+
+def _work(run: Run) -> tuple[Any, ...]:
+    """The options that decide how much there is to compute in an epoch."""
+    config = run.config
+    return config.model, config.batch_size, bool(config.augment), config.device
 
 
 def ranked(comparison: Comparison) -> list[tuple[Rank, Combination]]:
@@ -85,13 +124,22 @@ def board_caption(comparison: Comparison) -> str:
     sentences = ["Click a heading to sort by that column."]
     if comparison.most_seeds > 1:
         sentences.append("± is the standard deviation over seeds.")
-    sentences.append(RANGES)
+    if text := ranges_text(rank for rank, _ in ranked(comparison)):
+        sentences.append(text)
     sentences.append(
         "Test accuracy is measured only at evaluations, by default once per epoch. The epochs to "
         f"{targets} are therefore no more precise than that. A dash means that the accuracy was "
         "not reached. Seconds per epoch include evaluation and logging. Compare them only between "
         "runs that were trained on the same machine with the same number of workers."
     )
+    if slow := unusual_times(comparison):
+        usual = median(run.seconds_per_epoch for c in comparison.combinations for run in c.done)
+        runs = join([f"{combination.label} ({seed_list(runs)})" for combination, runs in slow])
+        sentences.append(
+            f"* {runs} took more than {UNUSUAL:g} times as long as other runs with the same network "
+            f"and batches (the median of all runs is {usual:.1f} seconds). The activation and the "
+            "optimizer cannot cause this. Probably, other programs used the processor at that time."
+        )
     return " ".join(sentences)
 
 
@@ -125,9 +173,16 @@ def _accuracy(rank: Rank, combination: Combination) -> Cell:
     return Cell(accuracy_shown(combination), _sorted_by(mean))
 
 
-def _mean(name: str, decimals: int, rank: Rank, combination: Combination) -> Cell:
-    mean, _ = mean_and_spread(combination.values(name))
-    return Cell(NO_VALUE if math.isnan(mean) else f"{mean:.{decimals}f}", _sorted_by(mean))
+def _loss(rank: Rank, combination: Combination) -> Cell:
+    mean, _ = mean_and_spread(combination.values("test_loss"))
+    return Cell(NO_VALUE if math.isnan(mean) else loss_text(mean), _sorted_by(mean))
+
+
+def _seconds(rank: Rank, combination: Combination) -> Cell:
+    seconds = combination.values("seconds_per_epoch")
+    if not seconds:
+        return Cell(NO_VALUE, "")
+    return Cell(f"{median(seconds):.1f}", repr(median(seconds)))
 
 
 def _learning_rate(rank: Rank, combination: Combination) -> Cell:
@@ -171,8 +226,8 @@ def _sorted_by(number: float) -> str:
 COLUMNS = (
     Column(
         "rank",
-        "the possible ranks; 1–3 means that these runs cannot show which of the ranks 1 to 3 is "
-        "the true one",
+        "the possible ranks; a range means that these runs cannot show which of its ranks is the "
+        "true one",
         _rank,
     ),
     Column("combination", "activation · optimizer", _combination, numeric=False, is_heading=True),
@@ -185,13 +240,13 @@ COLUMNS = (
     Column(
         "test loss",
         "at the end of training, in nats, mean over seeds",
-        partial(_mean, "test_loss", 3),
+        _loss,
     ),
     Column("learning rate", "the factor that scales each update", _learning_rate),
     Column(
-        "seconds per epoch",
-        "training, evaluation and logging, mean over seeds",
-        partial(_mean, "seconds_per_epoch", 1),
+        SECONDS,
+        "training, evaluation and logging, median over seeds",
+        _seconds,
     ),
     *(
         Column(

@@ -9,10 +9,12 @@ import numpy as np
 
 from experiments.report.data import Combination
 from experiments.report.images import Image, photo
+from lenet.diagnosis import percent
+from lenet.option_checks import join
 from lenet.recording.predictions import Predictions
 
 MOST_CLASSES = 12  # With more classes, a table of classes is too large to read.
-SHOWN_MISTAKES = 10
+SHOWN_MISTAKES, SHOWN_PAIRS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,6 @@ class Confusion:
         mistakes: the wrong predictions, the one with the highest probability first.
     """
 
-    seed: int
     classes: Sequence[str]
     counts: Sequence[Sequence[int]]
     most: int
@@ -56,25 +57,37 @@ def confusion_of(combination: Combination) -> Confusion | None:
     np.add.at(counts, (read.labels.astype(int), read.predicted.astype(int)), 1)
     wrong = counts - np.diag(np.diag(counts))
     return Confusion(
-        run.config.seed,
         names,
         counts.tolist() if len(names) <= MOST_CLASSES else (),
         max(1, int(wrong.max())),
-        _sentence(wrong, int(counts.sum()), names),
+        _sentence(wrong, counts.sum(1), names),
         _mistakes(read, names),
     )
 
 
-def _sentence(wrong: np.ndarray, images: int, names: Sequence[str]) -> str:
+def _sentence(wrong: np.ndarray, images: np.ndarray, names: Sequence[str]) -> str:
+    """What the confusion table shows.
+
+    Args:
+        wrong: the number of wrong predictions by class and prediction, int [classes, classes].
+        images: the number of images of each class, int [classes].
+    """
     total = int(wrong.sum())
     if total == 0:
-        return f"All {images:,} test images are classified correctly."
-    label, predicted = divmod(int(wrong.argmax()), len(names))
+        return f"All {images.sum():,} test images are classified correctly."
     count = int(wrong.max())
-    often = f"Most often, {names[label]} is classified as {names[predicted]} ({count} images)."
+    pairs = [f"{names[i]} is classified as {names[j]}" for i, j in np.argwhere(wrong == count)]
+    each = " each" if len(pairs) > 1 else ""
+    often = f"Most often, {join(pairs[:SHOWN_PAIRS])} ({count} images{each})."
     if count == 1:
         often = "Each mistake occurs only once."
-    return f"The network classifies {total:,} of {images:,} test images wrongly. {often}"
+    shares = wrong.sum(1) / np.maximum(images, 1)
+    worst = int(shares.argmax())
+    return (
+        f"The network classifies {total:,} of {images.sum():,} test images wrongly. {often} The "
+        f"class with the largest share of wrong predictions is {names[worst]}: "
+        f"{int(wrong.sum(1)[worst]):,} of {int(images[worst]):,} images, {percent(shares[worst])}."
+    )
 
 
 def _mistakes(read: Predictions, names: Sequence[str]) -> list[Mistake]:

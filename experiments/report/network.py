@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from experiments.report.data import Comparison, Run
 from lenet.config import TrainConfig
+from lenet.diagnosis import loss_text
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.registry import OPTIMIZERS
 
@@ -30,7 +32,7 @@ INITIALIZERS = {
 GLOSSARY = {
     "Nats": "The unit of the loss. If the loss is x nats, the network assigns a probability of "
     "e⁻ˣ to the correct class (the geometric mean over the images). A network that guesses among "
-    "ten classes has a loss of ln(10) = 2.303 nats.",
+    f"ten classes has a loss of ln(10) = {loss_text(math.log(10))} nats.",
     "Probe images": "A few training images on which gradients and activations are measured.",
     "Momentum": f"Each update is the update of plain gradient descent plus {MOMENTUM:g} times the "
     f"previous update. If the gradient stays the same, the updates become {1 / (1 - MOMENTUM):.2g} "

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.report import sentences
-from experiments.report.advice import command_words, tune_all_command
+from experiments.report.advice import command_words, more_seeds_command, tune_all_command
+from experiments.report.answers import about_overfitting, answers
 from experiments.report.data import TUNING, Comparison
 from experiments.report.diagnosis import command_phrases, make_card, rule_list
 from experiments.report.differences import METHOD
-from experiments.report.intervals import interval_groups
+from experiments.report.intervals import about_noise, interval_groups
+from experiments.report.layer_numbers import layer_tables
 from experiments.report.leader_board import board_caption, board_columns, board_rows
 from experiments.report.network import GLOSSARY, network_boxes
 from experiments.report.reading import read_comparison
@@ -100,7 +102,7 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
     return {
         "title": f"Comparison: {comparison.folder.resolve().name}",
         "question": sentences.question(comparison),
-        "answers": sentences.answers(comparison),
+        "answers": answers(comparison),
         "facts": sentences.facts(comparison),
         "command": shlex.join(command_words(comparison)),
         "notes": sentences.notes(comparison),
@@ -112,16 +114,18 @@ def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
         "long_labels": any(len(c.label) > LONG_LABEL for c in comparison.combinations),
         "board_caption": board_caption(comparison),
         "most_seeds": comparison.most_seeds,
+        "first_seed": comparison.seeds[0],
         "intervals": interval_groups(comparison),
+        "noise": about_noise(comparison),
+        "more_seeds": more_seeds_command(comparison),
         "method": METHOD,
+        "layer_tables": layer_tables(comparison),
         "boxes": network_boxes(comparison),
         "glossary": GLOSSARY,
         "rules": rule_list(),
         "again": shlex.join(again),
         "tensorboard": cli.tensorboard_command(Path(cli.short_path(comparison.folder))),
-        "overfits": any(
-            finding.rule == "overfitting" for run in comparison.runs for finding in run.findings
-        ),
+        "overfitting": about_overfitting(comparison),
     }
 
 
@@ -148,7 +152,7 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
     return {
         "fairness": sentences.fairness(comparison, inspected.probe_images),
         "looks": {variant: (color, DASHES[dash]) for variant, (color, dash) in looks.items()},
-        "cards": [make_card(comparison, c, targets[c.number]) for c in comparison.combinations],
+        "cards": [make_card(comparison, c, targets) for c in comparison.combinations],
         "panels": panels,
         "films": films,
         "films_caption": films_caption(inspected, films),

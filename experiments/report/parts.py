@@ -5,13 +5,14 @@ To add a view, add an entry to `PARTS` with the function that draws its panel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from experiments.report.classes import UnitMap, unit_map
+from experiments.report.classes import unit_map
+from experiments.report.contrasts import last_moves
 from experiments.report.data import Combination, Run, seed_list
 from experiments.report.images import (
     Image,
@@ -22,84 +23,18 @@ from experiments.report.images import (
     variant_look,
 )
 from experiments.report.inspected import Inspected
-from experiments.report.mistakes import Confusion, confusion_of
-from lenet.analysis.classes import Similarities, class_means, similarities
-from lenet.diagnosis import Series
+from experiments.report.layer_numbers import AS_PERCENT, extremes
+from experiments.report.mistakes import confusion_of
+from experiments.report.panels import Panel, Part, Section
+from lenet.analysis.classes import class_means, similarities
+from lenet.diagnosis import Series, percent_of_size
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import comparison as figures
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one part shows for one combination.
-
-    Attributes:
-        images: the images from top to bottom.
-        missing: why there is no image, or "".
-        seeds: the seeds that it shows, or "" if there is only one.
-        scale: the values of the first and the last colour, if there is a colour scale.
-        units: the outputs of the feature layer, sorted by class.
-        alike: how similar the classes are.
-        confusion: the predictions for the test images.
-    """
-
-    images: Sequence[Image] = ()
-    missing: str = ""
-    scale: tuple[float, float] | None = None
-    seeds: str = ""
-    units: UnitMap | None = None
-    alike: Similarities | None = None
-    confusion: Confusion | None = None
-
-    @property
-    def filled(self) -> bool:
-        """Whether the panel shows more than the sentence in `missing`."""
-        return bool(self.images or self.units or self.confusion)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One view inside the networks.
-
-    Attributes:
-        name: the first part of its ids in the page; links from `Finding.plot` use it.
-        heading, caption: text in which "{layer}" is replaced by the layer of the features.
-        panel: the function that returns the panel of one combination.
-        every_seed: whether a panel has a line for every seed, not only the data of one.
-        common: the function that returns the images that are the same for all combinations.
-    """
-
-    name: str
-    heading: str
-    caption: str
-    panel: Callable[[Inspected, Combination], Panel]
-    every_seed: bool = False
-    common: Callable[[Inspected, Sequence[Combination]], Sequence[Image]] | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page: a view inside the networks with one activation.
-
-    Attributes:
-        common: images that are the same for all combinations, e.g. the kernels before training.
-    """
-
-    name: str
-    heading: str
-    caption: str
-    panels: Sequence[tuple[Combination, Panel]]
-    common: Sequence[Image] = ()
-
-    @property
-    def scale(self) -> tuple[float, float] | None:
-        """The colour scale that all panels share."""
-        return next((panel.scale for _, panel in self.panels if panel.scale), None)
-
 
 NO_INSPECTIONS = Panel(missing="Not recorded: this run has no inspections.")
 NOT_RECORDED = Panel(missing="Not recorded.")
 NO_CONVOLUTION = Panel(missing="This network has no convolution.")
+DIAGNOSTIC_PARTS = {"gradients": "gradient_norm"}  # The diagnostics of parts with other names.
 
 
 def sections_of(inspected: Inspected, activation: str) -> list[Section]:
@@ -116,7 +51,9 @@ def sections_of(inspected: Inspected, activation: str) -> list[Section]:
                 text.format(layer=inspected.feature_layer) for text in (part.heading, part.caption)
             )
             common = part.common(inspected, combinations) if part.common else ()
-            shown.append(Section(part.name, heading, caption, panels, common))
+            kind = DIAGNOSTIC_PARTS.get(part.name, part.name)
+            summary = extremes(combinations, kind) if kind in DIAGNOSTICS else ""
+            shown.append(Section(part.name, heading, caption, panels, common, summary))
     return shown
 
 
@@ -139,7 +76,8 @@ def _kernels(inspected: Inspected, combination: Combination) -> Panel:
         if inspected.common_start(group)
         else _kernel_images(inspected, ends.start, label, ends.steps[0])
     )
-    return Panel([*images, *_kernel_images(inspected, ends.end, label, ends.steps[1])])
+    moves = last_moves(combination.shown)
+    return Panel([*images, *_kernel_images(inspected, ends.end, label, ends.steps[1], moves)])
 
 
 def _common_kernels(inspected: Inspected, combinations: Sequence[Combination]) -> Sequence[Image]:
@@ -149,17 +87,26 @@ def _common_kernels(inspected: Inspected, combinations: Sequence[Combination]) -
 
 
 def _kernel_images(
-    inspected: Inspected, arrays: Mapping[str, np.ndarray], label: str, step: int
+    inspected: Inspected,
+    arrays: Mapping[str, np.ndarray],
+    label: str,
+    step: int,
+    moves: Mapping[str, float] | None = None,
 ) -> list[Image]:
-    return [
-        kernel_image(
-            [kernel],
-            inspected.reaches[layer],
-            alt=f"{kernel.shape[-1]} kernels of {layer} at step {step:,}, {label}",
-            caption=f"{layer} at step {step:,}",
-        )
-        for layer, kernel in convolutions(arrays).items()
-    ]
+    """One image for each convolution.
+
+    Args:
+        moves: how far each kernel has moved since the start, relative to its size.
+    """
+    images = []
+    for layer, kernel in convolutions(arrays).items():
+        moved = (moves or {}).get(layer)
+        caption = f"{layer} at step {step:,}"
+        if moved is not None:
+            caption += f": moved by {percent_of_size(moved)} of its size"
+        alt = f"{kernel.shape[-1]} kernels of {caption}, {label}"
+        images.append(kernel_image([kernel], inspected.reaches[layer], alt=alt, caption=caption))
+    return images
 
 
 def _features(inspected: Inspected, combination: Combination) -> Panel:
@@ -170,7 +117,15 @@ def _features(inspected: Inspected, combination: Combination) -> Panel:
     units = unit_map(*recorded, names, limits, combination.label)
     means, present = class_means(*recorded)
     alike = similarities(means, [str(names[c]) for c in present])
-    return Panel(units=units, alike=alike, scale=limits)
+    return Panel(units=units, alike=alike, scale=_scale(inspected, combination.activation))
+
+
+def _scale(inspected: Inspected, activation: str) -> tuple[str, str]:
+    """The values of the first and the last colour of a map, in words."""
+    low, high = inspected.feature_limits(activation)
+    ends = f"{low + 0:.2g}", f"{high:.2g}"
+    beyond = f"{inspected.highest_feature(activation):.2g}" != ends[1]
+    return ends[0], f"{ends[1]} or more" if beyond else ends[1]
 
 
 def _confusion(inspected: Inspected, combination: Combination) -> Panel:
@@ -179,8 +134,8 @@ def _confusion(inspected: Inspected, combination: Combination) -> Panel:
 
 
 def _gradients(inspected: Inspected, combination: Combination) -> Panel:
-    title = "gradient norm (L2)"
-    return _lines(inspected, combination, "gradient_norm", title, inspected.norm_limits)
+    limits = inspected.limits("gradient_norm", "logarithmic")
+    return _lines(inspected, combination, "gradient_norm", "gradient norm (L2)", limits)
 
 
 def _activity(inspected: Inspected, combination: Combination) -> Panel:
@@ -189,7 +144,7 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
     if not saturated or not dead:
         return NOT_RECORDED
     if _all_zero(saturated) and _all_zero(dead):
-        return Panel(missing="In all layers, no output is saturated and no unit is dead.")
+        return Panel(sentence="In all layers, no output is saturated and no unit is dead.")
     figure = figures.activity(saturated, dead, inspected.last_step)
     last = f"Saturated: {_listed(saturated, '{:.0%}')}. Dead: {_listed(dead, '{:.0%}')}."
     alt = f"Saturated outputs and dead units at the end, {combination.label}. {last}".replace(
@@ -200,7 +155,7 @@ def _activity(inspected: Inspected, combination: Combination) -> Panel:
 
 def _other_diagnostic(kind: str, inspected: Inspected, combination: Combination) -> Panel:
     diagnostic = DIAGNOSTICS[kind]
-    limits = (-0.03, 1.03) if diagnostic.scale == "percent" else None
+    limits = inspected.limits(kind, diagnostic.scale)
     return _lines(inspected, combination, kind, diagnostic.title, limits)
 
 
@@ -216,8 +171,8 @@ def _lines(
     if not values:
         return NOT_RECORDED
     if diagnostic.scale == "percent" and _all_zero(values):
-        return Panel(missing=f"{diagnostic.title.capitalize()}: 0 % in every layer.")
-    figure = figures.framed(2.4, right=0.5)
+        return Panel(sentence=f"{diagnostic.title.capitalize()}: 0 % in every layer.")
+    figure = figures.framed(2.3, left=0.72, top=0.12, right=0.5)
     figures.by_layer(
         values,
         figure.add_subplot(),
@@ -225,6 +180,7 @@ def _lines(
         limits,
         scale=diagnostic.scale,
         last_step=inspected.last_step,
+        percent=kind in AS_PERCENT,
     )
     form = "{:.0%}" if diagnostic.scale == "percent" else "{:.2g}"
     alt = f"{diagnostic.title.capitalize()} by layer, {combination.label}. At the end: "
@@ -275,8 +231,9 @@ PARTS = (
     Part(
         "kernels",
         "Kernels before and after training",
-        "Look for edges and blobs that were not there at the start, and for kernels that did not "
-        "change.",
+        "Look for edges and blobs that were not there at the start. Above each picture is the "
+        "distance that the layer's kernel has moved. A change below about 20 % of its size is hard to "
+        "see.",
         _kernels,
         common=_common_kernels,
     ),
@@ -286,8 +243,8 @@ PARTS = (
         "Each column is a unit of {layer}. The number of the unit is below the column. The upper "
         "picture shows the mean output for each class, and the lower picture shows the output for "
         "each probe image. The units are sorted by the class for which their mean is highest. The "
-        "name of this class is above them. Bright blocks along the diagonal show units that "
-        "distinguish their class from the others. If a column looks the same in all rows, its "
+        "name of this class is above them, or “none” if their mean is the same for every class. "
+        "Bright blocks along the diagonal show units that distinguish their class from the others. If a column looks the same in all rows, its "
         "unit contains no information about the class.",
         _features,
     ),
@@ -303,8 +260,8 @@ PARTS = (
     Part(
         "gradients",
         "Gradient norm by layer",
-        "There is one line per layer and seed. The scale is logarithmic and the same for all "
-        "combinations. If the lines of the first layers are far below the lines of the last "
+        "There is one line per layer and seed, dark for the first layer and light for the last. The "
+        "scale is logarithmic and the same for all combinations. If the lines of the first layers are far below the lines of the last "
         "layers, the first layers learn much more slowly.",
         _gradients,
         every_seed=True,
@@ -330,7 +287,8 @@ PARTS = (
         Part(
             kind,
             f"{diagnostic.title.capitalize()} by layer",
-            f"{diagnostic.sentences} There is one line per layer and seed.",
+            f"{diagnostic.sentences} There is one line per layer and seed. The scale is the same for "
+            "all combinations.",
             partial(_other_diagnostic, kind),
             every_seed=True,
         )

@@ -104,6 +104,11 @@ def read_run(folder: Path) -> Run:
         diagnostics=diagnostics,
         kernel_sizes=sizes,
         units=units,
+        greatest_slopes={
+            str(layer["name"]): float(layer["greatest_slope"])
+            for layer in network
+            if layer.get("greatest_slope")
+        },
         train_images=images,
         test_images=dataset.get("test") or 0,
         only_answer=_only_answer(answers, classes) if answers else "",

@@ -1,4 +1,4 @@
-"""The sentences of a report about a whole comparison: question, answers, facts, fairness, notes."""
+"""The sentences of a report about a whole comparison: question, facts, fairness, notes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.report.advice import tuning_rows
-from experiments.report.data import TARGETS, Combination, Comparison, Run
-from experiments.report.diagnosis import all_findings
+from experiments.report.data import Comparison, Run
 from experiments.report.grouping import varied_options
-from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
 from experiments.report.results import same_start
-from experiments.report.statistics import NO_BREAK_SPACE
-from lenet.diagnosis import percent
 from lenet.option_checks import join
 
 MODELS = {"lenet": "LeNet", "mlp": "the MLP"}
@@ -37,13 +33,6 @@ OPTIONS = {
     "validation_fraction": "share of validation images",
 }
 VERSIONS = {"python": "Python", "tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}
-NOT_LEARNING = (
-    "diverged",
-    "failed",
-    "not begun",
-    "thrown off",
-    "beginning",
-)  # Rules; see lenet.diagnosis.
 CHANGES_START = {"model", "init", "init_stddev"}
 
 
@@ -68,70 +57,6 @@ def question(comparison: Comparison) -> str:
         f"{which.capitalize()} {verb} best{network} on {dataset}, how fast does {learns} learn, "
         "and why?"
     )
-
-
-def answers(comparison: Comparison) -> list[tuple[str, str]]:
-    """The outcome in a few sentences, each with a label, which can be empty."""
-    finished = [(rank, c) for rank, c in ranked(comparison) if rank.first is not None]
-    if not finished:
-        return [("", "No run has finished yet, so there is nothing to rank.")]
-    best = finished[0][1]
-    record = best.done[0].record
-    accuracy = accuracy_shown(best).replace(" ", NO_BREAK_SPACE)
-    sentences = [
-        (
-            "Best" if len(finished) > 1 else "Outcome",
-            f"{best.label}, with {_named_best(comparison, len(finished))}test accuracy of {accuracy} "
-            f"after {record.epochs(record.end)}.",
-        )
-    ]
-    if tied := [c.label for rank, c in finished[1:] if rank.first == 1]:
-        sentences.append(_tied(tied, comparison.most_seeds))
-    if len(finished) > 1 and (first := _first_to_target(comparison)):
-        sentences.append(first)
-    if troubled := [text for c in comparison.combinations if (text := _trouble(c))]:
-        sentences.append(("In trouble", f"{join(troubled)}."))
-    return sentences
-
-
-def _named_best(comparison: Comparison, finished: int) -> str:
-    """Why the first combination is named, in the words before "test accuracy"."""
-    if finished == 1:
-        return "a "
-    return "the highest mean " if comparison.most_seeds > 1 else "the highest "
-
-
-def _trouble(combination: Combination) -> str:
-    """Why a combination did not learn, with its seeds if it learned with others; or ""."""
-    for found in all_findings(combination):
-        if found.finding.rule in NOT_LEARNING:
-            seeds = ", ".join(f"seed {run.config.seed}" for run in found.holders)
-            only = f", {seeds}" if len(found.holders) < len(combination.runs) else ""
-            return f"{combination.label} ({found.finding.verdict}{only})"
-    return ""
-
-
-def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
-    """Which combinations share the first rank with the best, and why."""
-    number = f"{seeds} seeds" if seeds > 1 else "one seed"
-    sentence = f"{join(labels)}. With {number}, there is no clear difference from the best."
-    if seeds <= 2:
-        sentence += " With more seeds, the answer would be clearer."
-    return "Not clearly worse", sentence
-
-
-def _first_to_target(comparison: Comparison) -> tuple[str, str] | None:
-    """Which combination was the first to reach the highest target with all of its seeds."""
-    finished = [c for c in comparison.combinations if c.done]
-    for target in reversed(TARGETS):
-        times = [(c, *epochs_to(c, target)) for c in finished]
-        reached = {c.label: epochs for c, epochs, runs in times if runs == len(c.done)}
-        if reached:
-            minimum = min(reached.values())
-            fastest = join([label for label, epochs in reached.items() if epochs == minimum])
-            unit = "epoch" if minimum == 1 else "epochs"
-            return f"First to reach {percent(target)}", f"{fastest}, after {minimum:.3g} {unit}."
-    return None
 
 
 def facts(comparison: Comparison) -> dict[str, str]:

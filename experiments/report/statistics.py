@@ -12,11 +12,6 @@ import numpy as np
 
 from experiments.report.differences import CONFIDENCE, Difference, Scores, differences
 
-RANGES = (
-    "A rank such as 1–3 is a range. These runs cannot show which of the ranks 1 to 3 is the true "
-    f"one. With about {100 * CONFIDENCE:.0f} % confidence, the true rank of every combination is "
-    "within its range."
-)
 NO_VALUE = "–"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # With fewer test images, one image is more than 0.02 %, so a second decimal has no meaning.
@@ -46,6 +41,18 @@ class Rank:
         if self.first is None:
             return NO_VALUE
         return f"{self.first}–{self.last}" if self.open else str(self.first)
+
+
+def ranges_text(ranks: Iterable[Rank]) -> str:
+    """What a range of ranks means, with the first range of a leader board; "" without a range."""
+    example = next((rank for rank in ranks if rank.open), None)
+    if example is None:
+        return ""
+    return (
+        f"A rank such as {example} is a range. These runs cannot show which of the ranks "
+        f"{example.first} to {example.last} is the true one. With about {100 * CONFIDENCE:.0f} % "
+        "confidence, the true rank of every combination is within its range."
+    )
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 NAMED_UNITS = 3  # Units named for each pair of classes.
 STANDS_OUT = 0.5  # In standard deviations of a unit's class means.
-# Of the largest output. If no unit's class means differ by more, the outputs do not depend on the class.
+# Of the largest output. If no unit's class means differ by more, the outputs hardly depend on the class.
 SMALLEST_DIFFERENCE = 0.02
 
 
@@ -47,6 +47,12 @@ class Similarities:
     @property
     def closest(self) -> PairOfClasses:
         return self.pairs[0]
+
+    @property
+    def closest_to_each(self) -> list[PairOfClasses]:
+        """For each class, the pair of it and the most similar other class. Each pair occurs once."""
+        found = [next(pair for pair in self.pairs if name in pair.classes) for name in self.classes]
+        return sorted({pair.classes: pair for pair in found}.values(), key=self.pairs.index)
 
 
 def class_means(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +103,7 @@ def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None
         names: the names of these classes.
 
     Returns:
-        None if there is only one class, or if the outputs do not depend on the class.
+        None if there is only one class, or if the outputs hardly depend on the class.
     """
     own = means - means.mean(0)
     sizes = np.linalg.norm(own, axis=1)

@@ -7,13 +7,17 @@ from dataclasses import replace
 from lenet.diagnosis.advice import given
 from lenet.diagnosis.evidence import EARLY_STEPS
 from lenet.diagnosis.guessing import has_not_begun, is_guessing
+from lenet.diagnosis.measures import early_gradients
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
 from lenet.diagnosis.rules import RULES
 from lenet.diagnosis.words import (
     accuracy_decimals,
+    compared,
     interval_in_words,
     loss_text,
+    number,
     percent,
+    percent_of_size,
     wilson_interval,
 )
 
@@ -26,14 +30,18 @@ __all__ = [
     "Record",
     "Series",
     "accuracy_decimals",
+    "compared",
     "diagnose",
+    "early_gradients",
     "given",
     "has_not_begun",
     "interval_in_words",
     "is_guessing",
     "loss_text",
+    "number",
     "options_of",
     "percent",
+    "percent_of_size",
     "wilson_interval",
 ]
 

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from lenet.diagnosis.measures import (
+    SMALLEST_RATIO,
     Movement,
     early_gradients,
     early_slopes,
@@ -34,6 +35,7 @@ HARDLY_SATURATED = 0.05  # A share of the outputs of a layer.
 GROWING, SHRINKING = 1.5, 1 / 1.5  # Multiples of an earlier gradient norm.
 SMALLEST_GRADIENT, NEARLY_ALL = 1e-11, 0.9  # NEARLY_ALL is a share of the units of a layer.
 HARDLY_MOVED = 0.05  # A share of the size of a kernel.
+NEARLY_STEEPEST = 0.8  # A share of the greatest slope of an activation function.
 
 
 def gathered(*steps: Evidence | None) -> tuple[Evidence, ...]:
@@ -92,7 +94,7 @@ def dead_layer(record: Record) -> Evidence | None:
         return None
     sentence = (
         f"The reason: {units(record, layer, share)} are dead. They have the same output for every "
-        "image."
+        "probe image."
     )
     return Evidence(sentence, "activity")
 
@@ -130,12 +132,14 @@ def slopes(record: Record) -> Evidence | None:
         return Evidence(f"{sentence} That hardly reduces it: small weights do.", "slope")
     shrunk = "zero" if product < 1e-9 else fraction(product)
     sentence += f" Together, the slopes alone reduce it to {shrunk} of its size."
+    rest = early.ratio / max(product, 1e-30)
     if not slopes_explain(record):
         sentence += " That is the smaller part of the fall: small weights are the larger part."
-    elif product < early.ratio / 2:
+    elif product >= 1e-9 and early.ratio > SMALLEST_RATIO:
+        change = f"make it {number(rest)} times as large" if rest > 1 else "reduce it further"
         sentence += (
-            " The weights, and in a convolution the sum over all positions, make up for a part of "
-            "this."
+            f" The weights, and in a convolution the sum over all positions, {change}. That "
+            f"results in the {fraction(early.ratio)} above."
         )
     return Evidence(sentence, "slope")
 
@@ -155,7 +159,7 @@ def saturation(record: Record) -> Evidence | None:
         most = f"at most {percent(shares[layer])}" if shares[layer] else "none"
         sentence = (
             f"This is not saturation: {most} of the outputs of the hidden layers have a slope below "
-            f"{SATURATED_SLOPE}. The activation is not steep where the outputs are."
+            f"{SATURATED_SLOPE}.{_steepest(record)}"
         )
     else:
         sentence = (
@@ -165,20 +169,40 @@ def saturation(record: Record) -> Evidence | None:
     return Evidence(sentence, "activity")
 
 
+def _steepest(record: Record) -> str:
+    """How the slopes compare with the greatest slopes that the activation functions have, or ""."""
+    means = early_slopes(record.by_layer("slope"), EARLY_STEPS)
+    greatest = {name: record.greatest_slopes.get(name, 0.0) for name in means}
+    if not means or not all(greatest.values()):
+        return ""
+    nowhere = " or ".join(f"{slope:.2f}" for slope in sorted(set(greatest.values())))
+    layer = min(means, key=lambda name: means[name] / greatest[name])
+    if means[layer] >= NEARLY_STEEPEST * greatest[layer]:
+        return (
+            f" On the contrary, the slopes are nearly as large as they can be: this activation is "
+            f"nowhere steeper than {nowhere}. Even this slope in all {len(means)} layers would "
+            f"reduce a gradient to {fraction(math.prod(greatest.values()))}."
+        )
+    return (
+        f" But the activation can be steeper: its slope is up to {nowhere}, and at the outputs of "
+        f"{layer} it is {means[layer]:.2f}."
+    )
+
+
 def first_layer_movement(record: Record) -> Evidence | None:
     """How far the first kernel can have moved, and how far it did move."""
     layers = list(record.by_layer("distance_moved"))
     moved = movement(record, layers[0]) if layers else None
     if moved is None:
         return None
-    hardly = "hardly moved" if moved.relative < HARDLY_MOVED else "did move"
+    hardly = "hardly moved: by" if moved.relative < HARDLY_MOVED else "moved by"
     if not moved.distance:
         sentence = f"The kernel of {moved.layer} did not move at all in {record.step:,} steps."
         return Evidence(sentence, "distance_moved")
     possible = _possible(record, moved)
     subject = f"{possible} It" if possible else f"The kernel of {moved.layer}"
     sentence = (
-        f"{subject} {hardly}: by {number(moved.distance)}, which is "
+        f"{subject} {hardly} {number(moved.distance)}, which is "
         f"{percent_of_size(moved.relative)} of its size at the start ({number(moved.size)})."
     )
     last = movement(record, layers[-1])

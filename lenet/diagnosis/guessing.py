@@ -31,7 +31,7 @@ from lenet.diagnosis.evidence import (
 )
 from lenet.diagnosis.measures import guesses, left_guessing
 from lenet.diagnosis.progress import dropout_gap, highest_loss, largest_update
-from lenet.diagnosis.record import Advice, Finding, Record
+from lenet.diagnosis.record import Advice, Evidence, Finding, Record
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import loss_text, percent
 
@@ -40,6 +40,7 @@ HARDLY_BETTER = 0.1  # A share of the way from guessing to perfect accuracy.
 WORSE_THAN_GUESSING = 1.1  # A multiple of the loss of guessing.
 BEGAN_LATE, STILL_NEAR = 0.5, 0.5  # Shares of the steps and of the loss of guessing.
 HALFWAY = 0.5  # A share of the way from guessing to perfect accuracy.
+LATE_START = 0.1  # A share of the steps.
 
 
 def not_begun(record: Record) -> Finding | None:
@@ -118,6 +119,19 @@ def beginning(record: Record) -> Finding | None:
         larger_rate(record),
     )
     return Finding(sentence, "curves", True, why, tips)
+
+
+def late_start(record: Record) -> Evidence | None:
+    """That a network which has learned guessed for a considerable part of the steps before."""
+    guessing = math.log(record.num_classes)
+    began = left_guessing(record.train_loss, NOT_BEGUN * guessing, WORSE_THAN_GUESSING * guessing)
+    if began is None or began < LATE_START * record.step:
+        return None
+    sentence = (
+        f"It started late: until about step {began:,} of {record.step:,}, its training loss was "
+        f"that of guessing."
+    )
+    return Evidence(sentence, "curves")
 
 
 def has_not_begun(loss: float, num_classes: int) -> bool:

@@ -9,13 +9,14 @@ import math
 
 import numpy as np
 
-from lenet.diagnosis.measures import last_epoch, last_rise
+from lenet.diagnosis.measures import last_epoch, last_rise, movement
 from lenet.diagnosis.record import Evidence, Record
 from lenet.diagnosis.words import fraction, loss_text, percent_of_size
 
 DROPOUT_GAP = 0.05  # A difference in accuracy.
 SMALL_RATE = 0.1  # A share of the default learning rate.
 SMALL_UPDATE, LARGE_UPDATE = 0.0005, 0.1  # Shares of the size of a kernel.
+CANCELLED = 0.1  # A share of the way that all updates would make in one direction.
 
 
 def largest_update(record: Record) -> Evidence | None:
@@ -84,21 +85,28 @@ def highest_loss(record: Record) -> Evidence | None:
     return Evidence(sentence, "curves")
 
 
-def last_gain(record: Record) -> Evidence | None:
-    """How much the last epoch improved the test accuracy."""
+def last_gain(record: Record) -> str:
+    """How much the last epoch changed the test accuracy, in brackets, or ""."""
     steps, accuracies = record.test_accuracy
     ends = last_epoch(record)
     if ends is None or not last_rise(record):
+        return ""
+    before = float(accuracies[ends[0]])
+    return f" (after {record.epochs(steps[ends[0]])}: {record.accuracy(before)})"
+
+
+def cancelling_updates(record: Record) -> Evidence | None:
+    """The layer that has moved least for its size, if its updates mostly cancel each other."""
+    moves = [move for layer in record.kernel_sizes if (move := movement(record, layer))]
+    moved = min(moves, key=lambda move: move.relative, default=None)
+    if moved is None or not 0 < moved.distance < CANCELLED * moved.path:
         return None
-    before, after = (float(accuracies[position]) for position in ends)
-    change = "rose" if after > before else "fell"
     sentence = (
-        f"From epoch {steps[ends[0]] / record.steps_per_epoch:.3g} to epoch "
-        f"{steps[-1] / record.steps_per_epoch:.3g}, the test accuracy {change} by "
-        f"{100 * abs(after - before):.1f} percentage points, from {record.accuracy(before)} to "
-        f"{record.accuracy(after)}."
+        f"Most updates cancel each other. The {record.step:,} updates of the kernel of {moved.layer} "
+        f"add up to about {percent_of_size(moved.path / moved.size)} of its size, but they point in "
+        f"different directions, so it moved by only {percent_of_size(moved.relative)}."
     )
-    return Evidence(sentence, "curves")
+    return Evidence(sentence, "distance_moved")
 
 
 def dropout_gap(record: Record) -> Evidence | None:

@@ -32,6 +32,8 @@ class Record:
             by layer, in order of depth. Empty if there were no inspections.
         kernel_sizes: the L2 norm of each kernel at the first inspection, by layer.
         units: the number of units of each layer; in a convolution, a unit is a kernel.
+        greatest_slopes: by layer, the greatest slope that its activation function has anywhere.
+            Empty if it was not recorded.
         usual_rate: the default learning rate of this network and optimizer.
         reach: how far one gradient moves the weights at most, in units of learning rate times
             gradient: 1 for plain gradient descent, 1 / (1 - momentum) with momentum; 0 for an
@@ -63,6 +65,7 @@ class Record:
     diagnostics: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
     kernel_sizes: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, int] = field(default_factory=dict)
+    greatest_slopes: Mapping[str, float] = field(default_factory=dict)
     reach: float = 0.0
     constant_rate: bool = True
     init: str = "glorot_uniform"

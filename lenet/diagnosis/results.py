@@ -20,19 +20,26 @@ from lenet.diagnosis.advice import (
     steeper_activation,
     unusual_rate,
 )
-from lenet.diagnosis.evidence import EARLY_STEPS, VANISHING_RATIO, gathered, vanishes
-from lenet.diagnosis.guessing import has_learned, is_unfinished
+from lenet.diagnosis.evidence import (
+    EARLY_STEPS,
+    VANISHING_RATIO,
+    gathered,
+    gradient_by_depth,
+    vanishes,
+)
+from lenet.diagnosis.guessing import has_learned, is_unfinished, late_start
 from lenet.diagnosis.measures import early_gradients, last_rise, late_fall
 from lenet.diagnosis.progress import (
+    cancelling_updates,
     dropout_gap,
     highest_loss,
     largest_update,
     last_gain,
     small_updates,
 )
-from lenet.diagnosis.record import Advice, Finding, Record
+from lenet.diagnosis.record import Advice, Evidence, Finding, Record
 from lenet.diagnosis.small_data import FITTED
-from lenet.diagnosis.words import fraction, number, percent, wilson_interval
+from lenet.diagnosis.words import compared, percent, wilson_interval
 
 GAP = 0.05  # A difference in accuracy.
 RISEN = 1.25  # A multiple of the lowest test loss.
@@ -126,7 +133,8 @@ def slow(record: Record) -> Finding | None:
         )
     sentence = (
         "The network learns, but slowly: its test accuracy is "
-        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and {still}."
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}{last_gain(record)}, and "
+        f"{still}."
     )
     tips = given(
         larger_rate(record) if record.learning_rate < record.usual_rate / 10 else None,
@@ -138,8 +146,19 @@ def slow(record: Record) -> Finding | None:
         sentence,
         "curves",
         True,
-        gathered(last_gain(record), dropout_gap(record), small_updates(record)),
+        why_slow(record),
         tips,
+    )
+
+
+def why_slow(record: Record) -> tuple[Evidence, ...]:
+    """Why a network that learns needs many steps."""
+    late = late_start(record)
+    return gathered(
+        late,
+        gradient_by_depth(record) if late and vanishes(record) else None,
+        dropout_gap(record),
+        small_updates(record) or cancelling_updates(record),
     )
 
 
@@ -153,8 +172,8 @@ def stalled(record: Record) -> Finding | None:
     change = f"fell by only {percent(fall)}" if fall > 0 else f"rose by {percent(-fall)}"
     sentence = (
         "Learning has stalled: the test accuracy is "
-        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}, and the "
-        f"training loss {change} from the third quarter of the steps to the last eighth."
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}{last_gain(record)}, and "
+        f"the training loss {change} from the third quarter of the steps to the last eighth."
     )
     large = largest_update(record)
     tips = given(
@@ -164,7 +183,7 @@ def stalled(record: Record) -> Finding | None:
         steeper_activation(record) if vanishes(record) else None,
         smaller_rate(record),
     )
-    why = gathered(last_gain(record), dropout_gap(record), large or small_updates(record))
+    why = gathered(dropout_gap(record), large or small_updates(record))
     return Finding(sentence, "curves", True, why, tips)
 
 
@@ -184,11 +203,8 @@ def healthy(record: Record) -> Finding | None:
         )
     early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
     if early and early.ratio > VANISHING_RATIO:
-        ratio = early.ratio
-        size = "about as large as" if ratio < 3 / 2 else f"{number(ratio)} times"
-        size = f"{fraction(ratio)} of" if ratio <= 2 / 3 else size
         sentence += (
-            f". Early in training, the gradient norm at {early.first} is {size} that at "
-            f"{early.last}"
+            f". Early in training, the gradient norm at {early.first} is {compared(early.ratio)} "
+            f"that at {early.last}"
         )
     return Finding(f"{sentence}.", "curves")

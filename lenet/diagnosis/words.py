@@ -54,10 +54,16 @@ def interval_in_words(share: float, count: int) -> str:
 
 
 def loss_text(loss: float) -> str:
-    """A loss in nats, e.g. "2.303"; large ones with three digits, e.g. "12,300" or "1.2e+09"."""
+    """A loss in nats, e.g. "0.142" or "2.30"; large ones with two digits, e.g. "12,000".
+
+    A network that guesses among ten classes never has a loss of exactly ln 10. With two decimals,
+    its losses have the same text.
+    """
     if not math.isfinite(loss):
         return "not a finite number"
-    return f"{loss:.3f}" if abs(loss) < 1_000 else number(loss)
+    if abs(loss) >= 1_000:
+        return number(loss)
+    return f"{loss:.{2 if abs(loss) >= 0.9995 else 3}f}"
 
 
 def number(value: float) -> str:
@@ -73,6 +79,13 @@ def number(value: float) -> str:
 def percent_of_size(ratio: float) -> str:
     """A change relative to the size of a kernel, in percent with two significant digits."""
     return f"{number(100 * ratio)} %"
+
+
+def compared(ratio: float) -> str:
+    """A ratio in the words before "that": "about as large as", "1.6 times" or "1/2.2 of"."""
+    if 2 / 3 < ratio < 3 / 2:
+        return "about as large as"
+    return f"{number(ratio)} times" if ratio > 1 else f"{fraction(ratio)} of"
 
 
 def fraction(ratio: float) -> str:

@@ -201,9 +201,9 @@ def sorted_units(
         groups: the number of units that speak for each class, in the order of the columns.
     """
     limits = float(features.min()), float(features.max())
-    figure = Figure(figsize=(WIDTH, 8.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")  # As high as a laptop's screen.
     figure.suptitle(title)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2.2])
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2])
     show_matrix(means, above, colormap=PERCEPTUAL, limits=limits)
     shown = show_matrix(features, below, colormap=PERCEPTUAL, limits=limits)
     figure.colorbar(shown, ax=[above, below], label="activation", fraction=0.02, pad=0.01)

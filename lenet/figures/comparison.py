@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
@@ -20,6 +22,7 @@ POINTS = 160  # Maximum number of points of a curve; a small panel cannot show m
 START_COLOR = "#8a929b"
 NAME_SIZE = 8.0  # Points.
 DASHES = ("-", "--", ":", "-.")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ROUND_STEPS = (1, 1.5, 2, 3, 4, 5, 7)
 
 
@@ -72,8 +75,8 @@ def framed(
 
 
 def layer_colors(count: int) -> list[str]:
-    """One colour per layer. Neighbouring layers have different colours."""
-    return [COLORS[index % len(COLORS)] for index in range(count)]
+    """One colour per layer, from dark (the first) to light. No combination has these colours."""
+    return [to_hex(colormaps["magma"](share)) for share in np.linspace(0.08, 0.76, count)]
 
 
 def band(curves: Sequence[Curve], window: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -195,6 +198,7 @@ def by_layer(
     limits: tuple[float, float] | None = None,
     scale: Scale = "percent",
     last_step: float | None = None,
+    percent: bool = False,
 ) -> Axes:
     """One number per layer over the steps: a line per layer and seed, with its name at the end.
 
@@ -204,6 +208,7 @@ def by_layer(
         limits: the ends of the y axis.
         scale: the scale of the y axis; a logarithmic one leaves out values of 0.
         last_step: the end of the x axis; by default, the end of the curves.
+        percent: whether a logarithmic axis shows its values in percent.
     """
     ax, log = new_axes(ax, width=PANEL_WIDTH, height=2.4), scale == "logarithmic"
     ends: list[tuple[float, str, str]] = []
@@ -213,8 +218,9 @@ def by_layer(
             shown = np.isfinite(values) & (np.asarray(values) > 0 if log else True)
             if not shown.any():
                 continue
+            alone = shown.sum() == 1  # A single point is no line.
             ax.plot(
-                steps[shown], values[shown], color=color, linewidth=1.1, marker=".", markersize=4,
+                steps[shown], values[shown], color=color, linewidth=1.2, marker="." if alone else "",
             )  # fmt: skip
             last.append(float(values[shown][-1]))
         if last:
@@ -224,7 +230,7 @@ def by_layer(
         low, high = ax.dataLim.intervaly
         if limits is None and 0 < low <= high < 1.01 * low:  # A scale needs some height.
             limits = low / 2, high * 2
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value, percent)))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif scale == "percent":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -247,7 +253,7 @@ def activity(
     last_step: float | None = None,
 ) -> Figure:
     """Saturated outputs above, dead units below, by layer, over the steps."""
-    figure = framed(3.4, hspace=0.1, right=0.5)
+    figure = framed(3.3, left=0.72, top=0.12, hspace=0.1, right=0.5)
     above, below = figure.subplots(2, 1, sharex=True)
     limits = (-0.03, 1.03)
     by_layer(saturated, above, "saturated outputs", limits, last_step=last_step)
@@ -341,6 +347,16 @@ def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
             textcoords="offset points", va="center", fontsize=NAME_SIZE, color=color,
             annotation_clip=False,
         )  # fmt: skip
+
+
+def _power(value: float, percent: bool = False) -> str:
+    """A power of ten as text, e.g. "0.01", "1 %" or "10⁻⁵"; others as they are."""
+    if percent:
+        return f"{_power(100 * value)} %"
+    exponent = math.floor(math.log10(value) + 0.5)
+    if -3 <= exponent <= 3 or not math.isclose(value, 10.0**exponent):
+        return f"{value:g}"
+    return f"10{str(exponent).translate(RAISED)}"
 
 
 def _plain(ax: Axes) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lenet.gallery.run_data import RunData
 
 MAP_ROWS = 100
+SORTED_ROWS = 40  # In the figure of all classes, so that it fits on a screen.
 
 
 def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
@@ -41,7 +42,7 @@ def class_maps_together(data: RunData) -> Iterator[CaptionedFigure]:
         activity.feature_maps_of_classes(
             {n: m for n, m in zip(data.class_names, maps, strict=True) if len(m)},
             data.colormap,
-            f"{layer}: {_number_of_images(maps)} × {maps[0].shape[1]} units ({data.run.title})",
+            f"{layer}: {_number_of_images(maps, MAP_ROWS)} × {maps[0].shape[1]} units ({data.run.title})",
             order,
         ),
         "Each row is one image, each column one unit. Vertical stripes that differ between classes "
@@ -53,7 +54,7 @@ def sorted_units(data: RunData) -> Iterator[CaptionedFigure]:
     """The features of all classes with the units sorted by class, and the class means."""
     means, present = classes.class_means(data.outputs[1], data.dataset.test.labels)
     order, speaks_for = classes.unit_order(means)
-    maps = [features_by_class(data)[label] for label in present]
+    maps = [features_by_class(data)[label][:SORTED_ROWS] for label in present]
     layer = data.feature_layer
     figure = activity.sorted_units(
         means[:, order],
@@ -62,7 +63,7 @@ def sorted_units(data: RunData) -> Iterator[CaptionedFigure]:
         [data.class_names[label] for label in present],
         order.tolist(),
         [int((speaks_for == row).sum()) for row in range(len(present))],
-        f"{layer}, units sorted by class: {_number_of_images(maps)} ({data.run.title})",
+        f"{layer}, units sorted by class: {_number_of_images(maps, SORTED_ROWS)} ({data.run.title})",
     )
     yield CaptionedFigure(
         f"{layer}_sorted",
@@ -73,10 +74,10 @@ def sorted_units(data: RunData) -> Iterator[CaptionedFigure]:
     )
 
 
-def _number_of_images(maps: Sequence[np.ndarray]) -> str:
+def _number_of_images(maps: Sequence[np.ndarray], most: int) -> str:
     rows = sorted({len(values) for values in maps})
     number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
-    shortfall = "" if rows[0] == MAP_ROWS else " (all available)"
+    shortfall = "" if rows[0] == most else " (all available)"
     return f"{number} test images of each class{shortfall}"
 
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from lenet.networks.inputs import checked_input
+from lenet.networks.slopes import greatest_slope
 from lenet.networks.stack_checks import WITH_WEIGHTS, check_size, check_stack
 from lenet.registry import MONOTONE_ACTIVATIONS
 
@@ -277,7 +278,7 @@ class Classifier(keras.Model):
         """The layers in order, as JSON values: name, kind, output shape, units and parameters.
 
         The units of a convolution are its kernels. Layers without weights have no units. `flatten`
-        is left out.
+        is left out. A layer with an activation also has the greatest slope of this function.
         """
         layers, shape = [], (None, *image_shape)
         for layer in self.stacked:
@@ -296,6 +297,9 @@ class Classifier(keras.Model):
                         "parameters": layer.count_params(),
                     }
                 )
+                if layer.name in self.act:
+                    slope = greatest_slope(self.act[layer.name].activation)
+                    layers[-1]["greatest_slope"] = round(slope, 4)
         return layers
 
     @property

@@ -45,9 +45,12 @@ LAYER_CHECKS = {
     ),
     "units": COUNT,
     "parameters": COUNT,
+    "greatest_slope": Check(
+        f"{NUMBER.expected}, or nothing", lambda value: value is None or NUMBER.holds(value)
+    ),
 }
 NETWORK = Check(
-    f"a list of layers, each with {', '.join(LAYER_CHECKS)}",
+    f"a list of layers, each with {', '.join(list(LAYER_CHECKS)[:-1])}",
     lambda value: isinstance(value, list) and all(map(_is_layer, value)),
 )
 # The entries of status.json.
