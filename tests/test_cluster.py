@@ -223,7 +223,8 @@ def test_a_run_that_always_kills_its_worker_is_given_up_and_the_others_finish(
         todo = jobs(tmp_path, digits)
         outcomes = {each.name: each for each in dispatch.train_all(started, todo, StopRequest())}
     poison = outcomes.pop(POISON)
-    assert (poison.state, len(said)) == ("failed", 2)
+    deaths = [line for line in said if line.startswith(POISON)]
+    assert (poison.state, len(deaths)) == ("failed", 2), said
     assert "its worker died 3 times without a new checkpoint" in poison.notes[0]
     assert runs.read_status(tmp_path / POISON)["error"] == poison.notes[0]
     assert [each.state for each in outcomes.values()] == ["done"] * 3

@@ -16,6 +16,7 @@ import dask.config
 import distributed
 from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 from tornado.ioloop import PeriodicCallback
 
@@ -165,7 +166,8 @@ def existing_cluster(
             client = distributed.Client(address, security=security, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise OSError(f"Cannot use the scheduler {address}: {error}") from error
-    with client:
+    # The grid says in one line what happened; Dask would add tracebacks.
+    with silence_logging_cmgr(logging.CRITICAL), client:
         workers = Workers(client, folder, say)
         workers.check_scheduler()
         yield workers
