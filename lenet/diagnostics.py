@@ -62,11 +62,16 @@ DIAGNOSTICS = {
         "On its way back through a layer, the size of a gradient is multiplied by about this number.",
     ),
     "dead_fraction": Diagnostic(
-        "dead units", "units with the same output for every probe image", "percent"
+        "dead units",
+        "units with the same output for every probe image",
+        "percent",
+        "Such a unit tells nothing about an image.",
     ),
     "saturated_fraction": Diagnostic(
         "saturated outputs",
         f"outputs where the activation's slope is below {SATURATED_SLOPE}",
         "percent",
+        "Hardly any gradient passes there. With relu, these are the outputs that are 0, and about one "
+        "half is normal.",
     ),
 }

@@ -53,10 +53,12 @@ def test_each_choice_has_an_answer_in_words(study: Comparison) -> None:
         "With adam, relu has the highest mean test accuracy, and sigmoid is not clearly worse.",
     ]
     found = dict(answers(study))
-    assert found["Activation"] == "With every optimizer, relu is the best or not clearly worse."
+    assert found["Activation"] == (
+        "With every optimizer, relu is the best or not clearly worse than the best."
+    )
     assert found["Optimizer"] == (
-        "With every activation, adam is the best or not clearly worse. With every activation, sgd "
-        "is clearly worse."
+        "With every activation, adam is the best or not clearly worse than the best, and sgd is "
+        "clearly worse."
     )
     assert found["In trouble"] == "sigmoid · sgd – has not begun to learn (vanishing gradients)."
 
@@ -130,13 +132,14 @@ def test_an_unusual_time_is_marked_and_explained(tmp_path: Path) -> None:
 
 def test_layers_are_compared_in_numbers(study: Comparison, folder: Path) -> None:
     tables = {table.heading: table for table in layer_tables(study)}
-    moved = tables["distance moved"]
+    moved = tables["distance moved, in %"]
     assert moved.layers == ["conv1", "conv2", "fc1", "fc2", "fc3"]
-    assert [cells[0] for _, cells in moved.rows] == ["640 %"] * 4
+    assert [cells[0] for _, cells in moved.rows] == ["640"] * 4
     assert "it is 640 % (" not in moved.caption and "it is 640 % everywhere" in moved.caption
     slopes = tables["slope of the activation"]
     assert slopes.layers == ["conv1", "conv2", "fc1", "fc2"], "the output layer is linear"
     assert "lowest value is 0.25 (conv1, sigmoid · sgd), and the highest 0.70" in slopes.caption
-    assert tables["dead units"].rows == () and "0 % everywhere" in tables["dead units"].caption
+    dead = tables["dead units, in %"]
+    assert dead.rows == () and "0 % everywhere" in dead.caption
     text = plain(write_report(folder).read_text())
     assert "lowest value is 0.25 (conv1, sigmoid · sgd)" in text

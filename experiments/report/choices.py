@@ -84,14 +84,15 @@ def overall(comparison: Comparison, option: str, others: str) -> str:
     never = [name for name in names if all(name in choice.worse for choice in found)]
     if always and len(always) == len(names):
         return f"With no {others}, there is a clear difference from the best."
-    sentences = [
-        f"With every {others}, {join(always)} {_is(always)} the best or not clearly worse."
-        if always
-        else f"None is among the best with every {others}."
-    ]
-    if never:
-        sentences.append(f"With every {others}, {join(never)} {_is(never)} clearly worse.")
-    return " ".join(sentences)
+    if not always:
+        text = f"None is among the best with every {others}."
+        return (
+            f"{text} With every {others}, {join(never)} {_is(never)} clearly worse."
+            if never
+            else text
+        )
+    text = f"With every {others}, {join(always)} {_is(always)} the best or not clearly worse than the best"
+    return f"{text}, and {join(never)} {_is(never)} clearly worse." if never else f"{text}."
 
 
 def _is(names: Sequence[str]) -> str:

@@ -43,13 +43,15 @@ def layer_tables(comparison: Comparison) -> list[LayerTable]:
         if not layers:
             continue
         rows = [
-            (c, [_text(kind, values[c.number].get(layer, math.nan)) for layer in layers])
+            (c, [_cell(kind, values[c.number].get(layer, math.nan)) for layer in layers])
             for c in comparison.combinations
             if c.number in values
         ]
         zero = not any(value for by_layer in values.values() for value in by_layer.values())
         caption = f"{diagnostic.sentences} {extremes(comparison.combinations, kind)}"
-        tables.append(LayerTable(diagnostic.title, caption, layers, () if zero else rows))
+        unit = ", in %" if _in_percent(kind) else ""
+        heading = f"{diagnostic.title}{unit}"
+        tables.append(LayerTable(heading, caption, layers, () if zero else rows))
     return tables
 
 
@@ -84,6 +86,15 @@ def _values(combinations: Sequence[Combination], kind: str) -> dict[int, Mapping
         if last:
             found[combination.number] = last
     return found
+
+
+def _in_percent(kind: str) -> bool:
+    return kind in AS_PERCENT or DIAGNOSTICS[kind].scale == "percent"
+
+
+def _cell(kind: str, value: float) -> str:
+    """The text of a value; the heading of its table has the unit."""
+    return _text(kind, value).removesuffix(" %")
 
 
 def _text(kind: str, value: float) -> str:

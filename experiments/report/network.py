@@ -39,9 +39,17 @@ GLOSSARY = {
     "times as large.",
     "Gradient norm": "The length of the gradient of a layer's kernel. It shows how strongly the "
     "loss depends on the layer's weights.",
-    "Saturated outputs": f"{DIAGNOSTICS['saturated_fraction'].meaning.capitalize()}.",
-    "Dead units": f"{DIAGNOSTICS['dead_fraction'].meaning.capitalize()}.",
-    "Update ratio": f"{DIAGNOSTICS['update_ratio'].meaning.capitalize()}.",
+    **{
+        name: f"{DIAGNOSTICS[kind].meaning.capitalize()}. {DIAGNOSTICS[kind].hint}"
+        for name, kind in {
+            "Saturated outputs": "saturated_fraction",
+            "Dead units": "dead_fraction",
+            "Update ratio": "update_ratio",
+            "Distance moved": "distance_moved",
+        }.items()
+    },
+    "Seed": "The number that decides the random first weights and the random order of the images. "
+    "Runs that differ only in their seed differ only by chance.",
     "Step, epoch": "A step is one update of the weights, with one batch of images. An epoch is one "
     "pass through all training images.",
     "Fan-in, fan-out": "The fan-in is the number of inputs of a unit. The fan-out is the number of "

@@ -269,9 +269,8 @@ PARTS = (
     Part(
         "activity",
         "Saturated outputs and dead units",
-        "Top: the share of outputs at which the activation function is so flat that hardly any "
-        "gradient passes. With relu, these are the outputs that are 0; a share of about one half is "
-        "normal. Bottom: the share of units that have the same output for every probe image.",
+        f"Top: {DIAGNOSTICS['saturated_fraction'].sentences} Bottom: "
+        f"{DIAGNOSTICS['dead_fraction'].sentences}",
         _activity,
         every_seed=True,
     ),
