@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from experiments.bench import live
 from lenet.config import TrainConfig
 from lenet.data.datasets import Dataset, Split, fingerprint, load_dataset
 from lenet.recording import runs
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 MNIST = ROOT.parent / "shared" / "mnist"
-# Alone with this machine: no first-run page, no calls home. The projector draws with WebGL,
-# which without a graphics card is SwiftShader's to do.
-BROWSER_WORDS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--enable-unsafe-swiftshader --window-size=1400,1000"
-)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -255,22 +248,11 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """A Chromium without a window; where there is none the test is skipped, or fails in CI."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        missing = "needs the programs chromium and chromedriver (Debian: chromium-driver)"
+    try:
+        started = live.open_browser(tmp_path_factory.mktemp("browser"))
+    except FileNotFoundError as error:
         if os.environ.get("LENET_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"LENET_REQUIRE_BROWSER is 1, and this test {missing}")
-        pytest.skip(missing)
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = chromium
-    for word in BROWSER_WORDS.split():
-        options.add_argument(word)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = Chrome(options=options, service=Service(driver))
-    started.set_page_load_timeout(60)
+            pytest.fail(f"LENET_REQUIRE_BROWSER is 1. {error}")
+        pytest.skip(str(error))
     yield started
     started.quit()

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from experiments.bench import __main__ as bench
-from experiments.bench import chart, contestants, job, pages, results, rounds, target, train
+from experiments.bench import chart, contestants, job, live, pages, results, rounds, target, train
 from experiments.bench.contestants import CONTESTANTS, Entry
 from experiments.bench.rounds import ContestantError, compare, in_turns, time_command
 from experiments.bench.settings import Settings
@@ -338,6 +338,14 @@ def test_a_quick_measurement_writes_what_it_measured(
         assert [len(values[key]) for key in ("epochs", "sizes", "batches")] == [4, 2, 2]
     with Image.open(tmp_path / "bench.png") as image:
         assert image.width == 1200
+
+
+def test_without_chromium_the_part_live_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ContestantError, match=r"programs chromium and chromedriver \(Debian"):
+        live.answer_times(tmp_path / "live.html", tmp_path / "profile", 1)
 
 
 def test_rounds_need_no_tensorflow() -> None:

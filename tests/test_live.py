@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from experiments.bench.live import draw
 from lenet.data.datasets import Dataset
 from lenet.live import __main__ as live
 from lenet.live.export import Content, describe_layers, labels_of, pack, read_content
@@ -403,20 +404,8 @@ class TestPreparation:
 
 def draw_four(browser: Chrome) -> None:
     """Draws a 4 with the mouse, in two strokes."""
-    from selenium.webdriver import ActionChains
-
-    sketch = browser.find_element("id", "sketch")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", sketch)
-    side = sketch.rect["width"]
     strokes = [[(0.45, 0.15), (0.3, 0.5), (0.28, 0.58), (0.75, 0.58)], [(0.62, 0.2), (0.6, 0.9)]]
-    for stroke in strokes:
-        moves = ActionChains(browser, duration=20)
-        for number, (x, y) in enumerate(stroke):
-            place = (int((x - 0.5) * side), int((y - 0.5) * side))
-            moves.move_to_element_with_offset(sketch, *place)
-            if number == 0:
-                moves.click_and_hold()
-        moves.release().perform()
+    draw(browser, strokes)
 
 
 def answer(browser: Chrome, run: int) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from experiments.bench import (
     growth,
     inspector,
     job,
+    live,
     operations,
     results,
     start,
@@ -48,6 +49,7 @@ PARTS: dict[str, tuple[Callable[[Options], Answer], str]] = {
         inspector.measure,
         "model.fit with lenet.Inspector, compared with model.fit alone",
     ),
+    "live": (live.measure, "how fast the page of lenet.live answers a stroke, in Chromium"),
     "growth": (growth.measure, "speed, memory and event files as epochs, images and batches grow"),
 }
 QUICK_PARTS = ("start", "train", "looking")
@@ -169,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds",
         type=int,
         help=f"number of rounds after the warm-up (default: {train.ROUNDS}; "
-        f"job, target: {job.ROUNDS}; grid: {grid.ROUNDS})",
+        f"job, target: {job.ROUNDS}; grid: {grid.ROUNDS}; live: {live.ROUNDS} drawings)",
     )
     parser.add_argument(
         "--model", choices=registry.MODELS, default="lenet", help="the network (default: lenet)"

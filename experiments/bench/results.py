@@ -88,7 +88,7 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
 def _values(measurement: Answer) -> str:
     """The numbers of one contestant, as medians over its rounds."""
     if "values" in measurement:
-        decimals = 2 if measurement["unit"] == "s" else 0
+        decimals = {"s": 2, "ms": 1}.get(measurement["unit"], 0)
         low, middle, high = (
             f"{measurement[key]:,.{decimals}f}" for key in ("minimum", "median", "maximum")
         )
