@@ -542,11 +542,12 @@ class TestPage:
                 "const dt = [...document.querySelectorAll('#closer dt')].find((d) => d.textContent === arguments[0]);"
                 "return dt.nextElementSibling.textContent", name,
             ).replace("−", "-"))
-            for name in ("sum of the 25 products", "bias", "before relu", "after relu")
+            for name in ("sum of the 25 products", "bias", "before relu", "after relu", "slope of relu at this point")
         }  # fmt: skip
         total = values["sum of the 25 products"] + values["bias"]
         assert values["before relu"] == pytest.approx(total, abs=2e-3)
         assert values["after relu"] == max(0.0, values["before relu"])
+        assert values["slope of relu at this point"] == float(values["before relu"] > 0)
 
     @pytest.mark.parametrize("width", [375, 1300])
     def test_nothing_is_wider_than_the_window(self, opened: Chrome, width: int) -> None:
@@ -706,7 +707,7 @@ class TestExplanations:
 
     def test_a_large_network_gets_fewer_samples(self, run: Path) -> None:
         from lenet.analysis.trained import load_run
-        from lenet.live.effort import FULL, REDUCED, effort_of, multiplications
+        from lenet.live.effort import FULL, LEAST, REDUCED, effort_of, multiplications
 
         lenet = load_run(run).model
         # 28×28 and 10×10 positions for the kernels of the convolutions, then the dense layers.
@@ -714,5 +715,6 @@ class TestExplanations:
         assert multiplications(lenet, (28, 28, 1)) == expected
         assert effort_of(lenet, (28, 28, 1)) == FULL
         assert effort_of(MODELS["conv3"]((28, 28, 1)), (28, 28, 1)) == REDUCED
-        assert REDUCED.keys() == FULL.keys()
-        assert all(REDUCED[name] < FULL[name] for name in FULL)
+        assert effort_of(MODELS["conv4"]((64, 64, 3)), (64, 64, 3)) == LEAST
+        assert LEAST.keys() == REDUCED.keys() == FULL.keys()
+        assert all(LEAST[name] <= REDUCED[name] < FULL[name] for name in FULL)

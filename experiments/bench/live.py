@@ -54,7 +54,8 @@ def measure(options: Options) -> Answer:
             f"{megabytes:.1f} MB and {steps} recorded steps."
         )
     result["notes"].append(
-        "The time is from the event of the pointer until all layers are drawn on the page."
+        "First the median of all answers, with the minimum and the maximum. The time is from the event "
+        "of the pointer until all layers are drawn on the page."
     )
     return result
 

@@ -52,7 +52,7 @@ class Options:
         ),
     ] = None
     moments: int = 16
-    max_size: Annotated[float, arg(metavar="MB")] = 20
+    max_size: Annotated[float, arg(metavar="MB")] = 30
     data_dir: Annotated[
         Path | None, arg(metavar="PATH", help_behavior_hint="(default: the path used in training)")
     ] = None

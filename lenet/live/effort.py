@@ -26,12 +26,18 @@ FULL = {
 REDUCED = {"SAMPLES": 10, "PATH_STEPS": 32, "FINEST": 14, "STEPS": 32}
 """What the page takes for a large network."""
 
-LARGE = 3_000_000  # Multiplications for one image. LeNet needs 0.4 million for MNIST's images.
+LEAST = {"SAMPLES": 5, "PATH_STEPS": 32, "FINEST": 8, "STEPS": 16}
+"""What the page takes for a very large network."""
+
+# Multiplications for one image. LeNet needs 0.4 million for MNIST's images, conv3 26 million, and conv4
+# 106 million for images of 64x64 pixels.
+LARGE, VERY_LARGE = 3_000_000, 50_000_000
 
 
 def effort_of(model: Classifier, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """The numbers that the page takes for a network: `FULL` or `REDUCED`."""
-    return REDUCED if multiplications(model, image_shape) > LARGE else FULL
+    """The numbers that the page takes for a network: `FULL`, `REDUCED` or `LEAST`."""
+    needed = multiplications(model, image_shape)
+    return FULL if needed <= LARGE else REDUCED if needed <= VERY_LARGE else LEAST
 
 
 def multiplications(model: Classifier, image_shape: tuple[int, int, int]) -> int:

@@ -97,13 +97,15 @@ function gradCam({ output: { height, width, channels } }, maps, gradient) {
   return resize(small, HEIGHT, WIDTH, "bilinear").values;
 }
 
+// The distance of two neighbouring places of the patch that hides a part of the image, in pixels.
+const strideOf = ({ FINEST }) => Math.max(1, Math.floor(Math.min(HEIGHT, WIDTH) / FINEST));
+
 // A gray patch hides each place, as in lenet/analysis/insight.py.
 function* occlusion({ plan, weights, off, effort }, input, unit) {
   const shareOf = (x) => softmax(forward(plan, weights, x, off).at(-1).after)[unit];
   const whole = shareOf(input);
-  const shorter = Math.min(HEIGHT, WIDTH);
-  const patch = Math.max(2, Math.floor(shorter / SALIENCY.PATCHES));
-  const stride = Math.max(1, Math.floor(shorter / effort.FINEST));
+  const patch = Math.max(2, Math.floor(Math.min(HEIGHT, WIDTH) / SALIENCY.PATCHES));
+  const stride = strideOf(effort);
   const map = new Float32Array(HEIGHT * WIDTH);
   for (let y = 0; y < HEIGHT; y += stride) {
     for (let x = 0; x < WIDTH; x += stride) {
@@ -190,6 +192,23 @@ function attributionBand(runs) {
     "over the pixels at which at least one of the two maps is not 0.", cells, button);
 }
 
+// How often the longer methods pause, to show how far they are.
+const PAUSES = {
+  SmoothGrad: ({ SAMPLES }) => SAMPLES,
+  "integrated gradients": ({ PATH_STEPS }) => PATH_STEPS,
+  occlusion: (effort) => Math.ceil(HEIGHT / strideOf(effort)) * Math.ceil(WIDTH / strideOf(effort)),
+};
+
+// Runs one half of the work of a method: 0 for the trained network, 1 for the one with random weights.
+function* withProgress(work, half, caption, name, effort) {
+  for (let pause = 1; ; pause++) {
+    const next = work.next();
+    if (next.done) return next.value;
+    if (name in PAUSES) caption.textContent = `${name}: ${Math.round(50 * (half + pause / PAUSES[name](effort)))} %`;
+    yield;
+  }
+}
+
 function startAttribution() {
   stopAttribution();
   stopAttribution = inSlices(attributeAll());
@@ -229,13 +248,14 @@ function* attributeAll() {
     for (const [name, method] of Object.entries(METHODS)) {
       const node = make("figure", {}, make("canvas"), make("figcaption", {}, `${name} …`));
       cell.append(node);
-      const found = yield* method(trained, result.input, result.best);
+      const half = (network, number) => withProgress(method(network, result.input, result.best), number, node.lastChild, name, run.effort);
+      const found = yield* half(trained, 0);
       if (!found) {
         node.remove();
         continue;
       }
       paintMap(node.firstChild, found.map);
-      const check = yield* method(random, result.input, result.best);
+      const check = yield* half(random, 1);
       const compared = comparedPixels(found.map, check.map);
       const similarity = rankCorrelation(found.map, check.map, compared);
       Object.assign(node.dataset, { method: name, similarity, ...(found.error === undefined ? {} : { error: found.error }) });

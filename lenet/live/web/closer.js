@@ -122,6 +122,7 @@ function explainConvolution({ run, layer, tile, y, x }, result) {
         ["bias", biasOff ? "off" : figure(bias[tile])],
         [`before ${layer.activation}`, figure(values.before[i]), true],
         [`after ${layer.activation}`, figure(values.after[i]), true],
+        slopeThere(layer.activation, values.before[i]),
       ]),
       activationPlot(layer.activation, values.before[i]),
     ].filter((child) => child !== null && sum !== undefined),
@@ -159,7 +160,7 @@ function explainUnit({ run, layer, tile, kind }, result) {
       sumList([
         ["everything for", figure(sums[0])], ["everything against", figure(sums[1])], ["bias", biasOff ? "off" : figure(bias)],
         [isLogit ? "logit" : `before ${layer.activation}`, figure(values.before[tile]), true],
-        ...(isLogit ? [["probability: e^logit divided by the sum over all classes", percentage(result.probabilities[tile]), true]] : [[`after ${layer.activation}`, figure(values.after[tile]), true]]),
+        ...(isLogit ? [["probability: e^logit divided by the sum over all classes", percentage(result.probabilities[tile]), true]] : [[`after ${layer.activation}`, figure(values.after[tile]), true], slopeThere(layer.activation, values.before[tile])]),
       ]),
       isLogit ? null : activationPlot(layer.activation, values.before[tile]),
     ],
@@ -209,6 +210,8 @@ function sumList(rows) {
 }
 
 // The curve of an activation function with a point at x.
+const slopeThere = (name, x) => [`slope of ${name} at this point`, figure(ACTIVATIONS[name].slope(x))];
+
 function activationPlot(name, x) {
   if (!name) return null;
   const { f, formula } = ACTIVATIONS[name];

@@ -79,5 +79,5 @@ function drawCurve() {
   svg.replaceChildren(...nodes);
   const last = steps.at(-1);
   element("when").textContent = `Step ${thousands(state.step)} of ${thousands(last)}`;
-  element("curve-note").textContent = state.step === 0 ? "before training: random weights" : "line: training accuracy, dots: test";
+  element("curve-note").textContent = state.step === 0 ? "before training: random weights" : "accuracy: — training, ● test";
 }
