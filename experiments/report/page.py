@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from experiments.report.leader_board import board_caption, board_columns, board_
 from experiments.report.network import GLOSSARY, network_boxes
 from experiments.report.reading import read_comparison
 from experiments.report.results import result_rows
+from experiments.report.statistics import NO_BREAK_SPACE
 from lenet import cli, files
 from lenet.diagnostics import DIAGNOSTICS
 
@@ -83,7 +85,7 @@ def render(comparison: Comparison, output: Path) -> str:
     script = (HERE / "report.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     figures = _figures(comparison)  # First, because damaged files are found while drawing.
-    return environment.get_template("report.html").render(
+    page = environment.get_template("report.html").render(
         policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         style=Markup((HERE / "report.css").read_text()),
@@ -92,6 +94,7 @@ def render(comparison: Comparison, output: Path) -> str:
         **_texts(comparison, output),
         **figures,
     )
+    return re.sub(r"(?<=\d) (?=[%±])|(?<=±) (?=\d)", NO_BREAK_SPACE, page)  # In one line.
 
 
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:
