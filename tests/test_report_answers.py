@@ -49,8 +49,9 @@ def study(folder: Path) -> Comparison:
 
 def test_each_choice_has_an_answer_in_words(study: Comparison) -> None:
     assert [choice.sentence for choice in choices(study, "activation")] == [
-        "With sgd, relu is clearly better than sigmoid.",
-        "With adam, relu has the highest mean test accuracy, and sigmoid is not clearly worse.",
+        "With sgd, the activation matters: relu is clearly better than sigmoid.",
+        "With adam, there is no clear difference: relu has the highest mean test accuracy, and "
+        "sigmoid is not clearly worse.",
     ]
     found = dict(answers(study))
     assert found["Activation"] == (

@@ -123,6 +123,7 @@ def test_the_network_box_has_the_layers_of_the_network(tmp_path: Path) -> None:
     assert [row.name for row in box.rows] == [
         "conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "fc3"
     ]  # fmt: skip
+    assert box.largest == "fc1 has the most parameters, 78 % of all."
     saved = runs.read_network(run)
     steepest = {each["name"]: each["greatest_slope"] for each in saved if "greatest_slope" in each}
     assert steepest == dict.fromkeys(["conv1", "conv2", "fc1", "fc2"], 1.0), "that of relu"

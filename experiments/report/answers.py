@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from experiments.report.choices import overall
+from experiments.report.choices import OPTIONS, name_of, overall
 from experiments.report.data import TARGETS, Combination, Comparison, seed_list
 from experiments.report.diagnosis import all_findings
 from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
@@ -51,11 +51,9 @@ def _choices(comparison: Comparison) -> list[tuple[str, str]]:
     """Which activation and which optimizer is the best, if the study compares several of both."""
     if len(comparison.activations) < 2 or len(comparison.variants) < 2:
         return []
-    optimizers = {c.variant == c.runs[0].config.optimizer for c in comparison.combinations}
-    variant = "optimizer" if optimizers == {True} else "combination of the other options"
     found = [
-        ("Activation", overall(comparison, "activation", variant)),
-        (variant.capitalize(), overall(comparison, "variant", "activation")),
+        (name_of(comparison, option).capitalize(), overall(comparison, option))
+        for option in OPTIONS
     ]
     return [(label, text) for label, text in found if text]
 

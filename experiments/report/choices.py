@@ -16,12 +16,14 @@ class Choice:
     """One choice, e.g. the activation, while everything else is the same.
 
     Attributes:
+        what: the name of the choice, e.g. "activation".
         fixed: what is the same, e.g. "sgd".
         best: the option with the highest mean test accuracy.
         tied: the options that are not clearly worse.
         worse: the options that are clearly worse.
     """
 
+    what: str
     fixed: str
     best: str
     tied: Sequence[str]
@@ -31,14 +33,24 @@ class Choice:
     def sentence(self) -> str:
         """The result in words."""
         if not self.tied:
-            return f"With {self.fixed}, {self.best} is clearly better than {join(self.worse)}."
-        text = (
-            f"With {self.fixed}, {self.best} has the highest mean test accuracy, and "
-            f"{join(self.tied)} {'is' if len(self.tied) == 1 else 'are'} not clearly worse."
-        )
-        if self.worse:
-            text += f" Clearly worse: {join(self.worse)}."
-        return text
+            return (
+                f"With {self.fixed}, the {self.what} matters: {self.best} is clearly better than "
+                f"{join(self.worse)}."
+            )
+        tied = f"{join(self.tied)} {_is(self.tied)} not clearly worse"
+        highest = f"{self.best} has the highest mean test accuracy"
+        if not self.worse:
+            return f"With {self.fixed}, there is no clear difference: {highest}, and {tied}."
+        worse = f"{join(self.worse)} {_is(self.worse)} clearly worse"
+        return f"With {self.fixed}, the {self.what} matters: {highest}, {tied}, and {worse}."
+
+
+def name_of(comparison: Comparison, option: str) -> str:
+    """The name of a choice: "activation", "optimizer", or what describes several other options."""
+    if option == "activation":
+        return option
+    only = all(c.variant == c.runs[0].config.optimizer for c in comparison.combinations)
+    return "optimizer" if only else "choice of the other options"
 
 
 def choices(comparison: Comparison, option: str) -> list[Choice]:
@@ -64,17 +76,19 @@ def choices(comparison: Comparison, option: str) -> list[Choice]:
             if difference is not None and difference.clear:
                 worse.append(str(getattr(each, option)))
         tied = [name for each in rest if (name := str(getattr(each, option))) not in worse]
-        found.append(Choice(fixed, str(getattr(best, option)), tied, worse))
+        found.append(
+            Choice(name_of(comparison, option), fixed, str(getattr(best, option)), tied, worse)
+        )
     return found
 
 
-def overall(comparison: Comparison, option: str, others: str) -> str:
+def overall(comparison: Comparison, option: str) -> str:
     """Which options are always the best or not clearly worse, in one or two sentences; or "".
 
     Args:
         option: see `choices`.
-        others: the name of what is the same, e.g. "optimizer".
     """
+    others = name_of(comparison, "variant" if option == "activation" else "activation")
     found = choices(comparison, option)
     if len(found) < 2:
         return found[0].sentence if found else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.report.choices import OPTIONS, choices
+from experiments.report.choices import OPTIONS, choices, name_of
 from experiments.report.data import Combination, Comparison
 from experiments.report.differences import Difference
 from experiments.report.leader_board import ranked
@@ -67,7 +67,7 @@ def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
             for one, other in _pairs(finished)
             if one.variant == other.variant and one.activation != other.activation
         ],
-        "Which other choices make a difference, if the activation is the same?": [
+        f"Which {name_of(comparison, 'variant')} is better, if the activation is the same?": [
             (one, other) for one, other in _pairs(finished) if one.activation == other.activation
         ],
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.report.data import Comparison, Run
 from lenet.config import TrainConfig
-from lenet.diagnosis import loss_text
+from lenet.diagnosis import loss_text, percent
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.registry import OPTIMIZERS
 
@@ -70,11 +70,16 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class NetworkBox:
-    """One network: its layers in order, and how it was initialized."""
+    """One network: its layers in order, and how it was initialized.
+
+    Attributes:
+        largest: the layer with the most parameters, and their share, in a sentence.
+    """
 
     title: str
     rows: Sequence[LayerRow]
     parameters: str
+    largest: str
     initialization: str
 
 
@@ -126,7 +131,10 @@ def _box(run: Run, layers: Sequence[Mapping[str, Any]]) -> NetworkBox:
         for layer in layers
     ]
     total = sum(int(layer["parameters"]) for layer in layers)
-    return NetworkBox(run.config.model, rows, f"{total:,}", _initialization(run.config))
+    most = max(layers, key=lambda layer: int(layer["parameters"]))
+    share = percent(int(most["parameters"]) / max(total, 1))
+    largest = f"{most['name']} has the most parameters, {share} of all."
+    return NetworkBox(run.config.model, rows, f"{total:,}", largest, _initialization(run.config))
 
 
 def _initialization(config: TrainConfig) -> str:

@@ -27,7 +27,7 @@ from experiments.report.layer_numbers import AS_PERCENT, extremes
 from experiments.report.mistakes import confusion_of
 from experiments.report.panels import Panel, Part, Section
 from lenet.analysis.classes import class_means, similarities
-from lenet.diagnosis import Series, percent_of_size
+from lenet.diagnosis import HARDLY_MOVED, Series, percent_of_size
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import comparison as figures
 
@@ -104,6 +104,7 @@ def _kernel_images(
         caption = f"{layer} at step {step:,}"
         if moved is not None:
             caption += f": moved by {percent_of_size(moved)} of its size"
+            caption += " (hardly changed)" if moved < HARDLY_MOVED else ""
         alt = f"{kernel.shape[-1]} kernels of {caption}, {label}"
         images.append(kernel_image([kernel], inspected.reaches[layer], alt=alt, caption=caption))
     return images

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lenet.diagnosis.advice import given
-from lenet.diagnosis.evidence import EARLY_STEPS
+from lenet.diagnosis.evidence import EARLY_STEPS, HARDLY_MOVED
 from lenet.diagnosis.guessing import has_not_begun, is_guessing
 from lenet.diagnosis.measures import early_gradients
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
@@ -23,6 +23,7 @@ from lenet.diagnosis.words import (
 
 __all__ = [
     "EARLY_STEPS",
+    "HARDLY_MOVED",
     "RULES",
     "Advice",
     "Evidence",
