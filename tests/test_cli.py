@@ -235,3 +235,10 @@ def test_the_tensorboard_command_can_be_typed_as_it_is(
     found = shutil.which(words[0])
     assert found is not None
     assert Path(found).resolve() == Path(programs, "tensorboard").resolve()
+
+
+def test_another_init_drops_the_spread_that_only_truncated_normal_has() -> None:
+    config = TrainConfig(init="truncated_normal", init_stddev=1.0).resolved(1)
+    command = cli.training_command(config, {"init": "glorot_uniform"}, 1)
+    assert "--init glorot_uniform" in command and "--init-stddev" not in command
+    assert "--init-stddev 1" in cli.training_command(config, {"epochs": 2}, 1)
