@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -31,14 +32,18 @@ def import_tensorflow(lean: bool = False) -> None:
             The program does not use the parts of Keras that need them, and starts about one second
             faster.
     """
+    loads_now = "tensorflow" not in sys.modules
     with quiet_stderr():
         with (
             hidden("sklearn", "matplotlib") if lean else contextlib.nullcontext(),
             no_garbage_collection(),
         ):
             import tensorflow as tf
-        if lean:  # From now on, Python does not look for garbage among the objects of TensorFlow.
+        if lean and loads_now:
+            # Python never looks for garbage among the objects of TensorFlow. At the end of the
+            # program, it would look at all objects once more, which takes 0.6 s.
             gc.freeze()
+            atexit.register(gc.freeze)
 
         tf.config.list_physical_devices()  # The first call prints lines if there is no GPU.
         # The first network starts the devices with these settings, even if there is no Trainer yet.
