@@ -323,13 +323,24 @@ class TestNetwork:
             assert worst_error(opened, trained.model, digits.test.images[:50]) < 1e-5
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("name", MODELS)
+    @pytest.mark.timeout(300)
+    @pytest.mark.parametrize(
+        ("name", "activation"),
+        [*(("lenet", each) for each in ACTIVATIONS), *((each, "relu") for each in MODELS if each != "lenet")],
+    )  # fmt: skip
     def test_every_network_at_three_steps_on_fifty_images(
-        self, opened: Chrome, name: str, fit: Callable[..., Any], digits: Dataset
+        self,
+        opened: Chrome,
+        name: str,
+        activation: str,
+        fit: Callable[..., Any],
+        digits: Dataset,
     ) -> None:
         from lenet.analysis.trained import load_run
 
         options = {"model": name, "max_steps": 40, "checkpoint_every": 20, "inspect_every": 20}
+        options["activation"] = activation
+        worst = 0.0
         trained = load_run(fit(digits, epochs=3, keep=9, **options).history.run)
         moments = Moments(trained).read(16)
         assert {0, 20, 40} <= set(moments)
@@ -339,7 +350,9 @@ class TestNetwork:
                 trained.model.weight_layers[layer].bias.assign(bias)
             for first in range(0, 50, 10):  # Ten at a time: Chromium's messages have a limit.
                 images = digits.test.images[first : first + 10]
-                assert worst_error(opened, trained.model, images) < 1e-5
+                worst = max(worst, worst_error(opened, trained.model, images))
+        print(f"{name}, {activation}: largest difference {worst:.1e} of a layer's range")
+        assert worst < 1e-5
 
 
 def drawings(count: int) -> list[np.ndarray]:

@@ -34,6 +34,13 @@ def test_where_it_fails_everything_is_said(capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().err == "the reason\n"
 
 
+def test_after_ctrl_c_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), quiet_stderr():
+        os.write(2, b"noise from below\n")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""
+
+
 def test_garbage_is_collected_again_after_a_failed_import() -> None:
     with pytest.raises(ImportError), no_garbage_collection():
         assert not gc.isenabled()

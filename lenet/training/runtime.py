@@ -146,7 +146,7 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # After Ctrl-C, the lines would explain nothing.
             sys.stderr.flush()
             os.dup2(screen, 2)
             captured.seek(0)
