@@ -49,10 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = cli.parse_config(arguments, "python -m lenet.train", DESCRIPTION, defaults)
         if config.resume is None:
             files.check_folder(config.logdir, "runs", "choose a different folder with --logdir")
-        from lenet.data.datasets import load_dataset_for
         from lenet.training.progress import make_reporter
 
-        dataset = load_dataset_for(config)
+        dataset = _images(config)
         reporter = make_reporter(config.quiet)
         if dataset.note:
             reporter.warn(f"Note: {dataset.note}")
@@ -76,6 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if history.state == "interrupted":
         return SIGNAL_BASE + history.signal
     return DIVERGED if history.state == "diverged" else 0
+
+
+def _images(config: TrainConfig) -> Dataset:
+    """Loads the images. An error names the run to resume, because its options may be the cause."""
+    from lenet.data.datasets import load_dataset_for
+
+    try:
+        return load_dataset_for(config)
+    except ValueError as error:
+        if config.resume is None:
+            raise
+        raise ValueError(f"The images of {config.resume} cannot be loaded: {error}") from error
 
 
 def _defaults(arguments: Sequence[str]) -> TrainConfig:

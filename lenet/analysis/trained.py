@@ -55,9 +55,12 @@ class TrainedRun:
 
         Raises:
             FileNotFoundError: they are not there.
-            ValueError: the folder contains different images.
+            ValueError: the folder contains different or damaged images.
         """
-        dataset = load_dataset_for(self.config, data_dir)
+        try:
+            dataset = load_dataset_for(self.config, data_dir)
+        except ValueError as error:
+            raise ValueError(f"The images of {self.path} cannot be loaded: {error}") from error
         if dataset.sha256 != self.dataset_sha256:
             raise ValueError(
                 f"{self.path} was trained on different images ({self.dataset_name}), not on these "

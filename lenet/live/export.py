@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from lenet.live.moments import Moments, Weights
 from lenet.live.rounding import effect_of_rounding
 from lenet.live.size import Share, encoded_bytes, share_out
 from lenet.networks.classifier import Classifier
+from lenet.recording import metrics
 from lenet.recording import runs as run_files
 
 CURVE_POINTS = 240  # A curve on the page has at most this many points.
@@ -181,15 +181,13 @@ def read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 
     Returns:
         "train": a running mean over the training batches, with few points; "test": every
-        evaluation. Each point is a step and an accuracy from 0 to 1.
+        evaluation. Each point is a step and an accuracy from 0 to 1. Damaged rows are left out.
     """
     points: dict[str, list[tuple[int, float]]] = {"train": [], "test": []}
-    metrics = path / run_files.METRICS
-    if metrics.is_file():
-        with metrics.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row["split"] in points:
-                    points[row["split"]].append((int(row["step"]), float(row["accuracy"])))
+    file = path / run_files.METRICS
+    for step, _, split, _, accuracy in metrics.read(file)[0] if file.is_file() else []:
+        if split in points and math.isfinite(accuracy):
+            points[split].append((step, accuracy))
     width = max(1, -(-len(points["train"]) // CURVE_POINTS))
     return {"train": list(_means(points["train"], width)), "test": points["test"]}
 

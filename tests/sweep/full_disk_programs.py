@@ -41,7 +41,7 @@ def trials(folder: Path) -> Iterator[Trial]:
 def _draw(disk: Path, size: int) -> None:
     from lenet import visualize
 
-    words = [str(_runs.whole()), "--only", "curves", "kernels", "--output", str(disk)]
+    words = [str(_runs.whole()), "--only", "learning_curves", "kernels", "--output", str(disk)]
     _check(disk, size, visualize.main, words, disk / "index.html")
 
 
