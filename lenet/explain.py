@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from lenet import cli, files
-from lenet.data import digits
-from lenet.data.preparation import Prepared, Way, prepare, read_picture
+from lenet.data.preparation import Prepared, Way, few_images, prepare, read_picture
 from lenet.recording import runs
-from lenet.registry import TRAINING_IMAGES
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     import numpy as np
@@ -35,7 +33,6 @@ BAR_LENGTH = 30  # Characters, for a probability of 1.
 PATCHES = 4  # An image is as wide as this many occluding patches.
 NAME_LENGTH = 60
 SECOND_ANSWER = 0.05  # The second answer is named too if its probability is at least this.
-FEW_IMAGES = 5_000  # With fewer training images, the answer to a different image is less reliable.
 WHAT, REMEDY = "the figure", "choose a different file with --output"
 
 
@@ -174,27 +171,6 @@ def table(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
         bar = "█" * round(BAR_LENGTH * float(probability))
         lines.append(f"{mark} {name:>{width}}  {percentage(float(probability)):>7}  {bar}".rstrip())
     return lines
-
-
-def few_images(dataset: dict[str, Any]) -> str:
-    """Why a network that was trained on few images may be wrong, and what to do, or "".
-
-    Args:
-        dataset: what the run has recorded about its images, see `Dataset.description`.
-    """
-    images = int(dataset["train"])
-    if images >= FEW_IMAGES:
-        return ""
-    height, width, _ = dataset["image_shape"]
-    origin = f", {dataset['origin']}" if dataset.get("origin") else ""
-    more = "more images"
-    if tuple(dataset["class_names"]) == digits.CLASSES:
-        more = f"more images, e.g. the {TRAINING_IMAGES['mnist']:,} of MNIST (--dataset mnist)"
-    return (
-        f"This network was trained on only {images:,} images ({width}×{height}{origin}). If your image "
-        f"looks different from them, a wrong answer is likely, even with a high probability. To "
-        f"improve this, train on {more}."
-    )
 
 
 def _prepare(options: Options, dataset: dict[str, Any], resize: Resize) -> Prepared:

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from lenet import explain
 from lenet.data.datasets import Dataset
+from lenet.data.preparation import few_images
 from lenet.recording import runs
 
 
@@ -58,14 +59,12 @@ def test_a_network_that_was_trained_on_few_images_says_so(
 ) -> None:
     assert explain.main([str(run), str(picture), "--output", str(tmp_path / "out.png")]) == 0
     [note] = capsys.readouterr().err.splitlines()
-    assert note.startswith(
-        "Note: This network was trained on only 797 images (28×28, enlarged from"
-    )
+    assert note.startswith("Note: There were only 797 training images (28×28, enlarged from 8×8)")
     assert "e.g. the 60,000 of MNIST (--dataset mnist)" in note
     photos = {"train": 46, "image_shape": [64, 64, 3], "class_names": ["cat", "dog"]}
-    assert "only 46 images (64×64)" in explain.few_images(photos)
-    assert "MNIST" not in explain.few_images(photos)
-    assert explain.few_images({**photos, "train": 60_000}) == ""
+    assert "only 46 training images (64×64)" in few_images(photos)
+    assert "MNIST" not in few_images(photos)
+    assert few_images({**photos, "train": 60_000}) == ""
 
 
 @pytest.fixture

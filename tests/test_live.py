@@ -526,6 +526,9 @@ class TestPage:
         cell = opened.find_element("css selector", ".classes tbody th")
         assert cell.get_attribute("textContent") == HOSTILE
 
+    def test_a_network_of_few_images_says_so(self, opened: Chrome) -> None:
+        assert "only 797 training images" in opened.find_element("id", "caution").text
+
     def test_no_other_script_can_run(self, opened: Chrome) -> None:
         # Not in the driver's own script, for which Chromium makes an exception.
         added = opened.execute_async_script(

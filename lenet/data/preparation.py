@@ -9,12 +9,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from lenet import reading
+from lenet.data import digits
 from lenet.data.centring import bounding_box, centred_by_mass, scaled_to_box, to_uint8
 from lenet.data.image_files import KINDS, BadImageError, flatten, open_image
 from lenet.data.ink import (
@@ -25,11 +26,12 @@ from lenet.data.ink import (
     is_dark_on_light,
     number_of_drawings,
 )
-from lenet.registry import Resize
+from lenet.registry import TRAINING_IMAGES, Resize
 
 WORKING_PIXELS = 1000  # The maximum length of the longer side of a photo or drawing.
 MNIST_BOX = 20 / 28  # The side of the box that a digit fills, as a share of the image's side.
 BOX_SHARES = {"mnist": MNIST_BOX, "digits": 1.0}
+FEW_IMAGES = 5_000  # With fewer training images, the answer to a different image is less reliable.
 Way = Literal["auto", "drawing", "photo"]
 
 
@@ -95,6 +97,27 @@ def read_picture(path: Path) -> np.ndarray:
         ) from error
     flat.thumbnail((WORKING_PIXELS, WORKING_PIXELS), Image.Resampling.BOX)
     return np.asarray(flat)
+
+
+def few_images(dataset: dict[str, Any]) -> str:
+    """Why a network that was trained on few images may be wrong, and what to do, or "".
+
+    Args:
+        dataset: what the run has recorded about its images, see `Dataset.description`.
+    """
+    images = int(dataset["train"])
+    if images >= FEW_IMAGES:
+        return ""
+    height, width, _ = dataset["image_shape"]
+    origin = f", {dataset['origin']}" if dataset.get("origin") else ""
+    more = "more images"
+    if tuple(dataset["class_names"]) == digits.CLASSES:
+        more = f"more images, e.g. the {TRAINING_IMAGES['mnist']:,} of MNIST (--dataset mnist)"
+    return (
+        f"There were only {images:,} training images ({width}×{height}{origin}). An image that looks "
+        f"different from them may get a wrong answer, even with a high probability. Better: train on "
+        f"{more}."
+    )
 
 
 def prepare(

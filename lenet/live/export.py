@@ -207,6 +207,7 @@ def _describe_data(run: TrainedRun, dataset: Dataset) -> dict[str, Any]:
         "shape": list(run.image_shape),
         "mean": mean,
         "train": len(dataset.train),
+        "caution": preparation.few_images(dataset.description),
     }
 
 

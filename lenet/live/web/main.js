@@ -66,9 +66,9 @@ function startTheme() {
 function start() {
   const what = CHANNELS > 1 ? "Choose a photo" : /mnist|digits/.test(DATA.data.name) && DATA.data.name !== "fashion_mnist" ? "Draw a digit" : "Draw or choose an image";
   element("headline").textContent = `${what}. Watch your own network answer, layer by layer.`;
-  const rounded = RUNS.filter((run) => run.rounding);
-  element("rounding").hidden = !rounded.length;
-  element("rounding").textContent = rounded.map((run) => `${run.label}: ${run.rounding}`).join(" ");
+  const cautions = [DATA.data.caution, ...RUNS.map((run) => run.rounding && `${run.label}: ${run.rounding}`)];
+  element("caution").textContent = cautions.filter(Boolean).join(" ");
+  element("caution").hidden = !element("caution").textContent;
   startTheme();
   buildChoice();
   startSketch();
