@@ -10,11 +10,11 @@ import pytest
 
 from experiments.report.advice import more_seeds_command
 from experiments.report.answers import about_overfitting, answers
-from experiments.report.choices import choices
+from experiments.report.choices import Choice, choices
 from experiments.report.contrasts import contrasts
 from experiments.report.data import Comparison
 from experiments.report.intervals import about_noise
-from experiments.report.layer_numbers import layer_tables
+from experiments.report.layer_numbers import extremes, layer_tables
 from experiments.report.leader_board import board_caption, board_rows
 from experiments.report.page import write_report
 from experiments.report.reading import read_comparison
@@ -62,6 +62,65 @@ def test_each_choice_has_an_answer_in_words(study: Comparison) -> None:
         "clearly worse."
     )
     assert found["In trouble"] == "sigmoid · sgd – has not begun to learn (vanishing gradients)."
+
+
+def test_equal_results_and_results_that_cannot_be_compared_are_not_ranked(tmp_path: Path) -> None:
+    make_run(tmp_path, "relu", "sgd", accuracy=1 / 3)
+    make_run(tmp_path, "tanh", "sgd", accuracy=1 / 3)
+    make_run(tmp_path, "relu", "adam", seed=1, accuracy=0.9)
+    study = read_comparison(tmp_path)
+    (sgd,) = choices(study, "activation")
+    assert sgd.sentence == (
+        "With sgd, there is no difference: relu and tanh have the same test accuracy."
+    )
+    (relu,) = choices(study, "variant")
+    assert relu.sentence == (
+        "With relu, adam has the highest test accuracy. sgd cannot be compared with adam, because "
+        "no seed has finished with both."
+    )
+    found = dict(answers(study))
+    assert found["Not compared"].startswith("relu · sgd and tanh · sgd. No seed")
+    assert "Not clearly worse" not in found
+
+
+def test_several_equal_results_can_be_clearly_better() -> None:
+    choice = Choice("optimizer", "relu", ["adam", "adamw"], worse=["sgd"])
+    assert choice.sentence == (
+        "With relu, the optimizer matters: adam and adamw are clearly better than sgd."
+    )
+
+
+def test_a_choice_is_named_by_what_varies(tmp_path: Path) -> None:
+    for rate in (0.1, 0.01):
+        for activation in ("relu", "tanh"):
+            for optimizer in ("sgd", "momentum"):
+                name = f"{activation}-{optimizer}-{rate}"
+                make_run(tmp_path / "two", activation, optimizer, name=name, learning_rate=rate)
+            make_run(tmp_path / "one", activation, name=f"{activation}-{rate}", learning_rate=rate)
+    one, two = (dict(answers(read_comparison(tmp_path / name))) for name in ("one", "two"))
+    assert one["Activation"] == "There is no clear difference, whichever learning rate is used."
+    assert one["Learning rate"] == "There is no clear difference, whichever activation is used."
+    assert two["Activation"] == (
+        "There is no clear difference, whichever choice of optimizer and learning rate is used."
+    )
+
+
+def test_a_study_in_which_nothing_learns_has_no_winner(tmp_path: Path) -> None:
+    make_run(tmp_path, "relu", accuracy=0.33)
+    make_run(tmp_path, "tanh", accuracy=0.32)
+    found = dict(answers(read_comparison(tmp_path)))
+    assert found.keys() == {"Outcome", "In trouble"}
+    assert found["Outcome"].startswith("No network has learned to classify the images. The best of")
+
+
+def test_only_a_combination_that_learns_shows_why_another_fails(tmp_path: Path) -> None:
+    make_run(tmp_path, "sigmoid", accuracy=0.33)
+    make_run(tmp_path, "relu", accuracy=0.4)
+    study = read_comparison(tmp_path)
+    best, failing = (c for _, c in study.ranked)
+    difference = study.difference(best, failing)
+    assert difference is not None and difference.clear
+    assert contrasts(study, failing, failing.runs[0]) == []
 
 
 def test_a_failure_is_compared_with_the_best_that_differs_in_one_choice(study: Comparison) -> None:
@@ -113,6 +172,36 @@ def test_more_seeds_are_a_command(study: Comparison) -> None:
 
 def test_no_overfitting_is_said_with_the_largest_gap(study: Comparison) -> None:
     assert "is never above the test accuracy" in about_overfitting(study)
+
+
+@pytest.mark.parametrize(
+    ("train", "test_images", "why"),
+    [
+        (0.9, 6_000, "because this network does not fit its training images."),
+        (0.955, 8, "With 8 test images, chance alone can cause this gap."),
+    ],
+)
+def test_a_large_gap_that_is_not_overfitting_says_why(
+    tmp_path: Path, train: float, test_images: int, why: str
+) -> None:
+    run = make_run(tmp_path, accuracy=0.82)
+    rows = (run / runs.METRICS).read_text().splitlines()
+    rows = [f"{row.rpartition(',')[0]},{train}" if ",train," in row else row for row in rows]
+    (run / runs.METRICS).write_text("\n".join(rows) + "\n")
+    config, described = runs.read_config(run)
+    runs.write_config(run, config, {**described, "test": test_images}, {})
+    assert about_overfitting(read_comparison(tmp_path)).endswith(why)
+
+
+def test_a_highest_value_that_others_share_is_not_the_only_one(tmp_path: Path) -> None:
+    for activation in ("relu", "tanh"):
+        run = make_run(tmp_path, activation)
+        for path in (run / runs.INSPECTIONS).iterdir():
+            arrays = dict(np.load(path))
+            arrays["fc1/dead_fraction"] = np.full_like(arrays["fc1/dead_fraction"], 1.0)
+            np.savez(path, **arrays)
+    text = extremes(read_comparison(tmp_path).combinations, "dead_fraction")
+    assert text.endswith("(fc1, tanh · adam), and the same in 1 other place.")
 
 
 def test_an_unusual_time_is_marked_and_explained(tmp_path: Path) -> None:

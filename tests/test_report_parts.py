@@ -9,7 +9,7 @@ import pytest
 
 from experiments.report.classes import unit_map
 from experiments.report.data import Comparison
-from experiments.report.intervals import WIDTH, interval_groups
+from experiments.report.intervals import WIDTH, about_noise, interval_groups
 from experiments.report.mistakes import confusion_of
 from experiments.report.network import network_boxes
 from experiments.report.page import write_report
@@ -169,6 +169,18 @@ def test_a_damaged_description_of_the_network_is_left_out_and_said(
     assert network_boxes(comparison) == []
     (problem,) = comparison.runs[0].problems
     assert "config.json is damaged: Expected network to be a list of layers" in problem
+
+
+def test_a_limit_of_zero_is_not_a_limit(tmp_path: Path) -> None:
+    """One network is wrong about one image with seed 0, the other with seed 1: chance, on average 0."""
+    for activation in ("relu", "tanh"):
+        for seed in range(2):
+            run = make_run(tmp_path, activation, seed=seed, accuracy=0.9, class_names=NAMES)
+            config, described = runs.read_config(run)
+            runs.write_config(run, config, {**described, "test": 30}, {})
+            wrong = {3: 1} if (activation == "relu") == (seed == 0) else {}
+            predictions.save(run, predictions.predictions_of(LAST, *answers(wrong)))
+    assert about_noise(read_comparison(tmp_path))[-1] == "More seeds reduce this limit."
 
 
 def test_intervals_are_drawn_where_their_numbers_are(tmp_path: Path) -> None:

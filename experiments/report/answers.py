@@ -10,16 +10,8 @@ from experiments.report.data import TARGETS, Combination, Comparison, seed_list
 from experiments.report.diagnosis import all_findings
 from experiments.report.leader_board import accuracy_shown, epochs_to, ranked
 from experiments.report.statistics import NO_BREAK_SPACE
-from lenet.diagnosis import percent
+from lenet.diagnosis import FITTED, GAP, NOT_LEARNING, Record, percent
 from lenet.option_checks import join
-
-NOT_LEARNING = (
-    "diverged",
-    "failed",
-    "not begun",
-    "thrown off",
-    "beginning",
-)  # Rules; see lenet.diagnosis.
 
 
 def answers(comparison: Comparison) -> list[tuple[str, str]]:
@@ -28,20 +20,21 @@ def answers(comparison: Comparison) -> list[tuple[str, str]]:
     if not finished:
         return [("", "No run has finished yet, so there is nothing to rank.")]
     best = finished[0][1]
-    record = best.done[0].record
     accuracy = accuracy_shown(best).replace(" ", NO_BREAK_SPACE)
-    sentences = [
-        (
-            "Best" if len(finished) > 1 else "Outcome",
-            f"{best.label}, with {_named_best(comparison, len(finished))}test accuracy of {accuracy} "
-            f"after {record.epochs(record.end)}.",
-        )
-    ]
-    if tied := [c.label for rank, c in finished[1:] if rank.first == 1]:
-        sentences.append(_tied(tied, comparison.most_seeds))
-    if len(finished) > 1 and (first := _first_to_target(comparison)):
-        sentences.append(first)
-    sentences += _choices(comparison)
+    outcome = (
+        f"{best.label}, with {_named_best(comparison, len(finished))}test accuracy of {accuracy} "
+        f"after {_epochs(best)}."
+    )
+    results = {run.findings[0].rule for _, c in finished for run in c.done}
+    if len(finished) > 1 and results <= set(NOT_LEARNING):
+        outcome = f"No network has learned to classify the images. The best of them is {outcome}"
+        sentences = [("Outcome", outcome)]
+    else:
+        sentences = [("Best" if len(finished) > 1 else "Outcome", outcome)]
+        sentences += _against_the_best(comparison, [c for rank, c in finished if rank.first == 1])
+        if len(finished) > 1 and (first := _first_to_target(comparison)):
+            sentences.append(first)
+        sentences += _choices(comparison)
     if troubled := [text for c in comparison.combinations if (text := _trouble(c))]:
         sentences.append(("In trouble", f"{'. '.join(troubled)}."))
     return sentences
@@ -63,7 +56,7 @@ def about_overfitting(comparison: Comparison) -> str:
     if any(f.rule == "overfitting" for run in comparison.runs for f in run.findings):
         return ""  # The cards say more.
     gaps = [
-        (run.record.last_train_accuracy - run.test_accuracy, c.label, run.config.seed)
+        (run.record.last_train_accuracy - run.test_accuracy, c.label, run.config.seed, run.record)
         for c in comparison.combinations
         for run in c.done
         if math.isfinite(run.record.last_train_accuracy)
@@ -71,15 +64,31 @@ def about_overfitting(comparison: Comparison) -> str:
     ]
     if not gaps:
         return ""
-    gap, label, seed = max(gaps)
+    gap, label, seed, record = max(gaps, key=lambda each: each[0])
     text = "No network overfits: the accuracy on the training batches of the last epoch is"
     if gap < 0.00005:  # It would be shown as 0.00.
         return f"{text} never above the test accuracy."
     seed_text = f", seed {seed}" if comparison.most_seeds > 1 else ""
-    return (
-        f"{text} at most {100 * gap:.2f} percentage points above the test accuracy ({label}"
-        f"{seed_text})."
+    text += (
+        f" at most {100 * gap:.2f} percentage points above the test accuracy ({label}{seed_text})."
     )
+    if gap >= GAP:
+        text += f" {_why_not_overfitting(record)}"
+    return text
+
+
+def _why_not_overfitting(record: Record) -> str:
+    """Why the rules do not call a gap overfitting, although it is large enough."""
+    if record.last_train_accuracy >= FITTED:
+        return f"With {record.test_images:,} test images, chance alone can cause this gap."
+    return "The rules do not call this overfitting yet, because this network does not fit its training images."
+
+
+def _epochs(combination: Combination) -> str:
+    """The epochs whose weights were tested; early stopping may keep another one with each seed."""
+    records = {run.record.end: run.record for run in combination.done}
+    first, last = (records[step].epochs(step) for step in (min(records), max(records)))
+    return first if first == last else f"{first.split()[0]} to {last}"
 
 
 def _named_best(comparison: Comparison, finished: int) -> str:
@@ -99,13 +108,25 @@ def _trouble(combination: Combination) -> str:
     return ""
 
 
-def _tied(labels: Sequence[str], seeds: int) -> tuple[str, str]:
-    """Which combinations share the first rank with the best, and why."""
-    number = f"{seeds} seeds" if seeds > 1 else "one seed"
-    sentence = f"{join(labels)}. With {number}, there is no clear difference from the best."
-    if seeds <= 2:
-        sentence += " More seeds would make the answer clearer."
-    return "Not clearly worse", sentence
+def _against_the_best(
+    comparison: Comparison, first: Sequence[Combination]
+) -> list[tuple[str, str]]:
+    """Which combinations share the first rank with the best, which is the first, and why."""
+    seeds, tied, unknown = comparison.most_seeds, [], []
+    for other in first[1:]:
+        known = comparison.difference(first[0], other) is not None
+        (tied if known else unknown).append(other.label)
+    found = []
+    if tied:
+        number = f"{seeds} seeds" if seeds > 1 else "one seed"
+        sentence = f"{join(tied)}. With {number}, there is no clear difference from the best."
+        if seeds <= 2:
+            sentence += " More seeds would make the answer clearer."
+        found.append(("Not clearly worse", sentence))
+    if unknown:
+        sentence = f"{join(unknown)}. No seed has finished both there and with the best."
+        found.append(("Not compared", sentence))
+    return found
 
 
 def _first_to_target(comparison: Comparison) -> tuple[str, str] | None:

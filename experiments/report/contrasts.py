@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from experiments.report.data import Combination, Comparison, Run
 from experiments.report.statistics import accuracy_text
-from lenet.diagnosis import EARLY_STEPS, compared, early_gradients, percent_of_size
+from lenet.diagnosis import (
+    EARLY_STEPS,
+    NOT_LEARNING,
+    compared,
+    early_gradients,
+    is_blocked,
+    percent_of_size,
+)
 
 FURTHER, LARGER = 1.5, 3.0  # Smaller factors explain little.
 
@@ -36,7 +43,13 @@ def contrasts(comparison: Comparison, combination: Combination, run: Run) -> lis
 
     Args:
         combination, run: a combination that does not learn well, and one of its runs.
+
+    Returns:
+        Nothing if no combination with a better result learns, or if no gradient is left in this
+        run: then the sizes of gradients and movements explain nothing.
     """
+    if is_blocked(run.record):
+        return []
     found = []
     better = [
         other
@@ -44,6 +57,7 @@ def contrasts(comparison: Comparison, combination: Combination, run: Run) -> lis
         if (difference := comparison.difference(other, combination)) is not None
         and difference.clear
         and difference.value > 0
+        and other.shown.findings[0].rule not in NOT_LEARNING
     ]
     same_activation = [c for c in better if c.activation == combination.activation]
     if same_activation:

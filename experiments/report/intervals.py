@@ -103,10 +103,13 @@ def about_noise(comparison: Comparison) -> list[str]:
         f"must be larger than {needed:.2f} percentage points to be clear."
     )
     if closest.seeds > 1:
-        sentences.append(
-            f"More seeds reduce this limit, but not below {left:.2f} percentage points: the rest "
-            f"is due to the choice of the {images} test images."
-        )
+        most = "More seeds reduce this limit"
+        if left >= 0.005:  # Otherwise, it would be shown as 0.00.
+            most += (
+                f", but not below {left:.2f} percentage points: the rest is due to the choice of the "
+                f"{images} test images"
+            )
+        sentences.append(f"{most}.")
     return sentences
 
 

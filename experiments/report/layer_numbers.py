@@ -69,7 +69,9 @@ def extremes(combinations: Sequence[Combination], kind: str) -> str:
     if lowest[0] == highest[0]:
         return f"At the end of training, it is {_text(kind, lowest[0])} everywhere."
     if lowest[0] == 0:  # Usually, many layers have none.
-        return f"At the end of training, the highest value is {highest[1]}."
+        others = sum(value == highest[0] for value, _ in places) - 1
+        also = f", and the same in {others} other place{'s' * (others > 1)}" if others else ""
+        return f"At the end of training, the highest value is {highest[1]}{also}."
     return f"At the end of training, the lowest value is {lowest[1]}, and the highest {highest[1]}."
 
 

@@ -46,17 +46,22 @@ def question(comparison: Comparison) -> str:
         compared.append("activation")
     if len({run.config.optimizer for run in comparison.runs}) > 1:
         compared.append("optimizer")
-    varied = varied_options([run.config for run in comparison.runs])
-    compared += [OPTIONS.get(name, name.replace("_", " ")) for name in varied]
+    compared += varied_names(comparison)
     if not compared:
         return f"How does {model} learn {dataset} with {comparison.combinations[0].label}?"
     which = join([f"which {name}" for name in compared])
-    network, learns = ("", "the network") if "model" in varied else (f" for {model}", "it")
+    network, learns = ("", "the network") if "model" in compared else (f" for {model}", "it")
     verb = "works" if len(compared) == 1 else "work"
     return (
         f"{which.capitalize()} {verb} best{network} on {dataset}, how fast does {learns} learn, "
         "and why?"
     )
+
+
+def varied_names(comparison: Comparison) -> list[str]:
+    """The names of the options in which runs differ, without activation and optimizer."""
+    varied = varied_options([run.config for run in comparison.runs])
+    return [OPTIONS.get(name, name.replace("_", " ")) for name in varied]
 
 
 def facts(comparison: Comparison) -> dict[str, str]:
@@ -200,13 +205,13 @@ def _rates(comparison: Comparison) -> str:
 
 def _tuned_rates(chosen: Mapping[str, Mapping[str, Any]]) -> str:
     sentence = (
-        "Each combination was trained with the best of several rates. The rates were compared on "
-        "validation images taken from the training images, never on the test images."
+        "Several rates were tried for each combination. They were compared on validation images "
+        "taken from the training images, never on the test images."
     )
     best = {name: row["best"] for name, row in chosen.items() if row["best"] is not None}
     if best:
         rates = ", ".join(f"{name} {rate:g}" for name, rate in best.items())
-        sentence += f" The best rates are: {rates}."
+        sentence += f" Each was then trained with its best rate: {rates}."
     if edges := [name for name in best if chosen[name].get("at_edge")]:
         sentence += (
             f" For {join(edges)}, the best rate was the smallest or the largest that was "

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from lenet.diagnosis.advice import given
 from lenet.diagnosis.evidence import EARLY_STEPS, HARDLY_MOVED
-from lenet.diagnosis.guessing import has_not_begun, is_guessing
+from lenet.diagnosis.guessing import has_not_begun, is_blocked, is_guessing
 from lenet.diagnosis.measures import early_gradients
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
-from lenet.diagnosis.rules import RULES
+from lenet.diagnosis.results import GAP
+from lenet.diagnosis.rules import NOT_LEARNING, RULES
+from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import (
     accuracy_decimals,
     compared,
@@ -23,7 +25,10 @@ from lenet.diagnosis.words import (
 
 __all__ = [
     "EARLY_STEPS",
+    "FITTED",
+    "GAP",
     "HARDLY_MOVED",
+    "NOT_LEARNING",
     "RULES",
     "Advice",
     "Evidence",
@@ -37,6 +42,7 @@ __all__ = [
     "given",
     "has_not_begun",
     "interval_in_words",
+    "is_blocked",
     "is_guessing",
     "loss_text",
     "number",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 
-from lenet.diagnosis.record import Advice, Record
+from lenet.diagnosis.record import NOTHING, Advice, Record
 
 # At least so many epochs, and so many updates, if the run has twice as many.
 PATIENCE, PATIENT_UPDATES = 5, 100
+# Of Keras. Adam divides by the size of the recent gradients plus this, so it makes no full steps
+# with smaller gradients.
+ADAM_EPSILON = 1e-7
 
 
 def given(*advice: Advice | None) -> tuple[Advice, ...]:
@@ -46,7 +49,7 @@ def unusual_rate(record: Record) -> Advice | None:
 
 def adaptive_optimizer(record: Record) -> Advice | None:
     """Against gradients that are too small for the rate."""
-    if not record.reach:
+    if not record.reach or _too_small_for_adam(record):
         return None
     words = (
         "Try Adam, which divides each update by the size of the recent gradients, so that small "
@@ -101,6 +104,13 @@ def clipping(record: Record) -> Advice | None:
     if record.clip_norm:
         return None
     return Advice("Limit the norm of the gradient", {"clip_norm": 1.0})
+
+
+def _too_small_for_adam(record: Record) -> bool:
+    """Whether the first layer's gradient is below the constant that Adam adds to its divisor."""
+    norms = record.by_layer("gradient_norm")
+    _, values = next(iter(norms.values()), NOTHING)
+    return len(values) > 0 and float(values[-1]) < ADAM_EPSILON
 
 
 def _usual_rate(record: Record) -> Advice:

@@ -22,7 +22,7 @@ from lenet.diagnosis.measures import (
     mean_norm,
     movement,
 )
-from lenet.diagnosis.progress import highest_loss, largest_update, small_rate
+from lenet.diagnosis.progress import far_off_rate, highest_loss, largest_update
 from lenet.diagnosis.record import Evidence, Record
 from lenet.diagnosis.words import fraction, number, percent, percent_of_size
 from lenet.diagnostics import SATURATED_SLOPE
@@ -45,14 +45,17 @@ def gathered(*steps: Evidence | None) -> tuple[Evidence, ...]:
 
 def why_stuck(record: Record) -> tuple[Evidence, ...]:
     """Why a network stays at guessing: from the gradient to the kernel that does not move."""
+    rate = far_off_rate(record)  # It is the first thing to rule out.
     if blocked := no_gradient(record):
-        return gathered(blocked, dead_layer(record), highest_loss(record) or largest_update(record))
+        large = highest_loss(record) or largest_update(record)
+        return gathered(rate, blocked, dead_layer(record), large)
     return gathered(
+        rate,
         gradient_by_depth(record),
         slopes(record) if vanishes(record) else None,
         saturation(record) if vanishes(record) else None,
         first_layer_movement(record),
-        (None if vanishes(record) else small_rate(record)) or hope(record),
+        None if rate else hope(record),
     )
 
 

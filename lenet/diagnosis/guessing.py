@@ -53,7 +53,8 @@ def not_begun(record: Record) -> Finding | None:
         f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
         f"{record.test_accuracy_in_words}.{_only_answer(record)}"
     )
-    verdict = "has not begun to learn (vanishing gradients)" if vanishes(record) else ""
+    vanishing = vanishes(record) and not unusual_rate(record)  # The rate would be the first cause.
+    verdict = "has not begun to learn (vanishing gradients)" if vanishing else ""
     tips = _against_being_stuck(record)
     return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
 

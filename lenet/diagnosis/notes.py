@@ -27,6 +27,7 @@ from lenet.diagnosis.results import (
     RISEN,
     against_overfitting,
     overfits,
+    slow,
 )
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import fraction, loss_text, number, percent
@@ -77,8 +78,9 @@ def vanishing(record: Record) -> Finding | None:
     early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
     if early is None or not vanishes(record) or not has_learned(record):
         return None
-    if beginning(record):  # Then it is part of that explanation.
-        return None
+    result = beginning(record) or (None if overfits(record) else slow(record))
+    if result and any(step.plot == "gradients" for step in result.evidence):
+        return None  # Then it is part of that explanation.
     when = f"during the first {early.until:,} steps" if early.until else "before training"
     size = f"{fraction(early.ratio)} of that at {early.last}" if early.ratio > 1e-9 else "zero"
     sentence = (
@@ -99,7 +101,9 @@ def dead(record: Record) -> Finding | None:
         f"they tell nothing about an image."
     )
     if not steps[0] and name in record.units:
-        sentence += f" Before training, there were {round(float(values[0]) * record.units[name])}."
+        before = round(float(values[0]) * record.units[name])
+        were = "was 1" if before == 1 else f"were {before or 'none'}"
+        sentence += f" Before training, there {were}."
     if share < TOO_MANY_DEAD and has_learned(record) and record.last_train_accuracy >= LEARNED:
         sentence += " The other units are enough."
     tips = given(

@@ -11,10 +11,10 @@ import numpy as np
 
 from lenet.diagnosis.measures import last_epoch, last_rise, movement
 from lenet.diagnosis.record import Evidence, Record
-from lenet.diagnosis.words import fraction, loss_text, percent_of_size
+from lenet.diagnosis.words import fraction, loss_text, number, percent_of_size
 
 DROPOUT_GAP = 0.05  # A difference in accuracy.
-SMALL_RATE = 0.1  # A share of the default learning rate.
+SMALL_RATE, LARGE_RATE = 0.1, 10  # Multiples of the default learning rate.
 SMALL_UPDATE, LARGE_UPDATE = 0.0005, 0.1  # Shares of the size of a kernel.
 CANCELLED = 0.1  # A share of the way that all updates would make in one direction.
 
@@ -56,15 +56,21 @@ def small_updates(record: Record) -> Evidence | None:
     return Evidence(sentence, "update_ratio")
 
 
-def small_rate(record: Record) -> Evidence | None:
-    """That the updates are small because the learning rate is, not because of the gradient."""
-    if not record.learning_rate < record.usual_rate * SMALL_RATE:
+def far_off_rate(record: Record) -> Evidence | None:
+    """That the learning rate is far from the default, so that it is the first cause to rule out."""
+    if not record.usual_rate or not record.learning_rate:
         return None
-    sentence = (
-        f"The updates are small because the learning rate is: {record.learning_rate:g} is "
-        f"{fraction(record.learning_rate / record.usual_rate)} of the default of this network and "
-        f"optimizer ({record.usual_rate:g})."
-    )
+    off = record.learning_rate / record.usual_rate
+    default = f"the default of this network and optimizer ({record.usual_rate:g})"
+    if off < SMALL_RATE:
+        sentence = (
+            f"The updates are small because the learning rate is: {record.learning_rate:g} is "
+            f"{fraction(off)} of {default}."
+        )
+    elif off > LARGE_RATE:
+        sentence = f"The learning rate is large: {record.learning_rate:g} is {number(off)} times {default}."
+    else:
+        return None
     return Evidence(sentence, "update_ratio")
 
 
@@ -116,7 +122,7 @@ def dropout_gap(record: Record) -> Evidence | None:
         return None
     sentence = (
         f"Dropout (rate {record.dropout:g}) makes training harder: with it, the accuracy on the "
-        f"training batches of the last epoch is {record.accuracy(train)}. Without it, on the test "
+        f"training batches of {record.which_epoch} is {record.accuracy(train)}. Without it, on the test "
         f"images, it is {record.accuracy(test)}."
     )
     return Evidence(sentence, "curves")

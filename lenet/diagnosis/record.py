@@ -121,6 +121,11 @@ class Record:
         return f"{100 * accuracy:.{accuracy_decimals(self.test_images)}f} %"
 
     @property
+    def which_epoch(self) -> str:
+        """The epoch to which `last_train_accuracy` belongs, in words."""
+        return "the last epoch" if self.best_step is None else "the epoch that was kept"
+
+    @property
     def test_accuracy_in_words(self) -> str:
         """The last test accuracy, with its interval if there are few test images."""
         shown = self.accuracy(self.last_test_accuracy)

@@ -41,7 +41,7 @@ from lenet.diagnosis.record import Advice, Evidence, Finding, Record
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import compared, percent, wilson_interval
 
-GAP = 0.05  # A difference in accuracy.
+GAP, LARGE_GAP = 0.05, 0.15  # Differences in accuracy.
 RISEN = 1.25  # A multiple of the lowest test loss.
 DECAY = registry.OPTIMIZERS["adamw"].get("weight_decay", 0.0)
 STILL_FALLING, LEARNED = 0.05, 0.9
@@ -77,16 +77,16 @@ def diverged(record: Record) -> Finding | None:
 
 
 def overfits(record: Record) -> Finding | None:
-    """The network has fitted its training images, and recognizes them better than test images."""
+    """The network recognizes its training images clearly better than test images."""
     if not has_learned(record):
         return None
     train, test = record.last_train_accuracy, record.last_test_accuracy
     by_chance = record.test_images and train <= wilson_interval(test, record.test_images)[1]
-    if train < FITTED or train - test < GAP or by_chance:
+    if train - test < (GAP if train >= FITTED else LARGE_GAP) or by_chance:
         return None
     sentence = (
-        f"Overfitting: the accuracy is {record.accuracy(train)} on the training batches of the last "
-        f"epoch, and the test accuracy is {record.test_accuracy_in_words}, a gap of "
+        f"Overfitting: the accuracy is {record.accuracy(train)} on the training batches of "
+        f"{record.which_epoch}, and the test accuracy is {record.test_accuracy_in_words}, a gap of "
         f"{100 * (train - test):.1f} percentage points."
     )
     return Finding(sentence, "curves", True, advice=against_overfitting(record))
@@ -187,6 +187,21 @@ def stalled(record: Record) -> Finding | None:
     return Finding(sentence, "curves", True, why, tips)
 
 
+def unclear(record: Record) -> Finding | None:
+    """The network does not fit its training images, and there are too few losses to say why."""
+    train, test = record.last_train_accuracy, record.last_test_accuracy
+    if record.state == "diverged" or late_fall(record.train_loss) is not None:
+        return None
+    if (train if math.isfinite(train) else test) >= LEARNED:
+        return None
+    sentence = (
+        f"The test accuracy is {record.test_accuracy_in_words} after {record.epochs(record.end)}. "
+        "The logged training losses do not cover enough of the steps to tell whether the network "
+        "still improves."
+    )
+    return Finding(sentence, "curves")
+
+
 def healthy(record: Record) -> Finding | None:
     """Nothing else applies."""
     if record.state == "diverged":
@@ -198,7 +213,7 @@ def healthy(record: Record) -> Finding | None:
     train = record.last_train_accuracy
     if math.isfinite(train):
         sentence += (
-            ", and its accuracy on the training batches of the last epoch is "
+            f", and its accuracy on the training batches of {record.which_epoch} is "
             f"{record.accuracy(train)}"
         )
     early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)

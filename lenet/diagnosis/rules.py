@@ -40,6 +40,7 @@ from lenet.diagnosis.record import Finding, Record
 from lenet.diagnosis.results import (
     FITTED,
     GAP,
+    LARGE_GAP,
     LEARNED,
     STILL_FALLING,
     STILL_RISING,
@@ -50,6 +51,7 @@ from lenet.diagnosis.results import (
     slow,
     stalled,
     stopped_early,
+    unclear,
     unmeasured,
 )
 from lenet.diagnosis.small_data import FEW_UPDATES, few_updates
@@ -126,8 +128,9 @@ RULES = {
     ),
     "overfitting": Rule(
         "overfitting",
-        f"the accuracy on the training batches of the last epoch is {percent(FITTED)} or more, at "
-        f"least {100 * GAP:g} percentage points above the test accuracy, and above its 95 % interval",
+        "the accuracy on the training batches of the last epoch is above the 95 % interval of the "
+        f"test accuracy, and at least {100 * GAP:g} percentage points higher than it if it is "
+        f"{percent(FITTED)} or more, or at least {100 * LARGE_GAP:g} if it is lower",
         overfits,
         "wrong",
         announced=True,
@@ -164,6 +167,14 @@ RULES = {
         f"than {percent(STILL_FALLING)} over the same steps, and the test accuracy did not rise so",
         stalled,
         "wrong",
+    ),
+    "unclear": Rule(
+        "too little measured",
+        f"the training accuracy (or, if it was not logged, the test accuracy) is below "
+        f"{percent(LEARNED)}, and too few training losses were logged to compare the third quarter of "
+        "the steps with the last eighth",
+        unclear,
+        "open",
     ),
     "healthy": Rule("learns well", "no other result applies", healthy, "right"),
     "unfinished": Rule(
@@ -207,3 +218,6 @@ RULES = {
     ),
 }
 """Every rule by its name. The first result that applies is the result of a run."""
+
+NOT_LEARNING = ("diverged", "failed", "not begun", "thrown off", "beginning")
+"""The results of runs that have not learned to classify images, or only begin to."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from lenet import defaults
-from lenet.diagnosis.advice import unusual_rate
-from lenet.diagnosis.evidence import EARLY_STEPS, no_gradient, vanishes
-from lenet.diagnosis.measures import early_gradients
-from lenet.diagnosis.progress import largest_update
+from lenet.diagnosis.advice import given, unusual_rate, usual_init
+from lenet.diagnosis.evidence import EARLY_STEPS, HARDLY_MOVED, no_gradient, vanishes
+from lenet.diagnosis.measures import early_gradients, movement
+from lenet.diagnosis.progress import dropout_gap, largest_update
 from lenet.diagnosis.record import Advice, Finding, Record
-from lenet.diagnosis.words import fraction, percent
+from lenet.diagnosis.words import fraction, percent_of_size
 
 FEW_UPDATES = 300
 FITTED = 0.95
@@ -27,17 +27,17 @@ def few_updates(record: Record) -> Finding | None:
     if unusual_rate(record) or largest_update(record) or no_gradient(record):
         return None
     updates = "1 update" if record.step == 1 else f"{record.step:,} updates"
-    sentence = f"There were only {updates} of the weights, too few to judge the other options"
+    sentence = (
+        f"There were only {updates} of the weights, too few to judge what this network can learn"
+    )
     if math.isfinite(record.last_train_accuracy):
         sentence += (
-            f". The accuracy on the training batches is {percent(record.last_train_accuracy)}"
+            ". The accuracy on the training batches of the last epoch is "
+            f"{record.accuracy(record.last_train_accuracy)}"
         )
-    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
-    if early and vanishes(record):
-        sentence += (
-            f". So far, the gradient norm at {early.first} is only {fraction(early.ratio)} of that at "
-            f"{early.last}, so {early.first} learns slowly"
-        )
+    if gap := dropout_gap(record):
+        sentence += f". {gap.sentence.rstrip('.')}"
+    sentence += _first_layer(record)
     usual = defaults.training(record.train_images)
     per_epoch = math.ceil(record.train_images / usual.batch_size)
     changes = {
@@ -45,4 +45,24 @@ def few_updates(record: Record) -> Finding | None:
         "epochs": max(usual.epochs, math.ceil(FEW_UPDATES / per_epoch)),
         "max_steps": None,
     }
-    return Finding(f"{sentence}.", "curves", True, advice=(Advice("Train longer", changes),))
+    tips = given(usual_init(record) if vanishes(record) else None, Advice("Train longer", changes))
+    return Finding(f"{sentence}.", "curves", True, advice=tips)
+
+
+def _first_layer(record: Record) -> str:
+    """How little of the gradient reaches the first layer, and how far that layer moved; or ""."""
+    early = early_gradients(record.by_layer("gradient_norm"), EARLY_STEPS)
+    if early is None or not vanishes(record):
+        return ""
+    text = (
+        f". So far, the gradient norm at {early.first} is only {fraction(early.ratio)} of that at "
+        f"{early.last}"
+    )
+    moved = movement(record, early.first)
+    if moved is None:
+        return text
+    size = percent_of_size(moved.relative)
+    if moved.relative >= HARDLY_MOVED:  # The optimizer makes up for a small gradient.
+        return f"{text}, but the kernel of {early.first} has moved by {size} of its size"
+    so = "so" if record.reach else "and"
+    return f"{text}, {so} the kernel of {early.first} has moved by only {size} of its size"

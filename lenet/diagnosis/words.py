@@ -89,6 +89,6 @@ def compared(ratio: float) -> str:
 
 
 def fraction(ratio: float) -> str:
-    """A ratio below 1 as a fraction, e.g. "1/145"."""
-    times = 1 / ratio
+    """A ratio below 1 as a fraction with three digits at most, e.g. "1/145" or "1/12,300"."""
+    times = float(f"{1 / ratio:.3g}")
     return f"1/{number(times)}" if not 10 <= times < 1e6 else f"1/{times:,.0f}"
