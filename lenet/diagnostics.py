@@ -71,7 +71,7 @@ DIAGNOSTICS = {
         "saturated outputs",
         f"outputs where the activation's slope is below {SATURATED_SLOPE}",
         "percent",
-        "Hardly any gradient passes there. With relu, these are the outputs that are 0, and about one "
-        "half is normal.",
+        "Hardly any gradient passes through such an output. With relu, an output is saturated if it "
+        "is 0, and this is normal for about half of the outputs.",
     ),
 }

@@ -233,19 +233,21 @@ def test_to_train_beyond_a_limit_of_the_steps_was_not_tried(tmp_path: Path) -> N
     assert not suggestion.outcome, "its own outcome is not that of longer training"
 
 
-def test_what_was_not_tried_is_a_command_that_runs_in_the_folders_the_user_gave(page: str) -> None:
+def test_what_was_not_tried_is_a_command_that_runs_in_the_folders_the_user_gave(
+    page: str, folder: Path
+) -> None:
     train, tune = commands(card(page, "sigmoid · sgd"))
     assert train[1:3] == ["-m", "lenet.train"] and tune[1:3] == ["-m", "experiments.grid"]
     config = cli.parse_config(train[3:], "lenet.train", "", TrainConfig())
-    assert (config.data_dir, config.logdir) == (Path("some images"), Path("logs"))
+    assert (config.data_dir, config.logdir) == (Path("some images"), folder.parent)
     assert (config.epochs, config.batch_size, config.learning_rate) == (EPOCHS, 10, 0.1)
     chosen = parse(tune[3:], "experiments.grid", "")
     assert chosen.tune and chosen.name == "demo-tuned"
     assert chosen.lists["activation"] == ("sigmoid",) and chosen.lists["optimizer"] == ("sgd",)
     assert chosen.lists["seed"] == (0, 1, 2)
-    assert (chosen.shared.logdir, chosen.shared.data_dir) == (Path("logs"), Path("some images"))
+    assert (chosen.shared.logdir, chosen.shared.data_dir) == (folder.parent, Path("some images"))
     assert sum(len(commands(article)) for article in page.split("<article")[1:]) == 2
-    again = "--name demo-tuned --data-dir 'some images' --logdir logs --tune"
+    again = f"--name demo-tuned --data-dir 'some images' --logdir {folder.parent} --tune"
     assert again in plain(page), "the whole grid, with rates chosen"
 
 

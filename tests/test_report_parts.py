@@ -87,6 +87,12 @@ def test_confusion_counts_every_test_image(compared: Comparison) -> None:
     shown = [(mistake.label, mistake.predicted) for mistake in confusion.mistakes]
     assert shown == [("cat", "ant"), ("ant", "bee"), ("ant", "bee")], "the most confident first"
     assert confusion_of(compared.combinations[1]) is None, "nothing was recorded"
+    wrong = predictions.predictions_of(LAST, *answers(dict.fromkeys(range(10, 30), 0)))
+    predictions.save(compared.combinations[0].runs[0].folder, wrong)
+    (always, _) = read_comparison(compared.folder).combinations
+    confusion = confusion_of(always)
+    assert confusion is not None
+    assert confusion.sentence.endswith("The classes bee and cat are never predicted.")
 
 
 @pytest.mark.parametrize(

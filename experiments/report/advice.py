@@ -95,12 +95,7 @@ def tune_all_command(comparison: Comparison) -> str:
     words = command_words(comparison)
     if not words:
         return ""
-    name = ["--name", f"{_name(comparison)}-tuned"]
-    if "--name" in words:
-        cut = words.index("--name")
-        words[cut : cut + 2] = name
-    else:
-        words += name
+    words = _with_value(words, "--name", f"{_name(comparison)}-tuned")
     return shlex.join([*words, "--tune"])
 
 
@@ -119,14 +114,23 @@ def more_seeds_command(comparison: Comparison) -> str:
 
 
 def command_words(comparison: Comparison) -> list[str]:
-    """The grid's command as the user typed it, word by word; [] without a grid."""
+    """The grid's command as the user typed it, word by word; [] without a grid.
+
+    If the folder was moved since then, the command names the new place, so that it continues the
+    grid there.
+    """
     command = comparison.grid.get("command") or ""
-    if isinstance(command, list):
-        return [str(word) for word in command]
     try:
-        return shlex.split(str(command))
+        words = shlex.split(command) if isinstance(command, str) else [str(w) for w in command]
     except ValueError:
         return []
+    folder = comparison.folder.resolve()
+    logdir = Path(_value(words, "--logdir") or TrainConfig().logdir)
+    if not words or (logdir / (_value(words, "--name") or folder.name)).resolve() == folder:
+        return words
+    given = comparison.folder
+    parent = given.parent if given.name == folder.name else Path(cli.short_path(folder.parent))
+    return _with_value(_with_value(words, "--logdir", str(parent)), "--name", folder.name)
 
 
 def tuning_rows(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
@@ -209,12 +213,26 @@ def _logdir(comparison: Comparison) -> list[str]:
 
 def _given(comparison: Comparison, option: str) -> str:
     """The value of an option in the grid's command, or ""."""
-    for word, following in itertools.pairwise([*command_words(comparison), ""]):
+    return _value(command_words(comparison), option)
+
+
+def _value(words: Sequence[str], option: str) -> str:
+    """The value of an option in a command, or ""."""
+    for word, following in itertools.pairwise([*words, ""]):
         if word == option:
             return following
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
     return ""
+
+
+def _with_value(words: Sequence[str], option: str, value: str) -> list[str]:
+    """A command in which an option has this value. If the option is missing, it is added."""
+    if option in words:
+        cut = words.index(option)
+        return [*words[: cut + 1], value, *words[cut + 2 :]]
+    others = [word for word in words if not word.startswith(f"{option}=")]
+    return [*others, option, value]
 
 
 def _name(comparison: Comparison) -> str:

@@ -66,15 +66,17 @@ def about_overfitting(comparison: Comparison) -> str:
         return ""
     gap, label, seed, record = max(gaps, key=lambda each: each[0])
     text = "No network overfits: the accuracy on the training batches of the last epoch is"
+    mean = (
+        "It is a mean over the epoch, and the weights improve meanwhile, so it can be lower than the "
+        "test accuracy."
+    )
     if gap < 0.00005:  # It would be shown as 0.00.
-        return f"{text} never above the test accuracy."
+        return f"{text} never above the test accuracy. {mean}"
     seed_text = f", seed {seed}" if comparison.most_seeds > 1 else ""
     text += (
         f" at most {100 * gap:.2f} percentage points above the test accuracy ({label}{seed_text})."
     )
-    if gap >= GAP:
-        text += f" {_why_not_overfitting(record)}"
-    return text
+    return f"{text} {_why_not_overfitting(record) if gap >= GAP else mean}"
 
 
 def _why_not_overfitting(record: Record) -> str:

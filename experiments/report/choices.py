@@ -134,7 +134,12 @@ def overall(comparison: Comparison, option: str) -> str:
             if never
             else text
         )
-    text = f"With every {others}, {join(always)} {_is(always)} the best or not clearly worse than the best"
+    what = (
+        f"{join(always)} has the highest {found[0].measured}"
+        if all(choice.best == always for choice in found)
+        else f"{join(always)} {_is(always)} the best or not clearly worse than the best"
+    )
+    text = f"With every {others}, {what}"
     return f"{text}, and {join(never)} {_is(never)} clearly worse." if never else f"{text}."
 
 

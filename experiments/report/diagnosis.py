@@ -59,12 +59,15 @@ class Entry:
         seeds: the seeds to which it applies, if these are not all seeds, and the seed with these
             numbers, if this is not the first one of the study; otherwise "".
         why: its explanation, step by step.
+        numbers_of: the seed with the numbers of `why`, if this is not the first one of the study;
+            otherwise "".
         is_note: whether it is a remark, not the result.
     """
 
     line: Line
     seeds: str
     why: Sequence[Line]
+    numbers_of: str
     is_note: bool
 
 
@@ -113,7 +116,10 @@ def make_card(
             contrasted = True
         is_note = not RULES[f.finding.rule].is_result
         told = line(f.finding.sentence, f.finding.plot)
-        entries.append(Entry(told, _seeds(f, combination, comparison), why, is_note))
+        first = f.run.config.seed == comparison.seeds[0]
+        numbers_of = "" if first else f"seed {f.run.config.seed}"
+        seeds = _seeds(f, combination, comparison)
+        entries.append(Entry(told, seeds, why, numbers_of, is_note))
     wrong = [f for f in found if f.finding.wrong]
     return Card(
         combination,

@@ -83,9 +83,15 @@ def _sentence(wrong: np.ndarray, images: np.ndarray, names: Sequence[str]) -> st
         often = "Each mistake occurs only once."
     shares = wrong.sum(1) / np.maximum(images, 1)
     worst = int(shares.argmax())
+    text = f"The network classifies {total:,} of {images.sum():,} test images wrongly. {often} "
+    never = [names[c] for c in np.flatnonzero((wrong.sum(0) == 0) & (shares == 1)).tolist()]
+    if len(never) > SHOWN_PAIRS:
+        return f"{text}{len(never)} of the {len(names)} classes are never predicted."
+    if never:
+        classes = "The classes" if len(never) > 1 else "The class"
+        return f"{text}{classes} {join(never)} {'are' if len(never) > 1 else 'is'} never predicted."
     return (
-        f"The network classifies {total:,} of {images.sum():,} test images wrongly. {often} The "
-        f"class with the largest share of wrong predictions is {names[worst]}: "
+        f"{text}The class with the largest share of wrong predictions is {names[worst]}: "
         f"{int(wrong.sum(1)[worst]):,} of {int(images[worst]):,} images, {percent(shares[worst])}."
     )
 

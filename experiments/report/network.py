@@ -34,6 +34,11 @@ GLOSSARY = {
     "e⁻ˣ to the correct class (the geometric mean over the images). A network that guesses among "
     f"ten classes has a loss of ln(10) = {loss_text(math.log(10))} nats.",
     "Probe images": "A few training images on which gradients and activations are measured.",
+    "Learning rate": "The factor by which a gradient is multiplied to become an update of the weights.",
+    "Sgd": "Stochastic gradient descent: each update is the gradient of one batch times the learning "
+    "rate. So small gradients make small updates.",
+    "Adam": "An optimizer that divides each update by the size of the recent gradients, weight by "
+    "weight. So small gradients make updates of the usual size.",
     "Momentum": f"Each update is the update of plain gradient descent plus {MOMENTUM:g} times the "
     f"previous update. If the gradient stays the same, the updates become {1 / (1 - MOMENTUM):.2g} "
     "times as large.",
@@ -42,6 +47,7 @@ GLOSSARY = {
     **{
         name: f"{DIAGNOSTICS[kind].meaning.capitalize()}. {DIAGNOSTICS[kind].hint}"
         for name, kind in {
+            "Slope": "slope",
             "Saturated outputs": "saturated_fraction",
             "Dead units": "dead_fraction",
             "Update ratio": "update_ratio",

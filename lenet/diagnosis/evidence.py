@@ -113,7 +113,9 @@ def gradient_by_depth(record: Record) -> Evidence | None:
         f"{number(early.at_last)} at {early.last} (geometric means)"
     )
     if early.ratio <= VANISHING_RATIO:
-        sentence += f": only {fraction(early.ratio)} of it reaches {early.first}"
+        sentence += (
+            f": the norm at {early.first} is only {fraction(early.ratio)} of that at {early.last}"
+        )
     else:
         sentence += f": the gradient reaches {early.first}"
     return Evidence(f"{sentence}.", "gradients")
@@ -271,12 +273,12 @@ def _possible(record: Record, moved: Movement) -> str:
         if moved.distance > moved.path:  # The updates at the inspections were untypically small.
             return ""
         return (
-            f"{start} can have moved by about {number(moved.path)} in {record.step:,} steps, even "
-            "if all its updates had the same direction."
+            f"{start} can have moved by at most about {number(moved.path)} in {record.step:,} "
+            "steps."
         )
     times = f"times {number(record.reach)} for the momentum " if record.reach > 1 else ""
     return (
-        f"{start} can have moved by about {number(product)}, even if all its updates had the "
-        f"same direction: mean gradient norm {number(norm)} times learning rate "
-        f"{record.learning_rate:g} {times}times {record.step:,} steps."
+        f"{start} can have moved by at most about {number(product)}: mean gradient norm "
+        f"{number(norm)} times learning rate {record.learning_rate:g} {times}times "
+        f"{record.step:,} steps."
     )

@@ -32,10 +32,15 @@ from lenet.diagnosis.results import (
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import fraction, loss_text, number, percent
 from lenet.diagnostics import SATURATED_SLOPE
+from lenet.option_checks import join
 
 EXPLODING_NORM = 100.0
 DEAD, TOO_MANY_DEAD = 0.1, 0.3  # Shares of the units of a layer.
 SATURATED, FLAT = 0.5, 0.1  # A share of the outputs of a layer; a mean slope.
+DIVIDES = (
+    "its optimizer divides each update by the size of the recent gradients, so a small gradient "
+    "does not make the updates small."
+)
 UNFINISHED = {
     "running": "is still running",
     "interrupted": "was interrupted",
@@ -85,25 +90,21 @@ def vanishing(record: Record) -> Finding | None:
     size = f"{fraction(early.ratio)} of that at {early.last}" if early.ratio > 1e-9 else "zero"
     sentence = (
         f"Vanishing gradients: {when}, the gradient norm at {early.first} is {size}. The network "
-        "learns all the same."
+        "learns all the same"
     )
+    sentence += "." if record.reach else f": {DIVIDES}"
     return Finding(sentence, "gradients")
 
 
 def dead(record: Record) -> Finding | None:
     """Units have the same output for every image."""
-    share, name = dead_share(record)
+    share, _ = dead_share(record)
     if share < DEAD or record.state == "diverged" or is_blocked(record):
         return None
-    steps, values = record.by_layer("dead_fraction")[name]
     sentence = (
-        f"Dead units: {units(record, name, share)} have the same output for every probe image, so "
+        f"Dead units: {join(_dead_by_layer(record))} have the same output for every probe image, so "
         f"they tell nothing about an image."
     )
-    if not steps[0] and name in record.units:
-        before = round(float(values[0]) * record.units[name])
-        were = "was 1" if before == 1 else f"were {before or 'none'}"
-        sentence += f" Before training, there {were}."
     if share < TOO_MANY_DEAD and has_learned(record) and record.last_train_accuracy >= LEARNED:
         sentence += " The other units are enough."
     tips = given(
@@ -148,6 +149,20 @@ def rising_loss(record: Record) -> Finding | None:
         f"{': the network begins to overfit' if train >= FITTED else ''}."
     )
     return Finding(sentence, "curves", True, advice=against_overfitting(record))
+
+
+def _dead_by_layer(record: Record) -> list[str]:
+    """The dead units of each hidden layer that has some, and of how many before training."""
+    found = []
+    for layer, (steps, values) in list(record.by_layer("dead_fraction").items())[:-1]:
+        if not len(values) or not values[-1] > 0:
+            continue
+        text = units(record, layer, float(values[-1]))
+        if not steps[0] and layer in record.units:
+            before = round(float(values[0]) * record.units[layer])
+            text += f" (before training: {before or 'none'})"
+        found.append(text)
+    return found
 
 
 def _without_flat_part(record: Record) -> Advice | None:

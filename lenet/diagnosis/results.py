@@ -125,7 +125,7 @@ def slow(record: Record) -> Finding | None:
     fall = late_fall(record.train_loss) if is_unfinished(record) else None
     if fall is None or (fall < STILL_FALLING and last_rise(record) < STILL_RISING):
         return None
-    still = "it was still rising at the end"
+    still = "its test accuracy was still rising at the end"
     if fall >= STILL_FALLING:
         still = (
             f"its training loss was still falling at the end (by {percent(fall)} from the third "
@@ -133,8 +133,9 @@ def slow(record: Record) -> Finding | None:
         )
     sentence = (
         "The network learns, but slowly: its test accuracy is "
-        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}{last_gain(record)}, and "
-        f"{still}."
+        f"{record.test_accuracy_in_words} after {record.epochs(record.end)}{last_gain(record)}, its "
+        f"accuracy on the training batches of {record.which_epoch} is "
+        f"{record.accuracy(record.last_train_accuracy)}, and {still}."
     )
     tips = given(
         larger_rate(record) if record.learning_rate < record.usual_rate / 10 else None,

@@ -155,7 +155,8 @@ RULES = {
     ),
     "slow": Rule(
         "learns slowly",
-        f"the training accuracy is below {percent(FITTED)}, and the training loss fell by "
+        f"the accuracy on the training batches of the last epoch is below {percent(FITTED)}, and the "
+        "network still improves: either the training loss fell by "
         f"{percent(STILL_FALLING)} or more from the third quarter of the steps to the last eighth, or "
         f"the test accuracy rose by {100 * STILL_RISING:g} percentage points in the last epoch",
         slow,
@@ -163,7 +164,8 @@ RULES = {
     ),
     "stalled": Rule(
         "stalled",
-        f"the training accuracy is below {percent(LEARNED)}, and the training loss fell by less "
+        "the accuracy on the training batches of the last epoch is below "
+        f"{percent(LEARNED)}, the training loss fell by less "
         f"than {percent(STILL_FALLING)} over the same steps, and the test accuracy did not rise so",
         stalled,
         "wrong",

@@ -82,10 +82,8 @@ def percent_of_size(ratio: float) -> str:
 
 
 def compared(ratio: float) -> str:
-    """A ratio in the words before "that": "about as large as", "1.6 times" or "1/2.2 of"."""
-    if 2 / 3 < ratio < 3 / 2:
-        return "about as large as"
-    return f"{number(ratio)} times" if ratio > 1 else f"{fraction(ratio)} of"
+    """A ratio in the words before "that": "1.6 times", "0.83 times" or "1/2.2 of"."""
+    return f"{number(ratio)} times" if ratio > 0.5 else f"{fraction(ratio)} of"
 
 
 def fraction(ratio: float) -> str:
