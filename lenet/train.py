@@ -29,7 +29,7 @@ DESCRIPTION = (
 )
 DIVERGED = 3
 SIGNAL_BASE = 128
-# With fewer test images, the program suggests to use more, and which fraction.
+# With fewer test images, the program suggests this larger fraction.
 FEW_TEST_IMAGES, LARGER_TEST_FRACTION = 100, 0.3
 
 

@@ -2,7 +2,7 @@
 
 from lenet.training.runtime import import_tensorflow
 
-import_tensorflow()  # Before the next import, which would print what TensorFlow's libraries print.
+import_tensorflow()  # First, because otherwise the next import prints many lines.
 from lenet.analysis.trained import TrainedRun, layer_outputs, load_run, predict, softmax  # noqa: E402
 
 __all__ = ["TrainedRun", "layer_outputs", "load_run", "predict", "softmax"]

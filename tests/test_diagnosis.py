@@ -152,7 +152,7 @@ def test_why_a_network_has_not_begun_is_a_chain_of_numbers_from_the_slope_to_the
         ),
         (
             "distance_moved",
-            "The kernel of conv1 can have moved by at most about 0.012: mean gradient norm 0.0010 "
+            "The kernel of conv1 could have moved by at most about 0.012: mean gradient norm 0.0010 "
             "times learning rate 0.01 times 1,200 steps. "
             "It hardly moved: by 0.0080, which is 0.40 % of its size at the start (2.0). fc3 moved "
             "by 50 % of its size.",
@@ -204,7 +204,7 @@ def test_why_learning_is_slow_is_a_reason() -> None:
 def test_an_optimizer_that_divides_by_the_gradient_is_judged_by_its_updates() -> None:
     adam = STUCK | {"optimizer": "adam", "reach": 0.0, "usual_rate": 0.001, "learning_rate": 0.001}
     (finding,) = diagnose(record(**VANISHING, **adam))
-    assert "The kernel of conv1 can have moved by at most about 0.012 in 1,200 steps" in told(
+    assert "The kernel of conv1 could have moved by at most about 0.012 in 1,200 steps" in told(
         finding
     )
     assert "learning rate" not in told(finding)
@@ -268,7 +268,7 @@ def test_a_slow_network_with_a_high_rate_is_not_told_to_use_a_smaller_one() -> N
 
 def test_a_rate_that_changes_is_not_multiplied() -> None:
     (finding,) = diagnose(record(**VANISHING, **STUCK | {"constant_rate": False}))
-    assert "The kernel of conv1 can have moved by at most about 0.012 in 1,200 steps" in told(
+    assert "The kernel of conv1 could have moved by at most about 0.012 in 1,200 steps" in told(
         finding
     )
     assert "times learning rate" not in told(finding)
@@ -311,7 +311,7 @@ def test_gradients_that_vanish_early_are_a_note_where_the_network_learns() -> No
     assert (healthy.rule, note.rule) == ("healthy", "vanishing")
     assert (
         not note.wrong
-        and "of that at fc3. The network learns all the same: its optimizer divides"
+        and "of that at fc3. The network learns nevertheless: its optimizer divides"
         in note.sentence
     )
 

@@ -154,7 +154,7 @@ def test_the_kernel_that_moved_least_is_compared(tmp_path: Path) -> None:
 
 def test_noise_names_the_limits_of_seeds_and_images(study: Comparison) -> None:
     first, needed, limit = about_noise(study)
-    assert first.startswith("Noise is what chance changes")
+    assert first.startswith("Noise is the part of a result that depends on chance")
     best, second = (c for _, c in study.ranked[:2])
     difference = study.difference(best, second)
     assert difference is not None and 0 < difference.from_images < difference.half_width

@@ -36,7 +36,7 @@ READY = "return document.readyState === 'complete' && 'live' in window"
 
 
 def measure(options: Options) -> Answer:
-    """Trains each network for a few steps, writes its page, and draws on it with a real pointer."""
+    """Trains each network for a few steps, writes its page, and draws on it with the mouse pointer."""
     result: Answer = {"measurements": [], "ratios": [], "notes": []}
     rounds = options.rounds_of(ROUNDS)
     for model in MODELS[:1] if options.quick else MODELS:
@@ -54,8 +54,8 @@ def measure(options: Options) -> Answer:
             f"{megabytes:.1f} MB and {steps} recorded steps."
         )
     result["notes"].append(
-        "First the median of all answers, with the minimum and the maximum. The time is from the event "
-        "of the pointer until all layers are drawn on the page."
+        "The first number is the median of all answers. In brackets are the minimum and the maximum. The "
+        "time is from the event of the pointer until all layers are drawn on the page."
     )
     return result
 

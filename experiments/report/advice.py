@@ -100,7 +100,7 @@ def tune_all_command(comparison: Comparison) -> str:
 
 
 def more_seeds_command(comparison: Comparison) -> str:
-    """The grid's own command with more seeds, which trains only those; "" without a grid."""
+    """The grid's own command with more seeds, which trains only the new ones; "" without a grid."""
     words = command_words(comparison)
     if not words:
         return ""

@@ -67,8 +67,8 @@ def about_overfitting(comparison: Comparison) -> str:
     gap, label, seed, record = max(gaps, key=lambda each: each[0])
     text = "No network overfits: the accuracy on the training batches of the last epoch is"
     mean = (
-        "It is a mean over the epoch, and the weights improve meanwhile, so it can be lower than the "
-        "test accuracy."
+        "The accuracy on the training batches is a mean over the epoch. The weights improve during "
+        "the epoch, so this mean can be lower than the test accuracy."
     )
     if gap < 0.00005:  # It would be shown as 0.00.
         return f"{text} never above the test accuracy. {mean}"
@@ -126,7 +126,7 @@ def _against_the_best(
             sentence += " More seeds would make the answer clearer."
         found.append(("Not clearly worse", sentence))
     if unknown:
-        sentence = f"{join(unknown)}. No seed has finished both there and with the best."
+        sentence = f"{join(unknown)}. No seed has finished with both these options and the best."
         found.append(("Not compared", sentence))
     return found
 

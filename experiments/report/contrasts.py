@@ -1,7 +1,7 @@
 """What happened with another choice: evidence for a diagnosis from the other runs of a study.
 
 Runs with the same seed start from the same weights and use the same batches. If only one choice
-differs, and the result is clearly better, then what differs inside shows why. Only recorded numbers
+differs, and the result is clearly better, then what differs inside can explain why. Only recorded numbers
 are compared.
 """
 

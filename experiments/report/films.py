@@ -49,8 +49,8 @@ def films_caption(inspected: Inspected, films: Sequence[Film]) -> str:
         "square is one weight. If it has several, a block shows up to three weights, those of the "
         "first channels, as red, green and blue. "
         f"Mid-gray is 0. {' '.join(ranges)} These ranges are the same for all combinations. "
-        "A change below about 20 % of the size of a kernel is hard to see, see the table of "
-        "distances in “All layers in numbers”."
+        "A change below about 20 % of the size of a kernel is hard to see. The section “All "
+        "layers in numbers” shows it as a number."
     )
 
 

@@ -85,12 +85,13 @@ def interval_groups(comparison: Comparison) -> list[IntervalGroup]:
 
 
 def about_noise(comparison: Comparison) -> list[str]:
-    """What noise is, and how small a difference can be told from it here, in sentences."""
+    """What noise is, and how large a difference must be to be clear, in sentences."""
     finished = [c for rank, c in ranked(comparison) if rank.first is not None]
     images = f"{comparison.test_images:,}"
     sentences = [
-        "Noise is what chance changes: with other seeds or other test images, every accuracy would "
-        "be slightly different. A difference is clear if it is larger than the noise."
+        "Noise is the part of a result that depends on chance: with other seeds or other test "
+        "images, every accuracy would be slightly different. A difference is clear if it is larger "
+        "than the noise."
     ]
     closest = comparison.difference(finished[0], finished[1]) if len(finished) > 1 else None
     if closest is None:

@@ -137,8 +137,9 @@ def board_caption(comparison: Comparison) -> str:
         runs = join([f"{combination.label} ({seed_list(runs)})" for combination, runs in slow])
         sentences.append(
             f"* {runs} took more than {UNUSUAL:g} times as long as other runs with the same network "
-            f"and batches (the median of all runs is {usual:.1f} seconds). The activation and the "
-            "optimizer cannot cause this. Probably, other programs used the processor at that time."
+            f"and batches (the median of all runs is {usual:.1f} seconds per epoch). Activation "
+            "and optimizer change this time only a little. Probably, other programs used the processor "
+            "at that time."
         )
     return " ".join(sentences)
 

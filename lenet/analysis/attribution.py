@@ -180,7 +180,7 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
     sizes = sizes[:, sizes.any(axis=0)]
     if sizes.shape[1] == 0 or (np.ptp(sizes, axis=1) == 0).any():
         return 0.0
-    from scipy.stats import spearmanr  # It takes half a second, and lenet.train needs no map.
+    from scipy.stats import spearmanr  # Here, because it takes half a second.
 
     return float(spearmanr(*sizes).statistic)
 

@@ -46,7 +46,7 @@ class Dataset:
         mean: the mean of the training images per channel, from 0 to 1, which the network
             subtracts; None if it subtracts nothing.
         origin: how files became images of this size, e.g. "cropped from 60×80", or "".
-        test_is_fraction: whether the test images are a fraction of the images of a folder.
+        test_is_fraction: whether the program chose the test images, as a fraction of a folder.
         validation: images to validate on, see `with_validation`, or None.
     """
 

@@ -65,7 +65,7 @@ class RawImages:
         subtract_mean: whether the network subtracts the mean of the training images.
         note: a note for the user about these images, or "".
         origin: how files became images of this size, e.g. "cropped from 60×80", or "".
-        test_is_fraction: whether the test images are a fraction of the images of a folder.
+        test_is_fraction: whether the program chose the test images, as a fraction of a folder.
     """
 
     train: RawSplit

@@ -11,8 +11,8 @@ from lenet.diagnosis.record import NOTHING, Advice, Record
 
 # At least so many epochs, and so many updates, if the run has twice as many.
 PATIENCE, PATIENT_UPDATES = 5, 100
-# Of Keras. Adam divides by the size of the recent gradients plus this, so it makes no full steps
-# with smaller gradients.
+# The default of Keras. Adam divides by the size of the recent gradients plus this number. If the
+# gradients are smaller than this number, the steps are small, too.
 ADAM_EPSILON = 1e-7
 
 

@@ -195,7 +195,7 @@ def _steepest(record: Record) -> str:
 
 
 def first_layer_movement(record: Record) -> Evidence | None:
-    """How far the first kernel can have moved, and how far it did move."""
+    """How far the first kernel could have moved at most, and how far it did move."""
     layers = list(record.by_layer("distance_moved"))
     moved = movement(record, layers[0]) if layers else None
     if moved is None:
@@ -265,7 +265,7 @@ def units(record: Record, layer: str, share: float) -> str:
 
 
 def _possible(record: Record, moved: Movement) -> str:
-    """How far a kernel can have moved if all updates had the same direction, or "" if unknown."""
+    """How far a kernel would have moved if all updates had the same direction, or "" if unknown."""
     norm = mean_norm(record.by_layer("gradient_norm")[moved.layer])
     product = norm * record.learning_rate * record.reach * record.step
     start = f"The kernel of {moved.layer}"
@@ -273,12 +273,12 @@ def _possible(record: Record, moved: Movement) -> str:
         if moved.distance > moved.path:  # The updates at the inspections were untypically small.
             return ""
         return (
-            f"{start} can have moved by at most about {number(moved.path)} in {record.step:,} "
+            f"{start} could have moved by at most about {number(moved.path)} in {record.step:,} "
             "steps."
         )
     times = f"times {number(record.reach)} for the momentum " if record.reach > 1 else ""
     return (
-        f"{start} can have moved by at most about {number(product)}: mean gradient norm "
+        f"{start} could have moved by at most about {number(product)}: mean gradient norm "
         f"{number(norm)} times learning rate {record.learning_rate:g} {times}times "
         f"{record.step:,} steps."
     )

@@ -53,7 +53,8 @@ def not_begun(record: Record) -> Finding | None:
         f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
         f"{record.test_accuracy_in_words}.{_only_answer(record)}"
     )
-    vanishing = vanishes(record) and not unusual_rate(record)  # The rate would be the first cause.
+    # A rate far from the default is the first cause to rule out.
+    vanishing = vanishes(record) and not unusual_rate(record)
     verdict = "has not begun to learn (vanishing gradients)" if vanishing else ""
     tips = _against_being_stuck(record)
     return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
@@ -123,14 +124,14 @@ def beginning(record: Record) -> Finding | None:
 
 
 def late_start(record: Record) -> Evidence | None:
-    """That a network which has learned guessed for a considerable part of the steps before."""
+    """That a network guessed during many steps before it began to learn."""
     guessing = math.log(record.num_classes)
     began = left_guessing(record.train_loss, NOT_BEGUN * guessing, WORSE_THAN_GUESSING * guessing)
     if began is None or began < LATE_START * record.step:
         return None
     sentence = (
-        f"It started late: until about step {began:,} of {record.step:,}, its training loss was "
-        f"that of guessing."
+        f"The network began to learn late: until about step {began:,} of {record.step:,}, its "
+        f"training loss was that of guessing."
     )
     return Evidence(sentence, "curves")
 

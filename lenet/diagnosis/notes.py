@@ -90,7 +90,7 @@ def vanishing(record: Record) -> Finding | None:
     size = f"{fraction(early.ratio)} of that at {early.last}" if early.ratio > 1e-9 else "zero"
     sentence = (
         f"Vanishing gradients: {when}, the gradient norm at {early.first} is {size}. The network "
-        "learns all the same"
+        "learns nevertheless"
     )
     sentence += "." if record.reach else f": {DIVIDES}"
     return Finding(sentence, "gradients")

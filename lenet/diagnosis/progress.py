@@ -92,7 +92,7 @@ def highest_loss(record: Record) -> Evidence | None:
 
 
 def last_gain(record: Record) -> str:
-    """How much the last epoch changed the test accuracy, in brackets, or ""."""
+    """The test accuracy one epoch before, in brackets, or "" if it is the same or unknown."""
     steps, accuracies = record.test_accuracy
     ends = last_epoch(record)
     if ends is None or not last_rise(record):

@@ -129,8 +129,8 @@ RULES = {
     "overfitting": Rule(
         "overfitting",
         "the accuracy on the training batches of the last epoch is above the 95 % interval of the "
-        f"test accuracy, and at least {100 * GAP:g} percentage points higher than it if it is "
-        f"{percent(FITTED)} or more, or at least {100 * LARGE_GAP:g} if it is lower",
+        f"test accuracy, and at least {100 * GAP:g} percentage points above the test accuracy "
+        f"({100 * LARGE_GAP:g} if the training accuracy is below {percent(FITTED)})",
         overfits,
         "wrong",
         announced=True,
@@ -158,15 +158,16 @@ RULES = {
         f"the accuracy on the training batches of the last epoch is below {percent(FITTED)}, and the "
         "network still improves: either the training loss fell by "
         f"{percent(STILL_FALLING)} or more from the third quarter of the steps to the last eighth, or "
-        f"the test accuracy rose by {100 * STILL_RISING:g} percentage points in the last epoch",
+        f"the test accuracy rose by at least {100 * STILL_RISING:g} percentage points in the last epoch",
         slow,
         "underway",
     ),
     "stalled": Rule(
         "stalled",
         "the accuracy on the training batches of the last epoch is below "
-        f"{percent(LEARNED)}, the training loss fell by less "
-        f"than {percent(STILL_FALLING)} over the same steps, and the test accuracy did not rise so",
+        f"{percent(LEARNED)}, the training loss fell by less than {percent(STILL_FALLING)} over the "
+        f"same steps, and the test accuracy rose by less than {100 * STILL_RISING:g} percentage points "
+        "in the last epoch",
         stalled,
         "wrong",
     ),

@@ -218,7 +218,7 @@ def by_layer(
             shown = np.isfinite(values) & (np.asarray(values) > 0 if log else True)
             if not shown.any():
                 continue
-            alone = shown.sum() == 1  # A single point is no line.
+            alone = shown.sum() == 1  # A line through a single point would be invisible.
             ax.plot(
                 steps[shown], values[shown], color=color, linewidth=1.2, marker="." if alone else "",
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The greatest slope of an activation function, measured, so that it is true for any function."""
+"""The greatest slope of an activation function, measured at many inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-REACH, POINTS = 10.0, 20_001  # The inputs at which a function is tried: from -10 to 10.
+REACH, POINTS = 10.0, 20_001  # The inputs: this many, from -10 to 10.
 
 
 def greatest_slope(activation: Callable[[Any], Any]) -> float:

@@ -209,9 +209,9 @@ function sumList(rows) {
   return list;
 }
 
-// The curve of an activation function with a point at x.
 const slopeThere = (name, x) => [`slope of ${name} at this point`, figure(ACTIVATIONS[name].slope(x))];
 
+// The curve of an activation function with a point at x.
 function activationPlot(name, x) {
   if (!name) return null;
   const { f, formula } = ACTIVATIONS[name];
