@@ -13,6 +13,8 @@ from typing import Literal
 SATURATED_SLOPE = 0.01
 # A unit is dead if its output varies by no more than this over all probe images.
 DEAD_RANGE = 1e-6
+# A kernel has hardly changed if it is closer to its start than this share of its size.
+HARDLY_MOVED = 0.05
 
 
 Scale = Literal["percent", "linear", "logarithmic"]
@@ -53,7 +55,7 @@ DIAGNOSTICS = {
         "distance moved",
         "distance of the kernel from its start / size of the kernel at the start",
         "logarithmic",
-        "If it stays below 0.02 (2 %), the layer has hardly changed.",
+        f"If it stays below {HARDLY_MOVED:g} ({100 * HARDLY_MOVED:g} %), the layer has hardly changed.",
     ),
     "slope": Diagnostic(
         "slope of the activation",

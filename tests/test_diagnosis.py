@@ -244,6 +244,16 @@ def test_a_rate_far_from_the_default_comes_before_vanishing_gradients(
     assert [tip.changes for tip in finding.advice] == [{"learning_rate": 0.01}]
 
 
+def test_a_rate_far_from_the_default_is_why_a_loss_grows() -> None:
+    """The first reason is the one that `lenet.train` prints, and the advice must follow from it."""
+    for options in ({"state": "diverged"}, {**STUCK, "test_loss": (2.3, 50.0, 60.0)}):
+        run = record(**options | {"learning_rate": 1.0, "usual_rate": 0.01})
+        finding = diagnose(run)[0]
+        assert finding.rule in ("diverged", "thrown off")
+        assert "1 is 100 times the default" in finding.evidence[0].sentence
+        assert finding.advice[0].changes == {"learning_rate": 0.01}
+
+
 def test_adam_is_not_advised_where_its_divisor_is_larger_than_the_gradient() -> None:
     for norm, advised in ((1e-4, True), (1e-9, False)):
         tiny = VANISHING | {"norms": {"conv1": norm, "fc3": 0.1}}

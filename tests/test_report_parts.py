@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments.grid import options
+from experiments.report.advice import more_seeds_command, tune_all_command
 from experiments.report.classes import unit_map
 from experiments.report.data import Comparison
 from experiments.report.intervals import WIDTH, about_noise, interval_groups
@@ -87,12 +91,63 @@ def test_confusion_counts_every_test_image(compared: Comparison) -> None:
     shown = [(mistake.label, mistake.predicted) for mistake in confusion.mistakes]
     assert shown == [("cat", "ant"), ("ant", "bee"), ("ant", "bee")], "the most confident first"
     assert confusion_of(compared.combinations[1]) is None, "nothing was recorded"
-    wrong = predictions.predictions_of(LAST, *answers(dict.fromkeys(range(10, 30), 0)))
-    predictions.save(compared.combinations[0].runs[0].folder, wrong)
-    (always, _) = read_comparison(compared.folder).combinations
-    confusion = confusion_of(always)
-    assert confusion is not None
-    assert confusion.sentence.endswith("The classes bee and cat are never predicted.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            dict.fromkeys(range(10, 30), 0),
+            'The network gives the same answer, "ant", for every test image, so 20 of 30 test images '
+            "are classified wrongly.",
+        ),
+        (
+            {**dict.fromkeys(range(10, 20), 0), 20: 0},
+            "The network classifies 11 of 30 test images wrongly. Most often, bee is classified as "
+            "ant (10 images). The class bee is never predicted.",
+        ),
+        (
+            {0: 1, 10: 2},
+            "The network classifies 2 of 30 test images wrongly. Each mistake occurs only once. The "
+            "largest share of wrong predictions is that of ant and bee, 10 % each.",
+        ),
+    ],
+)
+def test_classes_with_the_same_result_are_not_singled_out(
+    compared: Comparison, wrong: dict[int, int], says: str
+) -> None:
+    run = compared.combinations[0].runs[0].folder
+    predictions.save(run, predictions.predictions_of(LAST, *answers(wrong)))
+    confusion = confusion_of(read_comparison(compared.folder).combinations[0])
+    assert confusion is not None and confusion.sentence == says
+
+
+@pytest.mark.parametrize("rates", [["--learning-rates", "1", "0.1"], ["--learning-rate=1e-3"]])
+def test_the_command_that_tunes_all_has_no_rates_of_its_own(
+    compared: Comparison, rates: list[str]
+) -> None:
+    typed = f"python -m experiments.grid --name {compared.folder.name} --activations relu sigmoid"
+    for seeds in ("--seeds 0", "--seed 0"):
+        command = f"{typed} {shlex.join(rates)} {seeds} --logdir {compared.folder.parent}"
+        study = replace(compared, grid={"command": command})
+        words = shlex.split(tune_all_command(study))
+        chosen = options.parse(words[3:], "grid", "")
+        assert chosen.tune and chosen.name == "grid-tuned" and rates[0] not in words
+        more = shlex.split(more_seeds_command(study))
+        assert options.parse(more[3:], "grid", "").lists["seed"] == (0, 1, 2, 3)
+
+
+def test_an_interval_is_not_wider_than_accuracies_can_differ(tmp_path: Path) -> None:
+    """The accuracies of one combination differ so much that two seeds show nothing."""
+    for seed, accuracies in enumerate([(0.98, 0.95), (0.97, 0.3)]):
+        for activation, accuracy in zip(("relu", "tanh"), accuracies, strict=True):
+            make_run(tmp_path, activation, seed=seed, accuracy=accuracy)
+    study = read_comparison(tmp_path)
+    (interval,) = interval_groups(study)[0].intervals
+    assert interval.text == "+35.00 (−100.00 to +100.00)"
+    assert about_noise(study)[1].endswith(
+        "no difference between relu · adam and tanh · adam can be clear."
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def tune_all_command(comparison: Comparison) -> str:
     words = command_words(comparison)
     if not words:
         return ""
-    words = _with_value(words, "--name", f"{_name(comparison)}-tuned")
+    words = _with(words, ["--learning-rates", "--learning-rate"])  # Tuning chooses them.
+    words = _with(words, ["--name"], f"{_name(comparison)}-tuned")
     return shlex.join([*words, "--tune"])
 
 
@@ -106,11 +107,7 @@ def more_seeds_command(comparison: Comparison) -> str:
         return ""
     first = max(comparison.seeds) + 1
     seeds = [str(seed) for seed in [*comparison.seeds, *range(first, first + MORE_SEEDS)]]
-    cut = words.index("--seeds") if "--seeds" in words else len(words)
-    end = cut + 1
-    while end < len(words) and not words[end].startswith("-"):
-        end += 1
-    return shlex.join([*words[:cut], "--seeds", *seeds, *words[end:]])
+    return shlex.join(_with(words, ["--seeds", "--seed"], *seeds))
 
 
 def command_words(comparison: Comparison) -> list[str]:
@@ -130,7 +127,7 @@ def command_words(comparison: Comparison) -> list[str]:
         return words
     given = comparison.folder
     parent = given.parent if given.name == folder.name else Path(cli.short_path(folder.parent))
-    return _with_value(_with_value(words, "--logdir", str(parent)), "--name", folder.name)
+    return _with(_with(words, ["--logdir"], str(parent)), ["--name"], folder.name)
 
 
 def tuning_rows(comparison: Comparison) -> dict[str, Mapping[str, Any]]:
@@ -226,13 +223,19 @@ def _value(words: Sequence[str], option: str) -> str:
     return ""
 
 
-def _with_value(words: Sequence[str], option: str, value: str) -> list[str]:
-    """A command in which an option has this value. If the option is missing, it is added."""
-    if option in words:
-        cut = words.index(option)
-        return [*words[: cut + 1], value, *words[cut + 2 :]]
-    others = [word for word in words if not word.startswith(f"{option}=")]
-    return [*others, option, value]
+def _with(words: Sequence[str], names: Sequence[str], *values: str) -> list[str]:
+    """A command in which an option has these values, or in which it is missing if there are none.
+
+    Args:
+        names: all names of the option; the first one is used.
+    """
+    given = (i for i, word in enumerate(words) if word.partition("=")[0] in names)
+    cut = next(given, len(words))
+    end = cut + 1
+    while end < len(words) and not words[end].startswith("-"):
+        end += 1
+    instead = [names[0], *values] if values else []
+    return [*words[:cut], *instead, *words[end:]]
 
 
 def _name(comparison: Comparison) -> str:

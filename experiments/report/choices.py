@@ -135,7 +135,7 @@ def overall(comparison: Comparison, option: str) -> str:
             else text
         )
     what = (
-        f"{join(always)} has the highest {found[0].measured}"
+        f"{join(always)} {'have' if len(always) > 1 else 'has'} the highest {found[0].measured}"
         if all(choice.best == always for choice in found)
         else f"{join(always)} {_is(always)} the best or not clearly worse than the best"
     )

@@ -99,9 +99,13 @@ def about_noise(comparison: Comparison) -> list[str]:
     pair = f"{finished[0].label} and {finished[1].label}"
     needed, left = (100 * half for half in (closest.half_width, closest.from_images))
     number = f"{closest.seeds} seeds" if closest.seeds > 1 else "one seed"
+    given = f"with {number} and {images} test images,"
+    if needed >= 100:
+        sentences.append(f"For example, {given} no difference between {pair} can be clear.")
+        return sentences
     sentences.append(
-        f"For example, with {number} and {images} test images, a difference between {pair} "
-        f"must be larger than {needed:.2f} percentage points to be clear."
+        f"For example, {given} a difference between {pair} must be larger than {needed:.2f} "
+        "percentage points to be clear."
     )
     if closest.seeds > 1:
         most = "More seeds reduce this limit"
@@ -133,16 +137,15 @@ def _interval(
     one: Combination, other: Combination, difference: Difference, reach: float
 ) -> Interval:
     value, half = difference.value, difference.half_width
-    ends = np.array([value - half, value, value + half]) / reach
+    least, most = max(-1.0, value - half), min(1.0, value + half)  # Accuracies are from 0 to 1.
+    ends = np.array([least, value, most]) / reach
     low, middle, high = ((1 + ends.clip(-1, 1)) * WIDTH / 2).round(1).tolist()
     verdict = "not clear"
     if difference.clear:
         verdict = f"{(one if value > 0 else other).label} is better"
     return Interval(
         f"{one.label} − {other.label}",
-        f"{100 * value:+.2f} ({100 * (value - half):+.2f} to {100 * (value + half):+.2f})".replace(
-            "-", "−"
-        ),
+        f"{100 * value:+.2f} ({100 * least:+.2f} to {100 * most:+.2f})".replace("-", "−"),
         verdict,
         difference.clear,
         low,

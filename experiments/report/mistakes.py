@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.report.data import Combination
 from experiments.report.images import Image, photo
+from experiments.report.sentences import first_few
 from lenet.diagnosis import percent
 from lenet.option_checks import join
 from lenet.recording.predictions import Predictions
@@ -60,29 +61,36 @@ def confusion_of(combination: Combination) -> Confusion | None:
         names,
         counts.tolist() if len(names) <= MOST_CLASSES else (),
         max(1, int(wrong.max())),
-        _sentence(wrong, counts.sum(1), names),
+        _sentence(counts, wrong, names),
         _mistakes(read, names),
     )
 
 
-def _sentence(wrong: np.ndarray, images: np.ndarray, names: Sequence[str]) -> str:
+def _sentence(counts: np.ndarray, wrong: np.ndarray, names: Sequence[str]) -> str:
     """What the confusion table shows.
 
     Args:
-        wrong: the number of wrong predictions by class and prediction, int [classes, classes].
-        images: the number of images of each class, int [classes].
+        counts: the number of images by class and prediction, int [classes, classes].
+        wrong: the same without correct predictions.
     """
+    images = counts.sum(1)
     total = int(wrong.sum())
     if total == 0:
         return f"All {images.sum():,} test images are classified correctly."
+    predicted = np.flatnonzero(counts.sum(0))
+    if len(predicted) == 1:
+        return (
+            f'The network gives the same answer, "{names[predicted[0]]}", for every test image, so '
+            f"{total:,} of {images.sum():,} test images are classified wrongly."
+        )
     count = int(wrong.max())
     pairs = [f"{names[i]} is classified as {names[j]}" for i, j in np.argwhere(wrong == count)]
     each = " each" if len(pairs) > 1 else ""
-    often = f"Most often, {join(pairs[:SHOWN_PAIRS])} ({count} images{each})."
+    often = f"Most often, {first_few(pairs, SHOWN_PAIRS)} ({count} images{each})."
     if count == 1:
         often = "Each mistake occurs only once."
     shares = wrong.sum(1) / np.maximum(images, 1)
-    worst = int(shares.argmax())
+    worst = np.flatnonzero(shares == shares.max()).tolist()
     text = f"The network classifies {total:,} of {images.sum():,} test images wrongly. {often} "
     never = [names[c] for c in np.flatnonzero((wrong.sum(0) == 0) & (shares == 1)).tolist()]
     if len(never) > SHOWN_PAIRS:
@@ -90,9 +98,12 @@ def _sentence(wrong: np.ndarray, images: np.ndarray, names: Sequence[str]) -> st
     if never:
         classes = "The classes" if len(never) > 1 else "The class"
         return f"{text}{classes} {join(never)} {'are' if len(never) > 1 else 'is'} never predicted."
+    if len(worst) > 1:
+        classes = first_few([names[c] for c in worst], SHOWN_PAIRS)
+        return f"{text}The largest share of wrong predictions is that of {classes}, {percent(shares.max())} each."
     return (
-        f"{text}The class with the largest share of wrong predictions is {names[worst]}: "
-        f"{int(wrong.sum(1)[worst]):,} of {int(images[worst]):,} images, {percent(shares[worst])}."
+        f"{text}The class with the largest share of wrong predictions is {names[worst[0]]}: "
+        f"{int(wrong.sum(1)[worst[0]]):,} of {int(images[worst[0]]):,} images, {percent(shares.max())}."
     )
 
 

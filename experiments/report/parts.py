@@ -27,8 +27,8 @@ from experiments.report.layer_numbers import AS_PERCENT, extremes
 from experiments.report.mistakes import confusion_of
 from experiments.report.panels import Panel, Part, Section
 from lenet.analysis.classes import class_means, similarities
-from lenet.diagnosis import HARDLY_MOVED, Series, percent_of_size
-from lenet.diagnostics import DIAGNOSTICS
+from lenet.diagnosis import Series, percent_of_size
+from lenet.diagnostics import DIAGNOSTICS, HARDLY_MOVED
 from lenet.figures import comparison as figures
 
 NO_INSPECTIONS = Panel(missing="Not recorded: this run has no inspections.")
@@ -263,7 +263,9 @@ PARTS = (
         "Gradient norm by layer",
         "There is one line per layer and seed, dark for the first layer and light for the last. The "
         "scale is logarithmic and the same for all combinations. If the lines of the first layers are far below the lines of the last "
-        "layers, the first layers learn much more slowly.",
+        "layers, little of the gradient reaches the first layers. With sgd or momentum, they then "
+        "learn much more slowly. Optimizers such as adam divide each update by the size of the "
+        "recent gradients, so their first layers can learn all the same.",
         _gradients,
         every_seed=True,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lenet.diagnosis.advice import given
-from lenet.diagnosis.evidence import EARLY_STEPS, HARDLY_MOVED
+from lenet.diagnosis.evidence import EARLY_STEPS
 from lenet.diagnosis.guessing import has_not_begun, is_blocked, is_guessing
 from lenet.diagnosis.measures import early_gradients
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record, Series, options_of
@@ -27,7 +27,6 @@ __all__ = [
     "EARLY_STEPS",
     "FITTED",
     "GAP",
-    "HARDLY_MOVED",
     "NOT_LEARNING",
     "RULES",
     "Advice",

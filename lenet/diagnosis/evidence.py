@@ -25,7 +25,7 @@ from lenet.diagnosis.measures import (
 from lenet.diagnosis.progress import far_off_rate, highest_loss, largest_update
 from lenet.diagnosis.record import Evidence, Record
 from lenet.diagnosis.words import fraction, number, percent, percent_of_size
-from lenet.diagnostics import SATURATED_SLOPE
+from lenet.diagnostics import HARDLY_MOVED, SATURATED_SLOPE
 from lenet.option_checks import join
 
 EARLY_STEPS, VANISHING_RATIO = 600, 1 / 20
@@ -34,7 +34,6 @@ EXPLAINED = 0.5  # The share of the fall of a gradient, in orders of magnitude.
 HARDLY_SATURATED = 0.05  # A share of the outputs of a layer.
 GROWING, SHRINKING = 1.5, 1 / 1.5  # Multiples of an earlier gradient norm.
 SMALLEST_GRADIENT, NEARLY_ALL = 1e-11, 0.9  # NEARLY_ALL is a share of the units of a layer.
-HARDLY_MOVED = 0.05  # A share of the size of a kernel.
 NEARLY_STEEPEST = 0.8  # A share of the greatest slope of an activation function.
 
 

@@ -30,7 +30,7 @@ from lenet.diagnosis.evidence import (
     why_stuck,
 )
 from lenet.diagnosis.measures import guesses, left_guessing
-from lenet.diagnosis.progress import dropout_gap, highest_loss, largest_update
+from lenet.diagnosis.progress import dropout_gap, far_off_rate, highest_loss, largest_update
 from lenet.diagnosis.record import Advice, Evidence, Finding, Record
 from lenet.diagnosis.small_data import FITTED
 from lenet.diagnosis.words import loss_text, percent
@@ -85,7 +85,7 @@ def thrown_off(record: Record) -> Finding | None:
         f"{loss_text(record.last_test_loss)}, above ln {record.num_classes} = {loss_text(math.log(record.num_classes))} (accuracy "
         f"{record.test_accuracy_in_words}). The updates were too large.{_only_answer(record)}"
     )
-    why = gathered(highest_loss(record), largest_update(record))
+    why = gathered(far_off_rate(record), highest_loss(record), largest_update(record))
     return Finding(sentence, "curves", True, why, (smaller_rate(record),))
 
 

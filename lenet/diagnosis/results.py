@@ -32,6 +32,7 @@ from lenet.diagnosis.measures import early_gradients, last_rise, late_fall
 from lenet.diagnosis.progress import (
     cancelling_updates,
     dropout_gap,
+    far_off_rate,
     highest_loss,
     largest_update,
     last_gain,
@@ -72,7 +73,7 @@ def diverged(record: Record) -> Finding | None:
         f"The loss was no longer a finite number at step {record.step:,}: the updates were too "
         f"large, and the weights diverged (learning rate {record.learning_rate:g})."
     )
-    why = gathered(highest_loss(record), largest_update(record))
+    why = gathered(far_off_rate(record), highest_loss(record), largest_update(record))
     return Finding(sentence, "curves", True, why, (smaller_rate(record),))
 
 

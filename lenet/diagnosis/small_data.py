@@ -6,11 +6,12 @@ import math
 
 from lenet import defaults
 from lenet.diagnosis.advice import given, unusual_rate, usual_init
-from lenet.diagnosis.evidence import EARLY_STEPS, HARDLY_MOVED, no_gradient, vanishes
+from lenet.diagnosis.evidence import EARLY_STEPS, no_gradient, vanishes
 from lenet.diagnosis.measures import early_gradients, movement
 from lenet.diagnosis.progress import dropout_gap, largest_update
 from lenet.diagnosis.record import Advice, Finding, Record
 from lenet.diagnosis.words import fraction, percent_of_size
+from lenet.diagnostics import HARDLY_MOVED
 
 FEW_UPDATES = 300
 FITTED = 0.95
