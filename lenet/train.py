@@ -16,7 +16,7 @@ import numpy as np
 from lenet import cli, diagnosis, files, registry
 from lenet.config import TrainConfig
 from lenet.reading import UnusableFileError
-from lenet.recording import inspections, runs
+from lenet.recording import inspections, metrics, runs
 
 if TYPE_CHECKING:  # Imported when they are first needed, so that `--help` appears quickly.
     from lenet.data.datasets import Dataset
@@ -173,7 +173,7 @@ def _report(trainer: Trainer, history: History) -> None:
         # Measured with dropout, so it can be lower than the test accuracy.
         accuracy = f"{100 * record.last_train_accuracy:.2f} %"
         epoch = trainer.schedule.epoch_of(record.end)
-        which = "the last epoch" if history.best_step is None else f"epoch {epoch}"
+        which = record.which_epoch if history.best_step is None else f"epoch {epoch}"
         print(f"Train accuracy {accuracy}, mean over the batches of {which}")
     if history.evaluations and history.state != "diverged":  # It was measured earlier.
         print(f"Test accuracy  {_test_accuracy(trainer, history)}{_more_test_images(trainer)}")
@@ -185,6 +185,7 @@ def _report(trainer: Trainer, history: History) -> None:
         print(f"Compare runs   {cli.tensorboard_command(history.run.parent)}")
     if history.step < trainer.schedule.steps_per_epoch and history.state != "diverged":
         return
+    printed = set()
     for finding in diagnosis.diagnose(record):
         if finding.wrong and diagnosis.RULES[finding.rule].announced:
             print(finding.sentence)
@@ -193,7 +194,9 @@ def _report(trainer: Trainer, history: History) -> None:
             images = trainer.dataset.training_images
             for tip in finding.advice[:1]:
                 command = cli.training_command(trainer.config, tip.changes, images)
-                print(f"{tip.words}: {command}")
+                if command not in printed:
+                    print(f"{tip.words}: {command}")
+                printed.add(command)
 
 
 def _test_accuracy(trainer: Trainer, history: History) -> str:
@@ -220,8 +223,9 @@ def _more_test_images(trainer: Trainer) -> str:
 
 
 def _record(trainer: Trainer, history: History) -> diagnosis.Record:
-    """What this session recorded, in the form that a diagnosis needs."""
+    """What the run recorded, in the form that a diagnosis needs."""
     steps, losses, accuracies = np.reshape(history.evaluations, (-1, 3)).T
+    batches = _batches(history)
     return diagnosis.Record(
         state=history.state,
         step=history.step,
@@ -230,13 +234,26 @@ def _record(trainer: Trainer, history: History) -> diagnosis.Record:
         last_batch=trainer.schedule.last_batch,
         train_images=trainer.dataset.training_images,
         test_images=len(trainer.dataset.test),
-        train_loss=(history.steps, history.losses),
-        train_accuracy=(history.steps, history.accuracies),
+        train_loss=(batches[0], batches[1]),
+        train_accuracy=(batches[0], batches[2]),
         test_loss=(steps, losses),
         test_accuracy=(steps, accuracies),
         best_step=history.best_step,
         diagnostics=inspections.read_diagnostics(history.run / runs.INSPECTIONS, [])[0],
         **diagnosis.options_of(trainer.config),
+    )
+
+
+def _batches(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The steps, losses and accuracies of the training batches, with those of earlier sessions."""
+    first = int(history.steps[0]) if len(history.steps) else history.step + 1
+    rows = [] if first == 1 else metrics.read(history.run / runs.METRICS)[0]
+    earlier = [(row[0], *row[3:]) for row in rows if row[2] == "train" and row[0] < first]
+    steps, losses, accuracies = np.reshape(earlier, (-1, 3)).T
+    return (
+        np.concatenate([steps.astype(int), history.steps]),
+        np.concatenate([losses, history.losses]),
+        np.concatenate([accuracies, history.accuracies]),
     )
 
 

@@ -413,6 +413,19 @@ def test_overfitting_by_accuracy_is_the_result_and_by_loss_a_note() -> None:
     assert set(note.advice[0].changes) == {"early_stopping"}
 
 
+def test_losses_after_the_kept_step_say_nothing_about_the_kept_weights() -> None:
+    losses, accuracies = (2.3, 0.5, 1.0, 0.1), (0.1, 0.97, 0.98, 0.99)
+    kept = record(train_accuracy=1.0, test_loss=losses, test_accuracy=accuracies, best_step=1200)
+    _, note = diagnose(kept)
+    assert "rose from 0.500 (after 1 epoch) to 1.00" in note.sentence
+    first = record(train_accuracy=1.0, test_loss=losses, test_accuracy=accuracies, best_step=600)
+    assert [f.rule for f in diagnose(first)] == ["healthy"]
+
+
+def test_a_run_that_ends_within_an_epoch_names_the_steps_of_its_training_accuracy() -> None:
+    assert "training batches of the last 600 steps is" in diagnose(record(step=1100))[0].sentence
+
+
 @pytest.mark.parametrize(
     ("epochs", "steps_per_epoch", "patience"),
     [(1, 600, 1), (2, 600, 1), (5, 600, 2), (20, 600, 5), (200, 5, 20), (30, 5, 15)],

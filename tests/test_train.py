@@ -431,7 +431,7 @@ class TestOutcomes:
         shown = capsys.readouterr().out
         assert "Epoch" not in shown
         assert "has not begun to learn" in shown
-        assert "ln 3 = 1.099" in shown
+        assert "ln 3 = 1.10)" in shown
         advised = shlex.split(printed("Try Adam, which .*:", shown))
         assert advised[1:3] == ["-m", "lenet.train"]
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
@@ -504,6 +504,26 @@ class TestOutcomes:
         assert "after step 9" in shown
         assert re.findall(r"^Epoch (\d)/5", shown, re.MULTILINE) == ["4", "5"]
         assert json.loads((tmp_path / "run" / "status.json").read_text())["step"] == 15
+
+    def test_a_resume_within_an_epoch_counts_all_batches_of_the_epoch(
+        self,
+        short: list[str],
+        finished: CompletedProcess[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert train.main([*short, "--logdir", str(tmp_path), "--max-steps", "8"]) == 0
+        first = capsys.readouterr().out
+        assert "mean over the batches of the last 3 steps" in first
+        resume = ["--resume", printed("Run folder", first)]
+        assert train.main([*resume, "--max-steps", "9"]) == 0
+        expected = printed("Train accuracy", finished.stdout)
+        assert printed("Train accuracy", capsys.readouterr().out) == expected
+        assert train.main(resume) == 0
+        again = capsys.readouterr().out
+        assert f"This run is already done. To train longer: {' '.join(resume)} --epochs N" in again
+        assert "Resuming" not in again
+        assert printed("Train accuracy", again) == expected
 
     def test_options_that_may_change_on_resume_leave_the_weights_as_they_are(
         self, fit: Callable[..., Trainer], go_on: Callable[..., Trainer]

@@ -135,7 +135,7 @@ def saturated(record: Record) -> Finding | None:
 
 def rising_loss(record: Record) -> Finding | None:
     """The test loss rises, and the accuracy does not show it yet."""
-    steps, losses = record.test_loss
+    steps, losses = record.kept(record.test_loss)
     train, test = record.last_train_accuracy, record.last_test_accuracy
     if not has_learned(record) or len(losses) < 3 or not test < train or overfits(record):
         return None

@@ -87,14 +87,21 @@ class Record:
         """The step of the weights that the run has kept: the best step or the last one."""
         return self.step if self.best_step is None else self.best_step
 
+    def kept(self, series: Series) -> Series:
+        """The part of a curve up to the step that early stopping has kept; without it, all."""
+        if self.best_step is None:
+            return series
+        steps, values = series
+        return steps[steps <= self.best_step], values[steps <= self.best_step]
+
     @property
     def last_train_loss(self) -> float:
-        """The mean over the images of the last epoch; NaN if no batch was logged."""
+        """The mean over the images of `which_epoch`; NaN if no batch was logged."""
         return self._last_epoch(self.train_loss)
 
     @property
     def last_train_accuracy(self) -> float:
-        """The mean over the images of the last epoch; NaN if no batch was logged."""
+        """The mean over the images of `which_epoch`; NaN if no batch was logged."""
         return self._last_epoch(self.train_accuracy)
 
     @property
@@ -122,7 +129,10 @@ class Record:
 
     @property
     def which_epoch(self) -> str:
-        """The epoch to which `last_train_accuracy` belongs, in words."""
+        """The epoch to which `last_train_accuracy` belongs, or its steps if the end is within one."""
+        if self.end % self.steps_per_epoch:
+            count = min(self.end, self.steps_per_epoch)
+            return "the first step" if count == 1 else f"the last {count:,} steps"
         return "the last epoch" if self.best_step is None else "the epoch that was kept"
 
     @property
@@ -140,9 +150,7 @@ class Record:
         return float(np.average(values[counted], weights=weights[counted]))
 
     def _last(self, series: Series) -> float:
-        steps, values = series
-        if self.best_step is not None:
-            values = values[steps <= self.best_step]
+        _, values = self.kept(series)
         return float(values[-1]) if len(values) else float("nan")
 
 

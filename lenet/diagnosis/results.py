@@ -108,7 +108,8 @@ def stopped_early(record: Record) -> Finding | None:
 
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
     """What helps against overfitting; stopping early comes first if the test loss has risen."""
-    has_risen = record.last_test_loss > RISEN * float(record.test_loss[1].min())
+    lowest = float(record.kept(record.test_loss)[1].min())
+    has_risen = record.last_test_loss > RISEN * lowest
     stop = early_stopping(record)
     return given(
         stop if has_risen else None,

@@ -33,7 +33,7 @@ def few_updates(record: Record) -> Finding | None:
     )
     if math.isfinite(record.last_train_accuracy):
         sentence += (
-            ". The accuracy on the training batches of the last epoch is "
+            f". The accuracy on the training batches of {record.which_epoch} is "
             f"{record.accuracy(record.last_train_accuracy)}"
         )
     if gap := dropout_gap(record):

@@ -424,7 +424,20 @@ class Trainer:
             self._started -= checkpoint.state["seconds"]
             self._epoch_sums = EpochSums(**checkpoint.state["epoch_sums"])
             self.history.validation = checkpoint.evaluations("validation")
-        self.reporter.line(f"Resuming {run} after step {self.step:,}")
+        if self.step < self.schedule.last_step and not self._is_over():
+            self.reporter.line(f"Resuming {run} after step {self.step:,}")
+            return
+        longer = self._longer()
+        way_on = f" To train longer: --resume {run} {longer}" if longer else ""
+        self.reporter.line(f"This run is already done.{way_on}")
+
+    def _longer(self) -> str:
+        """The option with which a finished run continues, or ""."""
+        if self._is_over():
+            return "--early-stopping N"
+        if self.schedule.last_step < self.schedule.total_steps:
+            return "--max-steps N"
+        return "--epochs N" if self.config.schedule == "constant" else ""
 
     def _write_status(self, state: State) -> None:
         # The last evaluation of a diverged run was at an earlier step.
