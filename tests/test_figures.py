@@ -313,6 +313,31 @@ class TestActivity:
             assert image.get_clim() == (maps["b"].min(), maps["b"].max())
         assert [image.get_cmap().name for image in drawn] == ["gray", "gray", "jet", "jet"]
 
+    def test_seeds_have_different_lines_and_names_lead_to_the_first(self) -> None:
+        steps = np.arange(3)
+        curves = {
+            "a": [(steps, 0.5 + 0 * steps), (steps, 0.9 + 0 * steps)],
+            "b": [(steps, 0.5 + 0 * steps)],
+        }
+        ax = comparison.by_layer({**curves, "linear": []})
+        assert [line.get_linestyle() for line in ax.lines] == ["-", "--", "-"]
+        names, leaders = ax.texts[::2], ax.texts[1::2]
+        assert [name.get_text() for name in names] == ["a", "b"], (
+            "a layer without lines has no name"
+        )
+        ends = [ax.transData.inverted().transform(ax.transAxes.transform(t.xy)) for t in leaders]
+        np.testing.assert_allclose(ends, [(2, 0.5)] * 2)
+
+    def test_a_line_below_the_axes_is_named(self) -> None:
+        steps = np.arange(50)
+        lines = [
+            comparison.Line("k", "-", [(steps, share + 0.0 * steps)], [], name=name)
+            for name, share in (("sgd", 0.1), ("adam", 0.97))
+        ]
+        figure = comparison.learning_panels(lines, lines, 10, 50, 3, 0.9)
+        assert "not shown, below 90 %:\nsgd" in text_of(figure.axes[2])
+        assert "adam" not in text_of(figure.axes[2])
+
     @pytest.mark.parametrize("reach", [0.031, 0.19, 0.5, 1.0, 7.4])
     def test_numbers_of_neighbouring_histograms_do_not_touch(self, reach: float) -> None:
         kernels = {name: RNG.uniform(-reach, reach, (5, 5)) for name in ("a", "b", "c", "d", "e")}

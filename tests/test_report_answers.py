@@ -143,6 +143,9 @@ def test_the_kernel_that_moved_least_is_compared(tmp_path: Path) -> None:
             for path in (run / runs.INSPECTIONS).iterdir():
                 arrays = dict(np.load(path))
                 arrays["fc1/distance_moved"] = arrays["fc1/distance_moved"] * scale
+                arrays["conv1/distance_moved"] = arrays["conv1/distance_moved"] * (
+                    2 if scale == 1 else 0.004
+                )
                 np.savez(path, **arrays)
     study = read_comparison(tmp_path)
     slow = study.combinations[0]
@@ -150,6 +153,11 @@ def test_the_kernel_that_moved_least_is_compared(tmp_path: Path) -> None:
     assert found.plot == "distance_moved"
     assert "the kernel of fc1 moved by 640 % of its size at the start" in found.sentence
     assert found.sentence.endswith("Here, the kernel moved by 0.64 %.")
+    text = plain(write_report(tmp_path).read_text())
+    assert (
+        "conv1 of relu · adam moved most, by 1,300 % of its size. conv1 of relu · sgd moved least, by "
+        "2.6 %. Kernels that hardly moved still look like the random start."
+    ) in text
 
 
 def test_noise_names_the_limits_of_seeds_and_images(study: Comparison) -> None:
@@ -235,4 +243,5 @@ def test_layers_are_compared_in_numbers(study: Comparison, folder: Path) -> None
     dead = tables["dead units, in %"]
     assert dead.rows == () and "0 % everywhere" in dead.caption
     text = plain(write_report(folder).read_text())
-    assert "lowest value is 0.25 (conv1, sigmoid · sgd)" in text
+    assert "lowest value is 0.25 (conv1, sigmoid · sgd)" in text, "a table has one seed"
+    assert "lowest value is 0.25 (conv1, sigmoid · sgd, seed 0)" in text, "a drawing has all seeds"

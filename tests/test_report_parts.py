@@ -73,8 +73,12 @@ def test_similar_classes_are_found_with_the_units_that_say_so() -> None:
     assert alike is not None
     assert alike.closest.classes == ("ant", "bee")
     assert alike.closest.shared == "0"
-    assert set(alike.closest.different.split(", ")) == {"1 (for ant)", "2 (for bee)"}
+    assert alike.closest.different == "unit 1 is higher for ant; unit 2 is higher for bee"
     np.testing.assert_allclose(np.diag(alike.table), 1)
+    listed = {pair.classes for pair in [*alike.closest_to_each, *alike.others]}
+    assert len(listed) == len(alike.closest_to_each) + len(alike.others) == 3, "each pair once"
+    pale = similarities(class_means(features, labels)[0], NAMES, (0, 30))
+    assert pale is not None and pale.closest.different == "none", "they would be nearly black"
     same = np.ones((15, 6))
     assert similarities(class_means(same, labels)[0], NAMES) is None
 

@@ -12,7 +12,7 @@ from lenet.analysis.classes import class_means, unit_order
 
 MOST_NUMBERED = 130  # With more units, their numbers are too small to read.
 # Lengths in the drawing of a map.
-LEFT, UNIT, MEAN_ROW, IMAGE_ROWS, GAP, TOP, BOTTOM = 60, 10, 16, 320, 8, 16, 30
+LEFT, RIGHT, UNIT, MEAN_ROW, IMAGE_ROWS, GAP, TOP, BOTTOM = 60, 14, 10, 16, 320, 8, 16, 30
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class UnitMap:
     """The outputs of all units as a drawing; every attribute is in its coordinates.
 
     Attributes:
+        left, columns: the left edge and the width of the pictures.
         means, images: the pictures of the class means and of the probe images. Each is a data
             address, the y of the upper edge, and the height.
         classes: the names of the classes next to both pictures.
@@ -41,6 +42,7 @@ class UnitMap:
     width: float
     height: float
     left: float
+    columns: float
     means: tuple[str, float, float]
     images: tuple[str, float, float]
     classes: Sequence[Box]
@@ -95,9 +97,10 @@ def unit_map(
     bottom = below + IMAGE_ROWS
     counts = [f"{int((speaks_for == i).sum())} for {names[c]}" for i, c in enumerate(present)]
     return UnitMap(
-        width=LEFT + width + 4,
+        width=LEFT + width + RIGHT,  # The name of a narrow last group is wider than the group.
         height=bottom + (BOTTOM if numbers else 4),
         left=LEFT,
+        columns=width,
         means=(colored(means[:, order], limits), TOP, mean_height),
         images=(colored(features[rows][:, order], limits), below, IMAGE_ROWS),
         classes=classes,

@@ -90,5 +90,6 @@ def _lines(
         validation = [getattr(run.record, f"validation_{name}") for run in measured]
         look = variant_look(comparison, combination)
         kept = [run.record.best_step for run in measured if run.record.best_step is not None]
-        lines.append(figures.Line(*look, train, test, validation, kept))
+        shown = figures.Line(*look, train, test, validation, kept, combination.variant)
+        lines.append(shown)
     return lines

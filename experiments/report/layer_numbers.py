@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.report.data import Combination, Comparison
+from experiments.report.data import Combination, Comparison, Run
 from experiments.report.statistics import NO_VALUE
 from lenet.diagnosis import number, percent, percent_of_size
 from lenet.diagnostics import DIAGNOSTICS
@@ -55,14 +55,22 @@ def layer_tables(comparison: Comparison) -> list[LayerTable]:
     return tables
 
 
-def extremes(combinations: Sequence[Combination], kind: str) -> str:
-    """Where a diagnostic is lowest and highest at the end of training, as sentences."""
-    places = [
-        (value, f"{_text(kind, value)} ({layer}, {combination.label})")
-        for combination in combinations
-        for layer, value in _values([combination], kind).get(combination.number, {}).items()
-        if math.isfinite(value)
-    ]
+def extremes(combinations: Sequence[Combination], kind: str, every_seed: bool = False) -> str:
+    """Where a diagnostic is lowest and highest at the end of training, as sentences.
+
+    Args:
+        every_seed: whether all seeds count. Otherwise, only the run that the page shows counts.
+    """
+    places = []
+    for combination in combinations:
+        runs = (combination.done if every_seed else []) or [combination.shown]
+        for run in runs:
+            seed = f", seed {run.config.seed}" if len(runs) > 1 else ""
+            places += [
+                (value, f"{_text(kind, value)} ({layer}, {combination.label}{seed})")
+                for layer, value in _last_values(run, kind).items()
+                if math.isfinite(value)
+            ]
     if not places:
         return ""
     lowest, highest = min(places), max(places)
@@ -77,17 +85,18 @@ def extremes(combinations: Sequence[Combination], kind: str) -> str:
 
 def _values(combinations: Sequence[Combination], kind: str) -> dict[int, Mapping[str, float]]:
     """The last value in each layer, by the number of the combination."""
-    found: dict[int, Mapping[str, float]] = {}
-    for combination in combinations:
-        series = list(combination.shown.record.by_layer(kind).items())
-        last = {
-            layer: float(values[-1])
-            for layer, (_, values) in series[: -1 if kind in HIDDEN_ONLY else None]
-            if len(values)
-        }
-        if last:
-            found[combination.number] = last
-    return found
+    found = {c.number: _last_values(c.shown, kind) for c in combinations}
+    return {number: last for number, last in found.items() if last}
+
+
+def _last_values(run: Run, kind: str) -> Mapping[str, float]:
+    """The last value in each layer."""
+    series = list(run.record.by_layer(kind).items())
+    return {
+        layer: float(values[-1])
+        for layer, (_, values) in series[: -1 if kind in HIDDEN_ONLY else None]
+        if len(values)
+    }
 
 
 def _in_percent(kind: str) -> bool:

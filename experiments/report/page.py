@@ -91,10 +91,16 @@ def render(comparison: Comparison, output: Path) -> str:
         style=Markup((HERE / "report.css").read_text()),
         script=Markup(script),
         phrases=command_phrases,
+        signed=signed,
         **_texts(comparison, output),
         **figures,
     )
     return re.sub(r"(?<=\d) (?=[%±])|(?<=±) (?=\d)", NO_BREAK_SPACE, page)  # In one line.
+
+
+def signed(value: float) -> str:
+    """A number with two decimals and a true minus sign; 0.00 has no sign."""
+    return f"{round(float(value), 2) + 0:.2f}".replace("-", "−")
 
 
 def _texts(comparison: Comparison, output: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from experiments.report.images import (
     variant_look,
 )
 from experiments.report.inspected import Inspected
-from experiments.report.layer_numbers import AS_PERCENT, extremes
+from experiments.report.layer_numbers import AS_PERCENT, HIDDEN_ONLY, extremes
 from experiments.report.mistakes import confusion_of
 from experiments.report.panels import Panel, Part, Section
 from lenet.analysis.classes import class_means, similarities
@@ -34,6 +34,7 @@ from lenet.figures import comparison as figures
 NO_INSPECTIONS = Panel(missing="Not recorded: this run has no inspections.")
 NOT_RECORDED = Panel(missing="Not recorded.")
 NO_CONVOLUTION = Panel(missing="This network has no convolution.")
+SEEDS = "The first seed has thick lines, and the others have dashed lines."
 DIAGNOSTIC_PARTS = {"gradients": "gradient_norm"}  # The diagnostics of parts with other names.
 
 
@@ -50,9 +51,15 @@ def sections_of(inspected: Inspected, activation: str) -> list[Section]:
             heading, caption = (
                 text.format(layer=inspected.feature_layer) for text in (part.heading, part.caption)
             )
+            if part.every_seed and inspected.comparison.most_seeds > 1:
+                caption = f"{caption} {SEEDS}"
             common = part.common(inspected, combinations) if part.common else ()
             kind = DIAGNOSTIC_PARTS.get(part.name, part.name)
-            summary = extremes(combinations, kind) if kind in DIAGNOSTICS else ""
+            summary = ""
+            if kind in DIAGNOSTICS:
+                summary = extremes(combinations, kind, every_seed=True)
+            elif part.name == "kernels":
+                summary = _moved(inspected, combinations)
             shown.append(Section(part.name, heading, caption, panels, common, summary))
     return shown
 
@@ -110,6 +117,27 @@ def _kernel_images(
     return images
 
 
+def _moved(inspected: Inspected, combinations: Sequence[Combination]) -> str:
+    """Which of the kernels shown has moved least and which most, in sentences; or ""."""
+    places = sorted(
+        (moved, f"{layer} of {combination.label}")
+        for combination in combinations
+        if combination.number in inspected.ends
+        for layer, moved in last_moves(combination.shown).items()
+        if layer in convolutions(inspected.ends[combination.number].end) and np.isfinite(moved)
+    )
+    if not places or places[0][0] == places[-1][0]:
+        return ""
+    (least, first), (most, last) = places[0], places[-1]
+    text = (
+        f"{last} moved most, by {percent_of_size(most)} of its size. {first} moved least, by "
+        f"{percent_of_size(least)}."
+    )
+    if least < HARDLY_MOVED:
+        text += " Kernels that hardly moved still look like the random start."
+    return text
+
+
 def _features(inspected: Inspected, combination: Combination) -> Panel:
     if (recorded := inspected.features(combination)) is None:
         return NOT_RECORDED
@@ -117,15 +145,15 @@ def _features(inspected: Inspected, combination: Combination) -> Panel:
     names = combination.shown.dataset["class_names"]
     units = unit_map(*recorded, names, limits, combination.label)
     means, present = class_means(*recorded)
-    alike = similarities(means, [str(names[c]) for c in present])
+    alike = similarities(means, [str(names[c]) for c in present], limits)
     return Panel(units=units, alike=alike, scale=_scale(inspected, combination.activation))
 
 
 def _scale(inspected: Inspected, activation: str) -> tuple[str, str]:
     """The values of the first and the last colour of a map, in words."""
     low, high = inspected.feature_limits(activation)
-    ends = f"{low + 0:.2g}", f"{high:.2g}"
-    beyond = f"{inspected.highest_feature(activation):.2g}" != ends[1]
+    ends = f"{low + 0:.2g}".replace("-", "−"), f"{high:.2g}".replace("-", "−")
+    beyond = f"{inspected.highest_feature(activation):.2g}".replace("-", "−") != ends[1]
     return ends[0], f"{ends[1]} or more" if beyond else ends[1]
 
 
@@ -206,7 +234,7 @@ def _weights(inspected: Inspected, combination: Combination) -> Panel:
 
 def _listed(values: Mapping[str, Sequence[Series]], form: str) -> str:
     """The last value of each layer as text. This is the mean over seeds."""
-    means = {layer: np.mean([v[-1] for _, v in seeds]) for layer, seeds in values.items()}
+    means = {layer: np.mean([v[-1] for _, v in seeds]) for layer, seeds in values.items() if seeds}
     return ", ".join(f"{layer} {form.format(mean)}" for layer, mean in means.items())
 
 
@@ -215,12 +243,18 @@ def _all_zero(values: Mapping[str, Sequence[Series]]) -> bool:
 
 
 def _by_layer(combination: Combination, kind: str) -> dict[str, list[Series]]:
-    """One diagnostic by layer: a curve for each run that recorded it."""
+    """One diagnostic by layer: a curve for each run that recorded it.
+
+    The output layer has no curves if the diagnostic is about activation functions.
+    """
     by_run: list[Mapping[str, Series]] = [
         run.record.by_layer(kind) for run in _measured(combination)
     ]
     layers = dict.fromkeys(layer for curves in by_run for layer in curves)
-    return {layer: [curves[layer] for curves in by_run if layer in curves] for layer in layers}
+    found = {layer: [curves[layer] for curves in by_run if layer in curves] for layer in layers}
+    if found and kind in HIDDEN_ONLY:  # It has no lines, and the other layers keep their colours.
+        found[list(found)[-1]] = []
+    return found
 
 
 def _measured(combination: Combination) -> list[Run]:
@@ -244,7 +278,8 @@ PARTS = (
         "Each column is a unit of {layer}. The number of the unit is below the column. The upper "
         "picture shows the mean output for each class, and the lower picture shows the output for "
         "each probe image. The units are sorted by the class for which their mean is highest. The "
-        "name of this class is above them, or “none” if their mean is the same for every class. "
+        "name of this class is above them, or “none” if their mean is the same for every class. A "
+        "class that is not named above has no such unit. "
         "Bright blocks along the diagonal show units that distinguish their class from the others. If a column looks the same in all rows, its "
         "unit contains no information about the class.",
         _features,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lenet.option_checks import join
+
 NAMED_UNITS = 3  # Units named for each pair of classes.
-STANDS_OUT = 0.5  # In standard deviations of a unit's class means.
+VISIBLE = 0.1  # A share of the range of the colours of a picture.
 # Of the largest output. If no unit's class means differ by more, the outputs hardly depend on the class.
 SMALLEST_DIFFERENCE = 0.02
 
@@ -21,7 +23,7 @@ class PairOfClasses:
         classes: the names of the classes.
         similarity: from -1 to 1.
         shared: the units with high outputs for both classes, e.g. "3, 17", or "none".
-        different: the units that distinguish them, e.g. "5 (for cat)", or "none".
+        different: the units that distinguish them, e.g. "unit 5 is higher for cat", or "none".
     """
 
     classes: tuple[str, str]
@@ -53,6 +55,12 @@ class Similarities:
         """For each class, the pair of it and the most similar other class. Each pair occurs once."""
         found = [next(pair for pair in self.pairs if name in pair.classes) for name in self.classes]
         return sorted({pair.classes: pair for pair in found}.values(), key=self.pairs.index)
+
+    @property
+    def others(self) -> list[PairOfClasses]:
+        """The pairs that are not in `closest_to_each`."""
+        shown = {pair.classes for pair in self.closest_to_each}
+        return [pair for pair in self.pairs if pair.classes not in shown]
 
 
 def class_means(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,15 +100,20 @@ def unit_order(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.lexsort((-stands_out, group)), speaks_for
 
 
-def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None:
+def similarities(
+    means: np.ndarray, names: Sequence[str], limits: tuple[float, float] | None = None
+) -> Similarities | None:
     """How similar the classes are to each other.
 
     The similarity is the cosine of the angle between the mean outputs of two classes, after each
-    unit's mean over all classes is subtracted.
+    unit's mean over all classes is subtracted. The named units are those whose colours in a picture
+    of the means show it best.
 
     Args:
         means: the mean output of each unit for each class, finite, float [classes, units].
         names: the names of these classes.
+        limits: the values of the first and the last colour of the picture; by default, the minimum
+            and the maximum of the means.
 
     Returns:
         None if there is only one class, or if the outputs hardly depend on the class.
@@ -111,9 +124,11 @@ def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None
     if len(means) < 2 or not differs or (sizes < 1e-6).any():
         return None
     table = (own / sizes[:, None]) @ (own / sizes[:, None]).T
-    scaled = own / np.maximum(own.std(0), 1e-9)
+    low, high = limits or (float(means.min()), float(means.max()))
+    drawn = (means.clip(low, high) - low) / (high - low)
+    drawn -= drawn.mean(0)
     pairs = [
-        _pair(scaled, i, j, names, float(table[i, j]))
+        _pair(drawn, i, j, names, float(table[i, j]))
         for i in range(len(names))
         for j in range(i + 1, len(names))
     ]
@@ -122,17 +137,21 @@ def similarities(means: np.ndarray, names: Sequence[str]) -> Similarities | None
 
 
 def _pair(
-    scaled: np.ndarray, i: int, j: int, names: Sequence[str], similarity: float
+    drawn: np.ndarray, i: int, j: int, names: Sequence[str], similarity: float
 ) -> PairOfClasses:
-    both = np.minimum(scaled[i], scaled[j])
-    shared = [int(unit) for unit in np.argsort(-both)[:NAMED_UNITS] if both[unit] > STANDS_OUT]
-    gap = scaled[i] - scaled[j]
-    largest = np.argsort(-np.abs(gap))[:NAMED_UNITS]
-    apart = [int(unit) for unit in largest if abs(gap[unit]) > STANDS_OUT]
-    different = [f"{unit} (for {names[i] if gap[unit] > 0 else names[j]})" for unit in apart]
+    both = np.minimum(drawn[i], drawn[j])
+    shared = [int(unit) for unit in np.argsort(-both)[:NAMED_UNITS] if both[unit] > VISIBLE]
+    gap = drawn[i] - drawn[j]
+    apart = [u for u in np.argsort(-np.abs(gap))[:NAMED_UNITS].tolist() if abs(gap[u]) > VISIBLE]
+    different = [
+        f"{'units' if len(units) > 1 else 'unit'} {join([str(unit) for unit in units])} "
+        f"{'are' if len(units) > 1 else 'is'} higher for {name}"
+        for name, sign in ((names[i], 1), (names[j], -1))
+        if (units := [unit for unit in apart if sign * gap[unit] > 0])
+    ]
     return PairOfClasses(
         (names[i], names[j]),
         similarity,
         ", ".join(map(str, shared)) or "none",
-        ", ".join(different) or "none",
+        "; ".join(different) or "none",
     )

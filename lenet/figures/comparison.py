@@ -21,6 +21,10 @@ PANEL_WIDTH = 3.5  # inches; three are next to each other on a page.
 POINTS = 160  # Maximum number of points of a curve; a small panel cannot show more.
 START_COLOR = "#8a929b"
 NAME_SIZE = 8.0  # Points.
+FIRST_SEED, FURTHER_SEED = (1.4, "-"), (0.8, (0, (4, 2)))  # Width and dash.
+WIDEST, THINNEST = 2.2, 1.2  # Points. Earlier lines are wider, to be seen below later ones.
+MOST_HIDDEN = 3  # Lines that are named.
+UNDER_TEXT = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6}
 DASHES = ("-", "--", ":", "-.")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 ROUND_STEPS = (1, 1.5, 2, 3, 4, 5, 7)
@@ -33,6 +37,7 @@ class Line:
     Attributes:
         train, test, validation: one curve (steps and values) for each seed.
         kept: the step whose weights early stopping has kept, for each seed.
+        name: what a note calls it.
     """
 
     color: str
@@ -41,6 +46,7 @@ class Line:
     test: Sequence[Curve]
     validation: Sequence[Curve] = ()
     kept: Sequence[int] = ()
+    name: str = ""
 
 
 def look(index: int) -> tuple[str, str]:
@@ -119,12 +125,13 @@ def panel(
         limits: the ends of the y axis.
     """
     ax = new_axes(ax, width=PANEL_WIDTH, height=2.4)
-    for line in lines:
+    widths = np.linspace(WIDEST, THINNEST, len(lines)) if len(lines) > 1 else [THINNEST]
+    for line, width in zip(lines, widths, strict=True):
         train = [(s[np.isfinite(v)], v[np.isfinite(v)]) for s, v in line.train]
         train = [(s, v) for s, v in train if len(s) > 1]
         if train:
             window = max(1, min(len(values) for _, values in train) // 40)
-            _draw_band(ax, band(train, window), line, linewidth=1.3, alpha=0.9)
+            _draw_band(ax, band(train, window), line, linewidth=float(width), alpha=0.9)
         validation = _finite(line.validation)
         if validation:
             steps, mean, _ = band(validation)
@@ -137,7 +144,7 @@ def panel(
             steps, mean, spread = band(test)
             ax.errorbar(
                 steps, mean, spread if spread.any() else None, color=line.color, linestyle="none",
-                marker="o", markersize=5, markeredgecolor="white", markeredgewidth=0.8,
+                marker="o", markersize=3.8 + width, markeredgecolor="white", markeredgewidth=0.8,
                 capsize=2.5, linewidth=1.2, zorder=3,
             )  # fmt: skip
         for step in line.kept:
@@ -146,8 +153,9 @@ def panel(
         ax.axhline(guess, color=START_COLOR, linestyle=":", linewidth=1.2)
         if limits is None or limits[0] <= guess <= limits[1]:
             ax.annotate(
-                "guessing", (1, guess), (-2, 2), xycoords=("axes fraction", "data"), ha="right",
-                textcoords="offset points", fontsize=7.5, color="#57606a",
+                "guessing", (1, guess), (-2, 5), xycoords=("axes fraction", "data"), ha="right",
+                textcoords="offset points", fontsize=7.5, color="#57606a", zorder=4,
+                bbox=UNDER_TEXT,
             )  # fmt: skip
     if name == "accuracy":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -186,6 +194,7 @@ def learning_panels(
     if zoom_from is not None:
         panel(accuracy, "accuracy", axes[2], None, (zoom_from, 1.002))
         axes[2].set_ylabel(f"accuracy from {100 * zoom_from:.0f} %")
+        _name_hidden(axes[2], accuracy, zoom_from)
     axes[-1].set_xlim(-0.015 * last_step, 1.015 * last_step)
     axes[-1].set_xlabel("step (optimizer updates)")
     return figure
@@ -202,8 +211,11 @@ def by_layer(
 ) -> Axes:
     """One number per layer over the steps: a line per layer and seed, with its name at the end.
 
+    The first seed has thick lines, and the others have thin, dashed lines.
+
     Args:
-        layers: the curves of all seeds by layer, in order of depth.
+        layers: the curves of all seeds by layer, in order of depth. A layer without curves only
+            takes its colour.
         label: the label of the y axis.
         limits: the ends of the y axis.
         scale: the scale of the y axis; a logarithmic one leaves out values of 0.
@@ -214,17 +226,19 @@ def by_layer(
     ends: list[tuple[float, str, str]] = []
     for (name, seeds), color in zip(layers.items(), layer_colors(len(layers)), strict=True):
         last: list[float] = []
-        for steps, values in seeds:
+        for number, (steps, values) in enumerate(seeds):
             shown = np.isfinite(values) & (np.asarray(values) > 0 if log else True)
             if not shown.any():
                 continue
             alone = shown.sum() == 1  # A line through a single point would be invisible.
+            width, dash = FURTHER_SEED if number else FIRST_SEED
             ax.plot(
-                steps[shown], values[shown], color=color, linewidth=1.2, marker="." if alone else "",
+                steps[shown], values[shown], color=color, linewidth=width, linestyle=dash,
+                marker="." if alone else "",
             )  # fmt: skip
             last.append(float(values[shown][-1]))
         if last:
-            ends.append((float(np.median(last)), name, color))
+            ends.append((last[0], name, color))
     if log:
         ax.set_yscale("log")
         low, high = ax.dataLim.intervaly
@@ -298,6 +312,26 @@ def weight_histograms(
     return figure
 
 
+def _name_hidden(ax: Axes, lines: Sequence[Line], lowest: float) -> None:
+    """Names the lines that are below the axes."""
+    hidden = [
+        line
+        for line in lines
+        if not any(np.any(values >= lowest) for _, values in [*line.train, *line.test])
+        and [*line.train, *line.test]
+    ]
+    if not hidden:
+        return
+    names = [line.name for line in hidden[:MOST_HIDDEN]]
+    if more := len(hidden) - len(names):
+        names.append(f"{more} more")
+    ax.annotate(
+        f"not shown, below {100 * lowest:.0f} %:\n{', '.join(names)}", (1, 0), (-3, 4), ha="right",
+        xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color="#57606a",
+        bbox=UNDER_TEXT, zorder=4,
+    )  # fmt: skip
+
+
 def _round_number(maximum: float) -> float:
     """The largest round number that is at most `maximum`, e.g. 0.15 for 0.19."""
     power = math.floor(math.log10(maximum))
@@ -328,6 +362,7 @@ def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     figure = figure_of(ax)
     # The height of the axes in lines of text.
     height = ax.get_position().height * figure.get_figheight() * 72 / (NAME_SIZE + 1.5)
+    width = ax.get_position().width * figure.get_figwidth() * 72  # In points.
     ax.get_ylim()  # This computes the final scale. The places of the names depend on it.
     to_axes = ax.transData + ax.transAxes.inverted()
     heights = [float(to_axes.transform((0, value))[1]) * height for value, _, _ in ends]
@@ -341,11 +376,18 @@ def _name_lines(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         highest = places[number + 1] - 1 if number + 1 < len(places) else places[-1] - excess
         places[number] = min(places[number], highest)
     for index, place in zip(order, places, strict=True):
-        _, name, color = ends[index]
+        value, name, color = ends[index]
+        end = float(to_axes.transform((ax.dataLim.x1, value))[0])
         ax.annotate(
-            name, (1, place / height), (4, 0), xycoords="axes fraction",
+            name, (1, place / height), (9, 0), xycoords="axes fraction",
             textcoords="offset points", va="center", fontsize=NAME_SIZE, color=color,
             annotation_clip=False,
+        )  # fmt: skip
+        ax.annotate(  # A thin line that leads from the end of the curve to its name.
+            "", (end, heights[index] / height), (1 + 8 / width, place / height),
+            xycoords="axes fraction", textcoords="axes fraction", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0,
+                        "shrinkB": 0},
         )  # fmt: skip
 
 
