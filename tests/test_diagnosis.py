@@ -254,6 +254,43 @@ def test_a_rate_far_from_the_default_is_why_a_loss_grows() -> None:
         assert finding.advice[0].changes == {"learning_rate": 0.01}
 
 
+def test_a_network_that_begins_with_a_rate_far_too_high_is_not_told_to_raise_it() -> None:
+    late = np.where(STEPS < 700, 2.3, 1.8)
+    begins = {"train_loss": late, "train_accuracy": 0.3, "learning_rate": 0.1}
+    run = record(test_loss=(2.3, 2.3, 1.8), test_accuracy=(0.1, 0.1, 0.3), **begins)
+    (finding,) = diagnose(run)
+    assert finding.rule == "beginning"
+    assert "0.1 is 100 times the default" in finding.evidence[0].sentence
+    assert [tip.changes for tip in finding.advice] == [{"learning_rate": 0.001}]
+
+
+def test_dead_units_are_not_called_vanishing_gradients() -> None:
+    norms = {"conv1": np.array([0.001, 0.0, *[0.0] * 5]), "fc3": np.array([1.0, *[0.0] * 6])}
+    found = diagnose(record(norms=norms, dead={"fc2": 1.0}, **STUCK))
+    assert "100 of 100 units of fc2 are dead" in told(found[0])
+    assert found[0].verdict == "has not begun to learn"
+
+
+def test_early_stopping_that_ends_a_run_too_early_is_named() -> None:
+    early = {"best_step": 600, "early_stopping": 1}
+    (finding,) = diagnose(record(**VANISHING, **STUCK, **early))
+    assert "after 2 epochs, because the validation loss had not fallen for 1 epoch" in (
+        finding.evidence[0].sentence
+    )
+    assert finding.advice[0].changes == {"early_stopping": 5}
+
+
+def test_a_network_with_dropout_that_stopped_early_does_not_overfit() -> None:
+    early = {"best_step": 600, "early_stopping": 1, "dropout": 0.5, "train_accuracy": 0.76}
+    (finding,) = diagnose(record(test_accuracy=(0.1, 0.92, 0.92), **early))
+    assert finding.rule == "stopped early"
+    assert [tip.changes for tip in finding.advice] == [{"early_stopping": 5}]
+    assert "Dropout (rate 0.5) makes training harder" in told(finding)
+    (finding,) = diagnose(record(test_accuracy=(0.1, 0.965, 0.965), **early))
+    assert finding.rule == "healthy", "with dropout, the test accuracy counts"
+    assert "Dropout (rate 0.5) makes training harder" in finding.sentence
+
+
 def test_adam_is_not_advised_where_its_divisor_is_larger_than_the_gradient() -> None:
     for norm, advised in ((1e-4, True), (1e-9, False)):
         tiny = VANISHING | {"norms": {"conv1": norm, "fc3": 0.1}}

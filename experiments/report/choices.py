@@ -44,7 +44,7 @@ class Choice:
         first, several = join(self.best), len(self.best) > 1
         if several and not self.tied and not self.worse:
             return f"there is no difference: {first} have the same {self.measured}"
-        verb = "have the same" if several else "has the highest"
+        verb = "share the highest" if several else "has the highest"
         highest = f"{first} {verb} {self.measured}"
         tied = f"{join(self.tied)} {_is(self.tied)} not clearly worse"
         worse = f"{join(self.worse)} {_is(self.worse)} clearly worse"
@@ -135,7 +135,7 @@ def overall(comparison: Comparison, option: str) -> str:
             else text
         )
     what = (
-        f"{join(always)} {'have' if len(always) > 1 else 'has'} the highest {found[0].measured}"
+        f"{join(always)} {'share' if len(always) > 1 else 'has'} the highest {found[0].measured}"
         if all(choice.best == always for choice in found)
         else f"{join(always)} {_is(always)} the best or not clearly worse than the best"
     )

@@ -99,6 +99,19 @@ def early_stopping(record: Record) -> Advice | None:
     return Advice(words, {"early_stopping": patience})
 
 
+def more_patience(record: Record) -> Advice | None:
+    """For a network that early stopping has ended although it could still improve."""
+    if not ended_by_early_stopping(record):
+        return None
+    words = "Let early stopping wait longer"
+    return Advice(words, {"early_stopping": max(PATIENCE, 2 * record.early_stopping)})
+
+
+def ended_by_early_stopping(record: Record) -> bool:
+    """Whether early stopping has ended the run."""
+    return record.best_step is not None and record.end < record.step
+
+
 def clipping(record: Record) -> Advice | None:
     """Against single gradients that are far too large."""
     if record.clip_norm:

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from lenet.diagnosis.advice import ended_by_early_stopping
 from lenet.diagnosis.measures import (
     SMALLEST_RATIO,
     Movement,
@@ -50,12 +51,26 @@ def why_stuck(record: Record) -> tuple[Evidence, ...]:
         return gathered(rate, blocked, dead_layer(record), large)
     return gathered(
         rate,
+        too_early(record),
         gradient_by_depth(record),
         slopes(record) if vanishes(record) else None,
         saturation(record) if vanishes(record) else None,
         first_layer_movement(record),
         None if rate else hope(record),
     )
+
+
+def too_early(record: Record) -> Evidence | None:
+    """That early stopping has ended the run before the network began to learn."""
+    if not ended_by_early_stopping(record):
+        return None
+    patience = f"{record.early_stopping} epoch{'' if record.early_stopping == 1 else 's'}"
+    sentence = (
+        f"Early stopping ended the training after {record.epochs(record.step)}, because the "
+        f"validation loss had not fallen for {patience}. A network that begins late is stopped "
+        "before it begins."
+    )
+    return Evidence(sentence, "curves")
 
 
 def vanishes(record: Record) -> bool:

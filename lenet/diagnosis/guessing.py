@@ -13,6 +13,7 @@ from lenet.diagnosis.advice import (
     given,
     larger_rate,
     more_epochs,
+    more_patience,
     smaller_rate,
     steeper_activation,
     unusual_rate,
@@ -53,8 +54,8 @@ def not_begun(record: Record) -> Finding | None:
         f"{loss_text(math.log(record.num_classes))}) and its test accuracy is "
         f"{record.test_accuracy_in_words}.{_only_answer(record)}"
     )
-    # A rate far from the default is the first cause to rule out.
-    vanishing = vanishes(record) and not unusual_rate(record)
+    # A rate that is far off, or a layer without a gradient, would be the first cause.
+    vanishing = vanishes(record) and not unusual_rate(record) and not no_gradient(record)
     verdict = "has not begun to learn (vanishing gradients)" if vanishing else ""
     tips = _against_being_stuck(record)
     return Finding(sentence, "curves", True, why_stuck(record), tips, verdict=verdict)
@@ -67,6 +68,7 @@ def _against_being_stuck(record: Record) -> tuple[Advice, ...]:
         return given(usual_init(record), smaller_rate(record))
     rate = smaller_rate(record) if _moves_far(record) else larger_rate(record)
     return given(
+        more_patience(record),
         more_epochs(record) if grows(record) else None,
         steeper_activation(record) if slopes_explain(record) and not record.reach else None,
         None if slopes_explain(record) else usual_init(record),
@@ -109,17 +111,20 @@ def beginning(record: Record) -> Finding | None:
             f"{accuracy} is clearly better than the {percent(1 / record.num_classes)} of guessing."
         )
     why = gathered(
+        far_off_rate(record),
         dropout_gap(record),
         gradient_by_depth(record) if vanishes(record) else None,
         first_layer_movement(record),
         hope(record) if grows(record) else None,
     )
     tips = given(
-        more_epochs(record),
+        more_patience(record) or more_epochs(record),
         adaptive_optimizer(record),
         steeper_activation(record) if vanishes(record) else None,
-        larger_rate(record),
+        larger_rate(record) if record.learning_rate <= record.usual_rate else None,
     )
+    if tip := unusual_rate(record):
+        tips = (tip,)
     return Finding(sentence, "curves", True, why, tips)
 
 
@@ -180,8 +185,12 @@ def has_learned(record: Record) -> bool:
 
 
 def is_unfinished(record: Record) -> bool:
-    """Whether the network has begun to learn and does not yet fit its training images."""
-    return has_learned(record) and record.last_train_accuracy < FITTED
+    """Whether the network has begun to learn and does not yet fit its training images.
+
+    Dropout makes training harder, so with dropout the test accuracy counts if it is higher.
+    """
+    train, test = record.last_train_accuracy, record.last_test_accuracy
+    return has_learned(record) and (max(train, test) if record.dropout else train) < FITTED
 
 
 def _is_better_than_its_loss(record: Record) -> bool:

@@ -12,10 +12,12 @@ from lenet import registry
 from lenet.diagnosis.advice import (
     adaptive_optimizer,
     early_stopping,
+    ended_by_early_stopping,
     given,
     larger_rate,
     momentum,
     more_epochs,
+    more_patience,
     smaller_rate,
     steeper_activation,
     unusual_rate,
@@ -95,7 +97,7 @@ def overfits(record: Record) -> Finding | None:
 
 def stopped_early(record: Record) -> Finding | None:
     """Early stopping ended the run before the network fitted its training images."""
-    if record.best_step is None or record.end == record.step or not is_unfinished(record):
+    if not ended_by_early_stopping(record) or not is_unfinished(record):
         return None
     sentence = (
         f"Early stopping ended the training after {record.epochs(record.step)}, because the "
@@ -103,7 +105,10 @@ def stopped_early(record: Record) -> Finding | None:
         f"their accuracy is {record.accuracy(record.last_train_accuracy)} on the training batches of "
         f"that epoch, and the test accuracy is {record.test_accuracy_in_words}."
     )
-    return Finding(sentence, "curves", True, advice=against_overfitting(record))
+    # A network that recognizes test images as well as training images does not overfit.
+    well = record.last_train_accuracy - record.last_test_accuracy < GAP
+    tips = given(more_patience(record)) if well else against_overfitting(record)
+    return Finding(sentence, "curves", True, gathered(dropout_gap(record)), tips)
 
 
 def against_overfitting(record: Record) -> tuple[Advice, ...]:
@@ -225,4 +230,6 @@ def healthy(record: Record) -> Finding | None:
             f". Early in training, the gradient norm at {early.first} is {compared(early.ratio)} "
             f"that at {early.last}"
         )
+    if gap := dropout_gap(record):
+        sentence += f". {gap.sentence.rstrip('.')}"
     return Finding(f"{sentence}.", "curves")

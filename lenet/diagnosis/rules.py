@@ -138,7 +138,7 @@ RULES = {
     "stopped early": Rule(
         "stopped early",
         "early stopping ended the run, and the accuracy on the training batches of the epoch whose "
-        f"weights are kept is below {percent(FITTED)}",
+        f"weights are kept is below {percent(FITTED)} (with dropout, the test accuracy is, too)",
         stopped_early,
         "wrong",
         announced=True,
@@ -155,8 +155,8 @@ RULES = {
     ),
     "slow": Rule(
         "learns slowly",
-        f"the accuracy on the training batches of the last epoch is below {percent(FITTED)}, and the "
-        "network still improves: either the training loss fell by "
+        f"the accuracy on the training batches of the last epoch is below {percent(FITTED)} (with "
+        "dropout, the test accuracy is, too), and the network still improves: either the training loss fell by "
         f"{percent(STILL_FALLING)} or more from the third quarter of the steps to the last eighth, or "
         f"the test accuracy rose by at least {100 * STILL_RISING:g} percentage points in the last epoch",
         slow,
