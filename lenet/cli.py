@@ -8,6 +8,7 @@ import dataclasses
 import errno
 import io
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -28,6 +29,11 @@ REMEDIES = {
     errno.EROFS: ". Make it writable.",
     errno.EIO: ". Check the disk.",
 }
+
+# The names of options with an underscore, as errors from Python code contain them.
+OPTION_NAMES = re.compile(
+    rf"(?<![\w/.-])({'|'.join(o.name for o in dataclasses.fields(TrainConfig) if '_' in o.name)})(?![\w/])"
+)
 
 T = TypeVar("T")
 Entry = tuple[str, Any, Any]
@@ -190,7 +196,8 @@ def fail(message: object) -> NoReturn:
     if isinstance(message, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE)
-    print(f"Error: {reading.one_line(describe(message))}", file=sys.stderr)
+    text = OPTION_NAMES.sub(lambda name: f"--{name[0].replace('_', '-')}", describe(message))
+    print(f"Error: {reading.one_line(text)}", file=sys.stderr)
     raise SystemExit(USER_ERROR)
 
 
@@ -198,6 +205,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     """Runs a program and ends the process with its exit code, also after an unexpected error."""
     try:
         code = main()
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        fail(error)
     except Exception as error:
         crash(error)
     raise SystemExit(code)

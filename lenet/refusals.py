@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -27,6 +28,7 @@ OTHER_NAMES = {
     "name": "run-name",
     "opt": "optimizer",
     "act": "activation",
+    "log-images": "inspect-every",
 }
 
 
@@ -139,9 +141,18 @@ def _wrong(flag: str, hint: Any, word: str, prog: str) -> str:
     """The sentence about a value that does not fit."""
     choices = _choices(hint)
     more = "" if choices else f". More about it: {prog} --help"
-    remedy = did_you_mean(word, choices) or more
+    remedy = _in_inches(flag, word) or did_you_mean(word, choices) or more
     each = "each value of " if _is_tuple(hint) else ""
     return f"Expected {each}{flag} to be {_kind(hint)}. Received: {word}{remedy}"
+
+
+def _in_inches(flag: str, word: str) -> str:
+    """For a width with another unit: the same width in inches; otherwise ""."""
+    length = re.fullmatch(r"(\d+(?:\.\d+)?) ?(cm|mm|in)", word) if flag == "--width" else None
+    if length is None:
+        return ""
+    inches = float(length[1]) / {"cm": 2.54, "mm": 25.4, "in": 1}[length[2]]
+    return f". The unit is inches: {flag} {inches:.3g}"
 
 
 def _choices(hint: Any) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -109,7 +111,7 @@ def test_values_of_options_in_words() -> None:
         (train, "--actvation relu", "There is no option --actvation. Did you mean --activation?"),
         (train, "--xyz", "There is no option --xyz. All options: python -m lenet.train --help"),
         (train, "--quiet sigmoid", "Expected only options that begin with --. Received: sigmoid"),
-        (visualize, "run --width 9cm", "Expected --width to be a number. Received: 9cm. More about it: python -m lenet.visualize --help"),
+        (visualize, "run --width 9cm", "Expected --width to be a number. Received: 9cm. The unit is inches: --width 3.54"),
         (visualize, "", "RUN is missing. Expected: python -m lenet.visualize RUN"),
         (explain, "run", "PICTURE is missing. Expected: python -m lenet.explain RUN PICTURE"),
         (explain, "run a.png b.png", "Expected only RUN PICTURE and options that begin with --. Received: b.png"),
@@ -130,9 +132,33 @@ def test_a_wrong_command_line_is_answered_in_one_line_with_the_remedy(
     assert capsys.readouterr().err == f"Error: {line}\n"
 
 
+def test_an_error_from_python_names_the_option_as_it_is_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.fail("Expected batch_size to be 1. Received: batch_size=0 in my/batch_size/data")
+    expected = "Expected --batch-size to be 1. Received: --batch-size=0 in my/batch_size/data"
+    assert capsys.readouterr().err == f"Error: {expected}\n"
+
+
+def test_a_closed_pipe_ends_any_program_quietly(root: Path) -> None:
+    program = "from lenet import cli; cli.run(lambda: print('answer') or 0)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipes: dict[str, Any] = {"stdout": writer, "stderr": subprocess.PIPE}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=root, check=False, **pipes)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize(
     ("typed", "ours"),
-    [("--lr", "--learning-rate"), ("--patience=3", "--early-stopping"), ("--wd", "--weight-decay")],
+    [
+        ("--lr", "--learning-rate"),
+        ("--patience=3", "--early-stopping"),
+        ("--wd", "--weight-decay"),
+        ("--log-images", "--inspect-every"),
+    ],
 )
 def test_an_option_with_the_name_of_another_program_names_ours(
     typed: str, ours: str, capsys: pytest.CaptureFixture[str]

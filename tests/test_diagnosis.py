@@ -450,6 +450,12 @@ def test_overfitting_by_accuracy_is_the_result_and_by_loss_a_note() -> None:
     assert set(note.advice[0].changes) == {"early_stopping"}
 
 
+def test_early_stopping_is_not_advised_with_too_few_images_to_validate_on() -> None:
+    for images, advised in ((150, False), (1_000, True)):
+        tip = early_stopping(record(train_images=images))
+        assert (tip is not None) is advised
+
+
 def test_losses_after_the_kept_step_say_nothing_about_the_kept_weights() -> None:
     losses, accuracies = (2.3, 0.5, 1.0, 0.1), (0.1, 0.97, 0.98, 0.99)
     kept = record(train_accuracy=1.0, test_loss=losses, test_accuracy=accuracies, best_step=1200)

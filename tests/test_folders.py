@@ -251,6 +251,16 @@ class TestSplit:
             assert of_class & chosen
             assert of_class - chosen
 
+    def test_classes_with_few_test_images_are_named(self, tmp_path: Path) -> None:
+        for number in range(46):
+            save(tmp_path / ("dog" if number < 6 else "cat") / f"{number}.png", noise(number))
+        options = FolderOptions(test_fraction=0.5)
+        loaded = load_dataset("auto", tmp_path, options=options)
+        count = loaded.test.labels.tolist().count(1)
+        assert count < 5 <= len(loaded.test) - count
+        assert f"few test images: dog {count}. To have more" in loaded.note
+        assert "larger --test-fraction" in loaded.note
+
     def test_a_fraction_is_refused_if_there_is_a_test_folder(self, pets: Path) -> None:
         with pytest.raises(ValueError, match="no test_fraction.*has a test/ folder"):
             load_dataset("auto", pets, options=FolderOptions(test_fraction=0.2))

@@ -7,6 +7,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from lenet.analysis.trained import layer_outputs, load_run, predict
 from lenet.data.datasets import Dataset, Split
 from lenet.diagnostics import DIAGNOSTICS
 from lenet.figures import animation
-from lenet.gallery import groups, layers, learning
+from lenet.gallery import groups, layers, learning, writing
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.run_data import RunData
 from lenet.recording import events, inspections
@@ -134,6 +135,26 @@ def test_groups_come_in_the_order_of_the_page(drawn: Drawn) -> None:
     assert [name for name, group in drawn.groups.items() if group.arrays] == ["fc2_maps"]
 
 
+def test_an_accuracy_on_few_test_images_has_its_interval_on_the_page(drawn: Drawn) -> None:
+    test = Split(drawn.dataset.test.images[:30], drawn.dataset.test.labels[:30])
+    few = RunData(drawn.run, dataclasses.replace(drawn.dataset, test=test))
+    assert "(30 test images: 95 % interval" in writing._facts(few)["test accuracy"]
+    assert "interval" not in writing._facts(drawn.data)["test accuracy"]
+
+
+def test_text_that_becomes_too_small_names_the_width_that_it_needs(
+    drawn: Drawn, tmp_path: Path
+) -> None:
+    wanted = [drawn.groups["learning_curves"]]
+    writing.write(drawn.data, tmp_path, wanted, width=2.0)
+    [warning] = [text for text in drawn.warnings if "learning_curves" in text]
+    found = re.fullmatch(r"some text of \w+ has only ([\d.]+) points.*: --width ([\d.]+)", warning)
+    assert found and float(found[1]) < 5
+    drawn.warnings.remove(warning)
+    writing.write(drawn.data, tmp_path, wanted, width=float(found[2]))
+    assert drawn.warnings == []
+
+
 def test_a_name_that_no_group_has_is_refused() -> None:
     assert tuple(group.name for group in groups.groups_of("fc2")) == registry.FIGURE_GROUPS
     chosen = groups.select(["fc1_maps", "kernels"], "fc1")
@@ -143,6 +164,8 @@ def test_a_name_that_no_group_has_is_refused() -> None:
         groups.select(["kernels", "fc2_maps"], "fc1")
     with pytest.raises(ValueError, match=r"Received: kernel\. Did you mean kernels\?"):
         groups.select(["kernel"], "fc2")
+    with pytest.raises(ValueError, match=r"Received: fc2_maps:7\. Did you mean fc2_map:7\?"):
+        groups.select(["fc2_maps:7"], "fc2")
 
 
 @pytest.mark.parametrize(

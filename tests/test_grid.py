@@ -181,7 +181,7 @@ def test_the_same_name_for_another_grid_is_refused(
     assert ended.value.code == 2
     message = capsys.readouterr().err
     assert len(message.splitlines()) == 1
-    assert "batch_size (was 32, now 16)" in message
+    assert "--batch-size (was 32, now 16)" in message
     assert "a different --name" in message
 
 
@@ -425,7 +425,7 @@ def test_an_option_without_effect_on_one_network_is_a_mistake(
         )
     assert ended.value.code == 2
     message = capsys.readouterr().err
-    assert "no conv_dropout with model='mlp'" in message
+    assert "no --conv-dropout with model='mlp'" in message
     assert len(message.splitlines()) == 1
     assert not (tmp_path / "grid").exists()
 

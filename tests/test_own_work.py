@@ -64,6 +64,9 @@ def test_the_examples_of_scripts_print_what_they_computed(
     assert re.fullmatch(r"History\('runs/first', done, step=50, test_accuracy=0\.\d{4}\)", shown)
     assert "'conv1': TensorShape([5, 28, 28, 6])" in said
     assert np.asarray(names["fc1"]).shape == (1000, 120)
+    folder_with_network(page, tmp_path)
+    exec(compile(example(page, "picture"), "picture", "exec"), names)
+    assert np.asarray(names["logits"]).shape == (1, 10)
 
 
 def test_the_example_of_a_figure_has_its_width(

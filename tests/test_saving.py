@@ -99,6 +99,7 @@ def test_a_narrow_figure_stays_legible(
     }[figure]()
     saving.resize(made, width)
     assert made.get_figwidth() == width
+    assert 4 <= saving.smallest_text(made) <= 7
     check_legible(made)
     titles = [
         text for text in made.findobj(Text) if isinstance(text, Text) and "fc" in text.get_text()

@@ -304,8 +304,8 @@ MISTAKES: dict[str, tuple[Callable[[Path, Dataset], list[Any]], str]] = {
         lambda folder, tiny: ["--data-dir", folder.parent],
         "Found no images in",
     ),
-    "batch size 0": (lambda folder, tiny: ["--batch-size", "0"], "batch_size.*at least 1"),
-    "a negative rate": (lambda folder, tiny: ["--learning-rate=-1"], "learning_rate.*above 0"),
+    "batch size 0": (lambda folder, tiny: ["--batch-size", "0"], "--batch-size.*at least 1"),
+    "a negative rate": (lambda folder, tiny: ["--learning-rate=-1"], "--learning-rate.*above 0"),
     "no run to resume": (lambda folder, tiny: ["--resume", folder], "There is no run in"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,9 +134,11 @@ def _check_one_dataset(folder: Path, readable: Sequence[Run]) -> None:
             f"run{'s' if len(group) > 1 else ''}, e.g. {group[0].folder.name})"
             for sha, group in by_sha.items()
         ]
+        link = shlex.join(["ln", "-s", str(folder.resolve() / "RUN"), "NEW"])
         raise ReportError(
             f"{folder} contains runs on different data sets, which cannot be compared: "
-            f"{' and '.join(parts)}. Move the runs of each data set to a separate folder."
+            f"{' and '.join(parts)}. Move the runs of each data set to a separate folder, or make a "
+            f"folder with links to some runs: mkdir NEW && {link}"
         )
 
 

@@ -17,6 +17,7 @@ from lenet.registry import FOLDER_TEST_FRACTION
 
 MAXIMUM_NAMED = 10  # The maximum number of bad files that a message names.
 MUCH_CUT_AWAY = 0.25  # From this share of the pixels on, a note says that photos are cropped.
+FEW_TESTS = 5  # With fewer test images of a class, a note lists their numbers.
 MAXIMUM_IGNORED = 3  # The maximum number of ignored files that a note names.
 
 
@@ -93,6 +94,8 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     in_test = _in_test(folder, files, headers, options.test_fraction, notes)
     labels = np.array([class_names.index(file.class_name) for file in files], np.int32)
     _check_splits(folder, labels, in_test, class_names)
+    if not any(file.split for file in files):
+        notes += _few_tests(labels[in_test], class_names)
     origin, cut = origin_of([headers[file.path] for file in files], size, options.resize)
     if cut >= MUCH_CUT_AWAY:
         notes.append(
@@ -181,6 +184,23 @@ def _check_splits(
                 "Expected images of every class to train on and to test on. Received: "
                 f"{printable(folder)} without images of {', '.join(missing)} to {purpose}"
             )
+
+
+def _few_tests(labels: np.ndarray, class_names: tuple[str, ...]) -> list[str]:
+    """A note on the classes with few test images, if there are any."""
+    counts = np.bincount(labels, minlength=len(class_names)).tolist()
+    few = [
+        f"{name} {count}"
+        for name, count in zip(class_names, counts, strict=True)
+        if count < FEW_TESTS
+    ]
+    if not few:
+        return []
+    more = ", …" if len(few) > MAXIMUM_NAMED else ""
+    return [
+        f"Some classes have few test images: {', '.join(few[:MAXIMUM_NAMED])}{more}. "
+        "To have more, give a larger --test-fraction."
+    ]
 
 
 def _links(count: int) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 
 from lenet.diagnosis.record import NOTHING, Advice, Record
+from lenet.registry import VALIDATION_FRACTION
 
 # At least so many epochs, and so many updates, if the run has twice as many.
 PATIENCE, PATIENT_UPDATES = 5, 100
+FEWEST_VALIDATION_IMAGES = 30  # With fewer, chance decides when the loss no longer falls.
 # The default of Keras. Adam divides by the size of the recent gradients plus this number. If the
 # gradients are smaller than this number, the steps are small, too.
 ADAM_EPSILON = 1e-7
@@ -89,7 +91,8 @@ def more_epochs(record: Record) -> Advice:
 
 def early_stopping(record: Record) -> Advice | None:
     """For a network that gets worse on other images while it learns its training images."""
-    if record.early_stopping:
+    validation_images = VALIDATION_FRACTION * record.train_images
+    if record.early_stopping or 0 < validation_images < FEWEST_VALIDATION_IMAGES:
         return None
     patience = max(PATIENCE, math.ceil(PATIENT_UPDATES / record.steps_per_epoch))
     # A patience of as many epochs as the run has would never stop it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from typing import Any
 
@@ -96,6 +97,11 @@ def resize(figure: Figure, width: float) -> None:
             warnings.simplefilter("always")
             if not _crowded(figure) and not too_small:  # The layout has warned.
                 break
+
+
+def smallest_text(figure: Figure) -> float:
+    """The size of the smallest text that is drawn, in points; infinity without text."""
+    return min((float(text.get_fontsize()) for text in _shown_texts(figure)), default=math.inf)
 
 
 def _draw_legend_again(ax: Axes, size: float) -> None:

@@ -2,5 +2,5 @@
 
 `groups` lists them; `run_data` reads what they are drawn from.
 
-May import: data, figures, networks, recording, analysis.
+May import: data, figures, networks, recording, analysis, diagnosis.
 """

@@ -130,10 +130,13 @@ def select(
     for word in names:
         name, colon, class_name = word.partition(":")
         if name not in groups or (colon and not groups[name].by_class):
+            similar = groups
+            if colon:
+                similar = {f"{n}:{class_name}": g for n, g in groups.items() if g.by_class}
             shown = [n + ("[:CLASS]" if group.by_class else "") for n, group in groups.items()]
             raise ValueError(
                 f"Expected --only to name some of {', '.join(shown)}. Received: {word}"
-                f"{refusals.did_you_mean(name, groups)}"
+                f"{refusals.did_you_mean(word, similar)}"
             )
         labels = chosen.setdefault(name, set())
         if colon:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import glob
 import io
+import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from lenet import cli, files
+from lenet.diagnosis import interval_in_words
 from lenet.figures import saving
 from lenet.gallery.captioned import CaptionedFigure
 from lenet.gallery.groups import Group, groups_of
@@ -22,6 +25,7 @@ from lenet.recording import runs
 
 PAGE = "index.html"
 PAGE_DPI = 100
+SMALLEST_TEXT = 5.0  # Points. Smaller text is hard to read in print.
 WHAT, REMEDY = "figures", "choose a different folder with --output"
 
 
@@ -65,6 +69,8 @@ def write(
             figures = {figure.name: figure for figure in earlier.figures}
         for drawn in group.draw(data):
             figures[drawn.name] = _save(drawn, folder, format, dpi, width, made)
+            if width is not None and isinstance(drawn.content, Figure):
+                _check_text(drawn.name, drawn.content, width, data.warn)
         if group.arrays is not None:
             made.append(folder / f"{group.name}.npz")
             files.write(made[-1], _compressed(group.arrays(data)))
@@ -110,7 +116,8 @@ def _facts(data: RunData) -> dict[str, str]:
         "network": f"{config.model}, {run.model.num_parameters:,} trainable parameters",
         "trained with": f"{config.activation}, {config.optimizer}, learning rate "
         f"{config.learning_rate:g}, batch size {config.batch_size}, {steps}, seed {config.seed}",
-        "test accuracy": f"{100 * data.accuracy:.2f} %",
+        "test accuracy": f"{100 * data.accuracy:.2f} %"
+        + interval_in_words(data.accuracy, len(data.dataset.test)),
     }
 
 
@@ -153,6 +160,16 @@ def _save(
         files.write(made[-1], saved)
         shown = shown or saved
     return PageFigure(drawn.name, drawn.caption, data_address(shown, "image/png"), moving)
+
+
+def _check_text(name: str, figure: Figure, width: float, warn: Callable[[str], None]) -> None:
+    """Warns if the text of a figure became too small to read."""
+    size = saving.smallest_text(figure)
+    if size < SMALLEST_TEXT:
+        warn(
+            f"some text of {name} has only {size:.1f} points. For {SMALLEST_TEXT:g} points: "
+            f"--width {math.ceil(10 * width * SMALLEST_TEXT / size) / 10:g}"
+        )
 
 
 def _compressed(arrays: Any) -> bytes:

@@ -42,7 +42,7 @@ class Options:
         open: Open the page in the browser.
     """
 
-    runs: Annotated[tuple[Path, ...], arg(metavar="RUN …")]
+    runs: Annotated[tuple[Path, ...], arg(metavar="RUN …", help_behavior_hint="(required)")]
     output: Annotated[
         Path | None,
         arg(

@@ -30,9 +30,9 @@ LARGEST_MATRIX = 4_000_000
 # The descriptions that TensorBoard shows, by tag or by the part of a tag after the layer's name.
 SCALARS = {
     "loss": "The cross-entropy loss: in `train` the mean over each batch, before its update; in `test` "
-    "and `validation` the mean over all images.",
+    "and `validation` the mean over all images. To see these as measured, set Smoothing to 0.",
     "accuracy": "The share of correct answers: in `train` in each batch, before its update; in `test` "
-    "and `validation` among all images.",
+    "and `validation` among all images. To see these as measured, set Smoothing to 0.",
     "learning_rate": "The learning rate at this step.",
     "images_per_second": "The number of training images per second.",
 }

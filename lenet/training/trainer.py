@@ -39,7 +39,7 @@ class Trainer:
 
         from lenet import TrainConfig, Trainer, load_dataset
         dataset = load_dataset("digits")
-        trainer = Trainer(TrainConfig(activation="sigmoid", epochs=5), dataset)
+        trainer = Trainer(TrainConfig(activation="relu", epochs=5), dataset)
         history = trainer.fit()
         print(history.test_accuracy, history.run)
 
