@@ -35,7 +35,7 @@ GLOSSARY = {
     f"ten classes has a loss of ln(10) = {loss_text(math.log(10))} nats.",
     "Probe images": "A few training images on which gradients and activations are measured.",
     "Learning rate": "The number that decides how large the updates of the weights are.",
-    "Sgd": "Stochastic gradient descent: each update is the gradient of one batch times the learning "
+    "sgd": "Stochastic gradient descent: each update is the gradient of one batch times the learning "
     "rate. So small gradients make small updates.",
     "Adam": "An optimizer that divides each update by the size of the recent gradients, weight by "
     "weight. So small gradients make updates of the usual size.",
