@@ -276,17 +276,21 @@ class TestWeights:
 class TestActivity:
     """What layers make of images."""
 
-    def test_each_feature_map_has_its_own_range_and_a_constant_one_is_gray(self) -> None:
+    def test_all_feature_maps_of_a_layer_have_the_scale_in_their_title(self) -> None:
         maps = MAPS.copy()
         maps[..., 3] = 7.0
-        canvas = shown(activity.feature_maps(maps, "conv2"))
+        maps[0, 0, 0] = -5.0
+        ax = activity.feature_maps(maps, "conv2")
         for index in range(16):
             top, left = index // 4 * 12, index % 4 * 12
-            result, given = canvas[top : top + 10, left : left + 10], maps[..., index]
-            expected = np.full((10, 10), 0.5)
-            if index != 3:
-                expected = (given - given.min()) / np.ptp(given)
-            np.testing.assert_allclose(result, expected, atol=1e-6)
+            result = shown(ax)[top : top + 10, left : left + 10]
+            np.testing.assert_allclose(result, (maps[..., index] + 5) / 12, atol=1e-6)
+        assert "black is -5, white 7" in ax.get_title().replace("\n", " ")
+
+    def test_feature_maps_of_one_value_are_gray(self) -> None:
+        ax = activity.feature_maps(np.full_like(MAPS, 7.0), "conv2")
+        assert (shown(ax)[:10, :10] == 0.5).all()
+        assert "all outputs are 7" in ax.get_title().replace("\n", " ")
 
     def test_maps_say_whether_they_are_before_or_after_the_activation(self) -> None:
         figure = activity.all_feature_maps(IMAGES[0], {"conv2": MAPS}, {"conv2": MAPS + 1})

@@ -60,7 +60,7 @@ def inputs(images: np.ndarray, labels: Sequence[str], columns: int = 10, title: 
 def feature_maps(
     maps: np.ndarray, name: str = "conv", ax: Axes | None = None, when: str = "after the activation"
 ) -> Axes:
-    """The feature maps of one image, numbered, each scaled to its own range.
+    """The feature maps of one image, numbered, all on one scale.
 
     Args:
         maps: float [height, width, channels].
@@ -70,8 +70,8 @@ def feature_maps(
     columns = math.ceil(math.sqrt(channels))
     rows = -(-channels // columns)
     ax = new_axes(ax, width=8.0, height=0.7 + 8.0 * rows / columns)
-    low, high = maps.min((0, 1)), maps.max((0, 1))
-    scaled = np.where(high > low, (maps - low) / np.maximum(high - low, 1e-12), 0.5)
+    low, high = float(maps.min()), float(maps.max())
+    scaled = (maps - low) / (high - low) if high > low else np.full_like(maps, 0.5)
     crowded = columns > CROWDED
     gap = max(1, height // 12) if crowded else max(2, height // 5)
     canvas, positions = mosaic(np.moveaxis(scaled, -1, 0), columns, gap)
@@ -86,7 +86,9 @@ def feature_maps(
         elif crowded and index % columns == 0:
             position = (x - width / 2 - gap, y + height / 2)
             ax.text(*position, f"{index}", ha="right", va="center", fontsize=8)
-    set_title(ax, f"{name}: {counted(channels, 'map')} of {height}×{width}, {when}", pad=12)
+    ends = f"black is {low:.3g}, white {high:.3g}" if high > low else f"all outputs are {low:.3g}"
+    what = f"{name}: {counted(channels, 'map')} of {height}×{width}"
+    set_title(ax, f"{what}, {when}\n{ends}", pad=16)
     return ax
 
 
@@ -103,7 +105,7 @@ def all_feature_maps(
         before, after: feature maps by layer, float [height, width, channels].
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 4.2 * len(after)), layout="constrained")
-    figure.suptitle(f"{title}\nin each map, black is the minimum and white the maximum")
+    figure.suptitle(title)
     grid = figure.add_gridspec(len(after), 3, width_ratios=[1, 2, 2])
     image(shown, figure.add_subplot(grid[0, 0]), "input")
     for row, name in enumerate(after):

@@ -29,7 +29,8 @@ def feature_maps(data: RunData) -> Iterator[CaptionedFigure]:
         activity.all_feature_maps(image, before, after, title),
         "There is one map per kernel, and it is bright where the kernel found its pattern. The "
         "middle column shows the maps before the activation, the right column after it. See what "
-        "the activation removes.",
+        "the activation removes. All maps below a title have the scale that it names. A map in one gray "
+        "has nearly the same output everywhere, so it tells little about the image.",
     )
 
 
