@@ -565,6 +565,21 @@ class TestPage:
         assert values["after relu"] == max(0.0, values["before relu"])
         assert values["slope of relu at this point"] == float(values["before relu"] > 0)
 
+    def test_a_unit_can_be_pointed_at_before_anything_is_drawn(self, opened: Chrome) -> None:
+        opened.get_log("browser")
+        opened.execute_script(
+            "window.kept = new Map(live.state.results); live.state.results.clear();"
+            "const canvas = document.querySelector('#band-fc1 canvas'); canvas.focus();"
+            "for (const key of ['ArrowRight', 'Enter'])"
+            "  canvas.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));"
+        )
+        after_a_frame(opened)
+        assert opened.execute_script("return live.state.pointed?.layer.name") == "fc1"
+        assert opened.get_log("browser") == []
+        opened.execute_script(
+            "for (const [number, result] of window.kept) live.state.results.set(number, result);"
+        )
+
     @pytest.mark.parametrize("width", [375, 1300])
     def test_nothing_is_wider_than_the_window(self, opened: Chrome, width: int) -> None:
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -67,7 +67,7 @@ function answerBand(runs) {
       return row;
     });
     tables.set(run.number, rows);
-    const head = make("tr", {}, ...[["class", "20%"], ["logit", "18%"], ["", "17%"], ["probability", "21%"], ["", "24%"]].map(([title, width]) => make("th", { scope: "col", style: `width:${width}` }, title)));
+    const head = make("tr", {}, ...[["class", "18%"], ["logit", "17%"], ["", "19%"], ["probability", "22%"], ["", "24%"]].map(([title, width]) => make("th", { scope: "col", style: `width:${width}` }, title)));
     return make("div", { class: "cell" }, make("table", { class: "classes" }, make("thead", {}, head), make("tbody", {}, ...rows.map((row) => row.node))));
   });
   const layer = logitsLayer(runs[0]);

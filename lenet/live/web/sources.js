@@ -143,7 +143,7 @@ function filterGallery(onlyMistakes) {
   const mistakes = galleryButtons.filter((button) => button.isMistake).length;
   element("gallery-note").textContent = onlyMistakes
     ? `${mistakes} of the test set's mistakes, the surest answers of them`
-    : `${SAMPLE.length} of ${thousands(DATA.examples.total)} test images, evenly chosen. Red line: a mistake.`;
+    : `${SAMPLE.length} of ${thousands(DATA.examples.total)} test images, evenly chosen. Red line: a mistake of ${RUNS.length > 1 ? "at least one network" : "the network"}.`;
 }
 
 function paintImage(canvas, image) {

@@ -36,6 +36,7 @@ function marksOf(run) {
     for (const view of ["kernels", "before", "after", "pooled"]) add(`${pointed.layer.name}/${view}`, { tiles: [pointed.tile], colour: "from" });
     return marks;
   }
+  if (!state.results.has(run.number)) return marks; // Nothing has been drawn yet.
   const index = pointedIndex(pointed);
   if (pointed.kind === "image") add("image/image", { tiles: null, region: cellRegion(pointed), colour: "from" });
   else markOwn(run, pointed, add);
