@@ -15,6 +15,7 @@ import numpy as np
 
 from lenet import cli, diagnosis, files, registry
 from lenet.config import TrainConfig
+from lenet.diagnosis import Finding
 from lenet.reading import UnusableFileError
 from lenet.recording import inspections, metrics, runs
 
@@ -185,18 +186,22 @@ def _report(trainer: Trainer, history: History) -> None:
         print(f"Compare runs   {cli.tensorboard_command(history.run.parent)}")
     if history.step < trainer.schedule.steps_per_epoch and history.state != "diverged":
         return
-    printed = set()
-    for finding in diagnosis.diagnose(record):
+    findings = diagnosis.diagnose(record)
+    for line in _announced(findings, trainer.config, trainer.dataset.training_images):
+        print(line)
+
+
+def _announced(findings: Sequence[Finding], config: TrainConfig, images: int) -> list[str]:
+    """The lines about what went wrong, each with the first advice. No line is there twice."""
+    lines: dict[str, None] = {}
+    for finding in findings:
         if finding.wrong and diagnosis.RULES[finding.rule].announced:
-            print(finding.sentence)
+            lines[finding.sentence] = None
             for reason in finding.evidence[:1]:
-                print(f"Why: {reason.sentence}")
-            images = trainer.dataset.training_images
+                lines[f"Why: {reason.sentence}"] = None
             for tip in finding.advice[:1]:
-                command = cli.training_command(trainer.config, tip.changes, images)
-                if command not in printed:
-                    print(f"{tip.words}: {command}")
-                printed.add(command)
+                lines[f"{tip.words}: {cli.training_command(config, tip.changes, images)}"] = None
+    return list(lines)
 
 
 def _test_accuracy(trainer: Trainer, history: History) -> str:

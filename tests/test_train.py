@@ -32,6 +32,7 @@ from lenet.config import TrainConfig
 from lenet.data import downloads
 from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.idx import IDX_FILES, write_idx
+from lenet.diagnosis import Advice, Finding
 from lenet.recording import checkpoints, events, runs
 
 if TYPE_CHECKING:
@@ -408,6 +409,17 @@ class TestMistakes:
 LONG_ENOUGH = ["--batch-size", "2", "--epochs", "9"]  # 315 updates, so that a run is judged.
 
 
+def test_the_same_advice_is_printed_once() -> None:
+    advice = (Advice("Try dropout", {"fc_dropout": 0.5}),)
+    found = [
+        Finding(f"{rule}.", "curves", True, advice=advice, rule=rule)
+        for rule in ("stopped early", "rising loss")
+    ]
+    lines = train._announced(found, TrainConfig().resolved(100), 100)
+    assert [lines[0], lines[2:]] == ["stopped early.", ["rising loss."]]
+    assert lines[1].startswith("Try dropout: ") and "--fc-dropout 0.5" in lines[1]
+
+
 class TestOutcomes:
     """Exit codes and advice of runs that do not simply go well; in this process, for speed."""
 
@@ -469,11 +481,10 @@ class TestOutcomes:
             r"test accuracy is [\d.]+ % \(30 test images: 95 % interval \d+ to \d+ %\), a gap",
             shown,
         )
-        stop = "Stop when the loss on validation images no longer falls, and keep the best weights:"
-        advised = shlex.split(printed(stop, shown))
+        assert "Stop when" not in shown  # There are too few images to validate on.
+        advised = shlex.split(printed("Try dropout:", shown))
         config = cli.parse_config(advised[3:], "program", "", TrainConfig())
-        # 100 updates would be 15 epochs of seven updates, but this run has 12: half of them is advised.
-        assert (config.early_stopping, config.batch_size, config.data_dir) == (6, 10, path)
+        assert (config.fc_dropout, config.batch_size, config.data_dir) == (0.5, 10, path)
         assert config.logdir == tmp_path
 
     def test_without_network_the_digits_are_not_taken_for_mnist(

@@ -96,7 +96,8 @@ def evolution(data: RunData) -> Iterator[CaptionedFigure]:
             animation.feature_map_frames(_recorded(data, f"{name}/feature_maps")),
             stamps,
             f"{name}: feature maps of one test image, after the activation",
-            "All frames show the same test image. Watch strokes and edges appear.",
+            "All frames show the same test image. Watch strokes and edges appear. Each map has a scale of "
+            "its own, from its minimum to its maximum in each frame.",
         )
     if data.pixel_layer is not None:
         yield from _weight_images_evolution(data, data.pixel_layer, stamps)

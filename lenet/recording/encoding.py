@@ -49,9 +49,9 @@ IMAGES = {
     "kernels_by_channel": "All kernels in gray: one column for each kernel, one row for each input "
     "channel.",
     "feature_maps": "The outputs of the layer for one image, after the activation function: one tile "
-    "for each kernel.",
+    "for each kernel, black at its minimum and white at its maximum.",
     "pre_activations": "The outputs of the layer for one image, before the activation function: one "
-    "tile for each kernel.",
+    "tile for each kernel, black at its minimum and white at its maximum.",
     "matrix": "All weights of the layer: one row for each output, one column for each input.",
     "by_class": "The inputs of the last layer for the probe images: one row for each image, sorted by "
     "class.",
