@@ -73,6 +73,8 @@ def measure(workers: int, runs_per_worker: int, seconds: float) -> tuple[int, fl
             security=distributed.Security.temporary(),
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
+            # Otherwise all these workers would watch the memory of their one process.
+            memory_limit=0,
             silence_logs=logging.CRITICAL,
         ) as started,
         distributed.Client(started) as client,
