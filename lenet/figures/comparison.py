@@ -193,7 +193,8 @@ def learning_panels(
     axes[1].set_ylabel("accuracy")
     if zoom_from is not None:
         panel(accuracy, "accuracy", axes[2], None, (zoom_from, 1.002))
-        axes[2].set_ylabel(f"accuracy from {100 * zoom_from:.0f} %")
+        # A label with high letters would be cut at the edge.
+        axes[2].set_ylabel(f"accuracy from {100 * zoom_from:.0f} %", labelpad=2)
         _name_hidden(axes[2], accuracy, zoom_from)
     axes[-1].set_xlim(-0.015 * last_step, 1.015 * last_step)
     axes[-1].set_xlabel("step (optimizer updates)")
