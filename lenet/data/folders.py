@@ -94,7 +94,8 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
     in_test = _in_test(folder, files, headers, options.test_fraction, notes)
     labels = np.array([class_names.index(file.class_name) for file in files], np.int32)
     _check_splits(folder, labels, in_test, class_names)
-    if not any(file.split for file in files):
+    test_is_fraction = not any(file.split for file in files)
+    if test_is_fraction:
         notes += _few_tests(labels[in_test], class_names)
     origin, cut = origin_of([headers[file.path] for file in files], size, options.resize)
     if cut >= MUCH_CUT_AWAY:
@@ -114,7 +115,7 @@ def read_folder(folder: Path, options: FolderOptions) -> RawImages:
         subtract_mean=True,
         note=note,
         origin=origin,
-        test_is_fraction=not any(file.split for file in files),
+        test_is_fraction=test_is_fraction,
     )
 
 
